@@ -1,0 +1,27 @@
+"""What every architecture is: a checked description that builds a torch module."""
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+
+class Arch(ABC):
+    """The family of functions f_theta whose structure is the prior (Deep Image Prior, eq. 2).
+
+    A concrete architecture is one file: a `@component` whose fields are the keys of its yaml, and the module it builds.
+    """
+
+    @property
+    @abstractmethod
+    def multiple(self) -> int:
+        """Returns the number that height and width of z must be multiples of for x_hat to have the size of z."""
+
+    @abstractmethod
+    def build(self, in_channels: int, out_channels: int, size: tuple[int, int]) -> nn.Module:
+        """Returns a new module that maps z, float32 (1, in_channels, H', W'), to x_hat (1, out_channels, H', W').
+
+        H' and W' are any multiples of `multiple`; `size` is (H, W) of the picture, which only an architecture that
+        stores something per pixel needs. x_hat is in (0, 1) where the architecture ends in a sigmoid.
+        The weights are drawn as torch does at construction, from torch's default generator: fork and seed it around
+        this call. The module computes the same in train and in eval mode.
+        """

@@ -1,0 +1,146 @@
+"""Those who watch a fit: the progress line, the growing curve, the checkpoint, the strip of iterates. None changes a
+pixel."""
+
+import contextlib
+import csv
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dip_exp.fit import Fit
+from dip_exp.history import COLUMNS
+
+QUIET_SECONDS = 30.0
+"""Between two progress lines where there is no terminal to draw a bar on."""
+
+
+def _fit(module: pl.LightningModule) -> Fit:
+    assert isinstance(module, Fit)
+    return module
+
+
+class Progress(pl.Callback):
+    """A bar with loss, PSNR (of the average, under the problem's protocol) and the time left."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        fit = _fit(pl_module)
+        live = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=fit.optim.steps,
+            initial=fit.start,
+            unit="step",
+            mininterval=0.2 if live else QUIET_SECONDS,
+            dynamic_ncols=live,
+            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
+            if live
+            else "{percentage:3.0f}% {n_fmt}/{total_fmt} steps [{elapsed}<{remaining}, {rate_fmt}{postfix}]\n",
+        )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert self._bar is not None
+        fit = _fit(pl_module)
+        if fit.looked:
+            row = fit.history.rows(fit.history.done - 1)[0]
+            psnr = row["psnr_average"]
+            self._bar.set_postfix_str(
+                f"loss {row['loss']:.3g}" + ("" if psnr is None else f", PSNR {psnr:.2f} dB"), refresh=False
+            )
+        self._bar.update()
+
+    def close(self) -> None:
+        """Ends the bar's line, however the run ended."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class Curve(pl.Callback):
+    """Appends the new rows of the history to a CSV file each time the run is looked at."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        write_curve(self._path, _fit(pl_module).history.rows())
+        self._written = _fit(pl_module).start
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        fit = _fit(pl_module)
+        if fit.looked:
+            with self._path.open("a", newline="") as file:
+                csv.DictWriter(file, COLUMNS).writerows(fit.history.rows(self._written))
+            self._written = fit.history.done
+
+
+def write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes a history as CSV, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(path)
+
+
+class Checkpoint(pl.Callback):
+    """Saves the run every so many seconds, and when it is told to; the file is there whole or not at all."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() - self._last >= self._seconds:
+            self.save(_fit(pl_module))
+            self._last = time.monotonic()
+
+    def save(self, fit: Fit) -> None:
+        """Writes the fit's snapshot."""
+        temporary = self._path.with_name(f".{self._path.name}.part")
+        try:
+            torch.save(fit.snapshot(), temporary)
+        except RuntimeError as error:  # torch's zip writer hides the reason: a full disk is an OSError like any other
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise OSError(f"writing the checkpoint {self._path} failed (is the disk full?): {error}") from error
+        os.replace(temporary, self._path)  # noqa: PTH105
+
+
+class Snapshots(pl.Callback):
+    """Hands the iterate x_hat over at steps 1, 2, 5, 10, 20, 50, ... (counted from one) and at the last."""
+
+    def __init__(self, write: Callable[[int, np.ndarray], None]) -> None:
+        self._write = write
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        fit = _fit(pl_module)
+        number = fit.history.done
+        if is_round(number) or number == fit.optim.steps:
+            self._write(number, fit.x_hat.float().cpu().numpy())
+
+
+def is_round(number: int) -> bool:
+    """Returns whether a number is 1, 2 or 5 times a power of ten."""
+    text = str(number)
+    return text[0] in "125" and set(text[1:]) <= {"0"}

@@ -1,0 +1,57 @@
+"""The command line: Hydra's, with file names it cannot misread, folders of pictures as multiruns, and plain refusals."""
+
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from dip_exp import arguments, config
+from dip_exp.errors import Failed, Interrupted, Refused
+
+REFUSED, FAILED, INTERRUPTED = 2, 1, 130
+
+config.register()
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
+def job(cfg: DictConfig) -> None:
+    """One run: a single one, or a multirun's."""
+    from dip_exp import experiment
+
+    hydra_config = HydraConfig.get()
+    choices = {group: choice for group, choice in hydra_config.runtime.choices.items() if choice is not None}
+    ours = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    overrides = list(hydra_config.overrides.task)
+    if multirun:
+        print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
+    try:
+        experiment.run(cfg, ours, ["python", "run.py", *overrides])
+    except (Refused, Failed) as error:
+        experiment.describe(error, cfg.traceback)
+        if multirun:
+            raise type(error)("a job of this multirun ended without a record; its message is above") from None
+        sys.exit(REFUSED if isinstance(error, Refused) else FAILED)
+    except Interrupted as stop:
+        print(f"\ninterrupted: {stop}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def main() -> None:
+    """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 broken off, 130 interrupted."""
+    try:
+        sys.argv[1:] = arguments.prepare(sys.argv[1:])
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(REFUSED)
+    try:
+        job()
+    except SystemExit as end:
+        if end.code == 1 and not arguments.is_multirun(sys.argv[1:]):
+            hint = arguments.explain(sys.argv[1:])
+            if hint is not None:
+                print(hint, file=sys.stderr)
+                raise SystemExit(REFUSED) from None
+        raise

@@ -1,0 +1,156 @@
+"""In: the composed configuration. Out: its checked top level, its identity (`run_id`), and the named seeds. No torch."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, Container, OmegaConf
+
+from dip_exp.errors import Refused
+
+NUMERICS = 1
+"""Raised by hand whenever code changes what a config computes: every run is then a new run."""
+
+SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
+"""The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
+
+NEUTRAL: dict[str, Any] = {}
+"""Keys added after runs existed, with the value that means "as before": left out of the identity while they hold it."""
+
+
+class Scale(Enum):
+    paper = "paper"
+    mini = "mini"
+
+
+class Precision(Enum):
+    fp32 = "fp32"
+    fp64 = "fp64"
+    tf32 = "tf32"
+    bf16 = "bf16"
+
+
+@dataclass
+class Config:
+    """The top level. A group's own keys are checked by the class its `_target_` names, key for key."""
+
+    image: Any = MISSING
+    task: Any = MISSING
+    arch: Any = MISSING
+    input: Any = MISSING
+    optim: Any = MISSING
+    stop: Any = MISSING
+    logger: Any = MISSING
+    trainer: Any = MISSING
+    scale: Scale = Scale.paper
+    precision: Precision = Precision.fp32
+    seed: int = 0
+    degrade_seed: int = 0
+    threads: int = 0
+    results: str = "results"
+    force: bool = False
+    traceback: bool = False
+
+
+def register() -> None:
+    """Makes the schema and the `scaled` resolver known to Hydra and OmegaConf. Calling it again changes nothing."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("scaled", _scaled, replace=True)
+    OmegaConf.register_new_resolver("text", _text, replace=True)
+
+
+def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
+    """`${scaled:PAPER,MINI}`: one line holds the value of both scales, and `scale` decides last, when it is read."""
+    scale = OmegaConf.select(_root_, "scale")
+    value = mini if scale in (Scale.mini, "mini") else paper
+    return OmegaConf.create(list(value)) if isinstance(value, list) else value
+
+
+def _text(hexadecimal: Any) -> str:
+    """`${text:68C3A9}`: a string by its bytes, for file names no grammar could carry otherwise."""
+    return bytes.fromhex(str(hexadecimal)).decode("utf-8", "surrogateescape")
+
+
+def plain(cfg: Container) -> dict[str, Any]:
+    """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked."""
+    container = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True, throw_on_missing=False)
+    assert isinstance(container, dict)
+    config = {str(key): value for key, value in container.items()}
+    _refuse_missing(config)
+    for key in ("seed", "degrade_seed", "threads"):
+        if config[key] < 0:
+            raise Refused(f"{key}: given {config[key]}; a whole number from 0 is allowed  [command line: {key}=0]")
+    return config
+
+
+def _refuse_missing(node: Any, where: str = "") -> None:
+    for key, value in node.items() if isinstance(node, dict) else ():
+        path = f"{where}{key}"
+        if value == "???":
+            raise Refused(f"{path}: nothing was given and it has no default  [command line: {path}=...]")
+        _refuse_missing(value, f"{path}.")
+
+
+def identity(config: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:
+    """Returns what makes a run the run it is: its scientific settings, files by content, numbers normalised.
+
+    `config` is `plain`'s result; `contents` maps dotted keys ("image.path") to the sha256 that stands in for them.
+    """
+    science = {key: json.loads(json.dumps(config[key])) for key in SCIENTIFIC}
+    for key, neutral in NEUTRAL.items():
+        parent, leaf = _parent(science, key)
+        if parent is not None and _normal(parent.get(leaf)) == _normal(neutral):
+            parent.pop(leaf, None)
+    for key, sha256 in contents.items():
+        parent, leaf = _parent(science, key)
+        if parent is not None:
+            parent[leaf] = f"sha256:{sha256}"
+    return {"numerics": NUMERICS, **_normal(science)}
+
+
+def run_id(what: dict[str, Any]) -> str:
+    """Returns the 12 hexadecimal digits that name an identity: the start of the sha256 of its canonical JSON."""
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def named_seed(seed: int, name: str) -> int:
+    """Returns the seed, in [0, 2**63), of one named source of randomness: degrade, weights, input or perturb."""
+    digest = hashlib.sha256(f"{name}:{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def files(config: dict[str, Any]) -> dict[str, str]:
+    """Returns every file the scientific settings name, as {dotted key: path}: by rule, a key called `path`."""
+    found: dict[str, str] = {}
+
+    def walk(node: Any, where: str) -> None:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            if key == "path" and value is not None:
+                found[where + key] = str(value)
+            walk(value, f"{where}{key}.")
+
+    walk({key: config[key] for key in SCIENTIFIC}, "")
+    return found
+
+
+def _parent(tree: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, str]:
+    *route, leaf = key.split(".")
+    node: Any = tree
+    for name in route:
+        node = node.get(name) if isinstance(node, dict) else None
+    return (node if isinstance(node, dict) else None), leaf
+
+
+def _normal(value: Any) -> Any:
+    """25 and 25.0 are one number; True is no number."""
+    if isinstance(value, dict):
+        return {key: _normal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

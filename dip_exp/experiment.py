@@ -1,0 +1,275 @@
+"""The composition root: a configuration becomes objects here and nowhere else, then a fit, then a record.
+
+Heavy packages are imported only once something has to be computed: a finished run is told of at once.
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from hydra.utils import get_class
+from omegaconf import DictConfig
+from pydantic import ValidationError
+
+from dip_exp import config as cfgs
+from dip_exp import images, panels, provenance, record, report
+from dip_exp.errors import Failed, Interrupted, Refused
+
+if TYPE_CHECKING:
+    from dip_exp.cost import Cost
+    from dip_exp.fit import Fit
+    from dip_exp.problems.problem import Problem
+    from dip_exp.trainers import Fitted, Trainer
+
+GROUPS = ("image", "task", "arch", "input", "optim", "stop", "logger", "trainer")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for: the settings, the options chosen for each group, the picture, and the identity of the run."""
+
+    config: dict[str, Any]
+    choices: dict[str, str]
+    command: list[str]
+    picture: images.Picture
+    role: str
+    contents: dict[str, str]
+    identity: dict[str, Any]
+    folder: record.RunFolder
+
+
+def run(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> dict[str, Any]:
+    """Returns the record of the run that `cfg` describes, computing it unless it is finished already.
+
+    Raises Refused before the first step and with nothing left behind; Failed or Interrupted after it.
+    """
+    order = place(cfg, choices, command)
+    done = order.folder.record()
+    if done is not None and not order.config["force"]:
+        report.already(done, order.folder.path)
+        return done
+    return compute(order)
+
+
+def place(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> Order:
+    """Returns the order: the picture read, its identity known, nothing computed."""
+    config = cfgs.plain(cfg)
+    image = build(config, "image", choices)
+    with refusing("image", choices):
+        contents = {"image.content": image.content()}
+        picture = image.read()
+    for key, path in cfgs.files(config).items():
+        with refusing(key.split(".")[0], choices):
+            contents[key] = images.file_sha256(Path(path).expanduser())
+    what = cfgs.identity(config, contents)
+    folder = record.RunFolder(Path(config["results"]), cfgs.run_id(what))
+    return Order(config, choices, command, picture, image.role, contents, what, folder)
+
+
+def compute(order: Order) -> dict[str, Any]:
+    """Returns the finished run's record: every part is built and checked, then the fit goes, then all is written."""
+    import torch
+
+    config, choices = order.config, order.choices
+    task, arch, source, optim, stop, watch, trainer = (build(config, group, choices) for group in GROUPS[1:])
+    rng = np.random.default_rng(cfgs.named_seed(config["degrade_seed"], "degrade"))
+    with refusing("task", choices):
+        problem = task.problem(order.picture.x, order.role, rng)
+    torch.set_num_threads(config["threads"] or provenance.cores())
+
+    from dip_exp import cost, prior
+    from dip_exp.fit import Fit
+
+    with refusing("arch", choices):
+        net, z = prior.draw(problem, arch, source, config["seed"])
+    report.opening(order, problem, cost.estimate(arch, z, problem.shape, trainer.device), optim.steps, trainer.device)
+    fit = Fit(
+        problem,
+        net,
+        z,
+        optim=optim,
+        stop=stop,
+        perturb_std=source.perturb_std,
+        final=source.final,
+        seed=cfgs.named_seed(config["seed"], "perturb"),
+        every=watch.every,
+    )
+    return _carry_out(order, problem, fit, trainer, watch)
+
+
+def _carry_out(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any) -> dict[str, Any]:
+    from dip_exp.loggers import Run, Session
+
+    with writing(order.folder.path, refuse=True):
+        attempt = order.folder.begin(afresh=order.config["force"])
+    session, failed = Session(), True
+    try:
+        with writing(order.folder.path):
+            tags = [f"{group}:{order.choices[group]}" for group in ("task", "arch", "optim", "image")]
+            group = order.choices.get("experiment") or order.choices["task"]
+            name = f"{order.choices['task']}-{order.choices['arch']}-{order.choices['image']}-s{order.config['seed']}"
+            tags.append(f"scale:{order.config['scale']}")
+            about = Run(order.folder.path, order.folder.run_id, attempt, name, group, tags, order.config)
+            session = watch.open(about)
+            fitted = trainer.run(
+                fit,
+                precision=order.config["precision"],
+                logger=session.logger,
+                callbacks=[*session.callbacks, *_strip_of_iterates(order.folder.path)],
+                checkpoint=order.folder.checkpoint,
+            )
+            done = _write(order, problem, fitted, attempt)
+            session.results(done["scores"])
+            order.folder.finish(done)
+            failed = False
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; the same command goes on from there  [{order.folder.path}]") from None
+    finally:
+        session.close(failed=failed)
+    report.closing(done, order.folder.path)
+    return done
+
+
+def _strip_of_iterates(folder: Path) -> list[Any]:
+    from dip_exp.callbacks import Snapshots
+
+    (folder / "snapshots").mkdir(exist_ok=True)
+    return [Snapshots(lambda step, x_hat: _ignore(images.write(folder / "snapshots" / f"{step:06d}.png", x_hat)))]
+
+
+def _ignore(_: Any) -> None:
+    return
+
+
+def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
+    """Writes all of a run but its record, and returns that."""
+    from dip_exp.callbacks import write_curve
+    from dip_exp.scores import paste, score
+
+    folder, like = order.folder.path, order.picture
+    outputs = {"observation": problem.y.float().cpu().numpy()}
+    name, seconds = None, None
+    if problem.baseline is not None:
+        began = time.perf_counter()
+        name, restorer = problem.baseline
+        try:
+            outputs["baseline"] = restorer()
+            seconds = time.perf_counter() - began
+        except Exception as error:  # a run of hours is not lost to a rival that fails
+            report.note(f"baseline: {name} failed ({type(error).__name__}: {error}); the run goes without it")
+    outputs.update(fitted.pictures)
+    if problem.paste is not None:
+        outputs["pasted"] = paste(problem, outputs["stopped"])
+    restored = outputs["pasted" if "pasted" in outputs else "stopped"]
+    scores = score(problem, outputs)
+    for kind, picture in outputs.items():
+        images.write(folder / f"{kind}.png", picture)
+    images.write_restored(folder, restored, like)
+    images.write(folder / "comparison.png", panels.side_by_side(report.captions(order, problem, outputs, scores)))
+    record.write_arrays(folder / "outputs.npz", outputs)
+    write_curve(folder / "history.csv", fitted.rows)
+    commit, dirty = provenance.commit()
+    return {
+        "run_id": order.folder.run_id,
+        "identity": order.identity,
+        "config": order.config,
+        "choices": order.choices,
+        "command": shlex.join(order.command),
+        "picture": {"name": like.name, "role": order.role, "size": list(like.size), "channels": like.channels},
+        "sha256": order.contents,
+        "protocol": order.config["task"]["protocol"],
+        "baseline": {"name": name, "seconds": seconds},
+        "scores": scores,
+        "steps_of": fitted.steps_of,
+        "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"]},
+        "rollbacks": fitted.rollbacks,
+        "steps": fitted.steps,
+        "seconds": round(fitted.rows[-1]["seconds"], 3),
+        "seconds_per_step": round(fitted.rows[-1]["seconds"] / fitted.steps, 6),
+        "peak_memory_bytes": fitted.memory,
+        "device": fitted.device,
+        "threads": order.config["threads"] or provenance.cores(),
+        "attempt": attempt,
+        "versions": provenance.versions(),
+        "commit": commit,
+        "dirty": dirty,
+    }
+
+
+def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
+    """Returns the object a group's settings describe: the one place where a `_target_` is called.
+
+    Raises Refused, naming every setting that is unknown, of the wrong type or out of range, and what is allowed.
+    """
+    with refusing(group, choices):
+        return _call(config[group], group)
+
+
+def _call(node: dict[str, Any], where: str) -> Any:
+    settings = {key: value for key, value in node.items() if key != "_target_"}
+    for key, value in settings.items():
+        if isinstance(value, dict) and "_target_" in value:
+            settings[key] = _call(value, f"{where}.{key}")
+    target = get_class(node["_target_"])
+    try:
+        return target(**settings)
+    except ValidationError as error:
+        lines = [_complaint(problem, where, list(node)) for problem in error.errors()]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _complaint(problem: Any, where: str, keys: list[str]) -> str:
+    key = ".".join([where, *(str(part) for part in problem["loc"])])
+    given = problem["input"]
+    match problem["type"]:
+        case "unexpected_keyword_argument":
+            known = ", ".join(sorted(key for key in keys if key not in ("_target_", problem["loc"][0])))
+            return f"{key}: there is no such setting; {where} has {known}"
+        case "missing":
+            return f"{key}: nothing was given and it has no default"
+        case "value_error":
+            return f"{where}: {str(problem['ctx']['error'])}"
+        case _:
+            return f"{key}: given {given!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+@contextmanager
+def refusing(group: str, choices: dict[str, str]) -> Iterator[None]:
+    """Turns what a part says of what it was given into a refusal that also says where to mend it."""
+    try:
+        yield
+    except Refused:
+        raise
+    except (ValueError, TypeError, OSError, ImportError, AttributeError) as error:
+        place = f"conf/{group}/{choices.get(group, '?')}.yaml, or {group}.<setting>=... on the command line"
+        raise Refused(f"{error}  [{place}]") from error
+
+
+@contextmanager
+def writing(folder: Path, *, refuse: bool = False) -> Iterator[None]:
+    """Turns a full disk or a folder that cannot be written into one plain message."""
+    try:
+        yield
+    except OSError as error:
+        if refuse:
+            raise Refused(f"results: {folder} cannot be written ({error})  [results=FOLDER]") from error
+        raise Failed(
+            f"results: writing to {folder} failed ({error}); there is no record of this run. Make room and give the "
+            f"same command again: it goes on from its last checkpoint"
+        ) from error
+
+
+def describe(error: BaseException, traceback: bool) -> None:
+    """Tells of an error on standard error: one message, or the whole trace where that was asked for."""
+    if traceback:
+        import traceback as traces
+
+        traces.print_exception(error)
+    else:
+        print(f"error: {error}", file=sys.stderr)

@@ -1,0 +1,213 @@
+"""In: a problem, a network and z. Out: the pictures of a fit. One degraded picture is the whole data set."""
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from dip_exp.errors import Failed
+from dip_exp.history import History
+from dip_exp.optims import Optim
+from dip_exp.problems.problem import Problem
+from dip_exp.rollback import Rollback
+from dip_exp.stopping.rule import StopRule
+
+
+class Fit(pl.LightningModule):
+    """min over theta of E(f_theta(z + sigma_p n_t); y): the paper's eq. 2, one step a batch, a batch being its number.
+
+    Nothing is drawn from a global generator: n_t depends on (seed, t) alone, so a resumed run sees the same noise.
+    The network stays in train mode throughout: its BatchNorm sees the one picture, also for the last output.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        net: nn.Module,
+        z: Tensor,
+        *,
+        optim: Optim,
+        stop: StopRule,
+        perturb_std: float = 0.0,
+        final: str = "perturbed",
+        seed: int = 0,
+        every: int = 50,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.net = net
+        self.z = nn.Parameter(z.clone()) if optim.over != "net" else z
+        if optim.over == "input":
+            self.net.requires_grad_(False)
+        self.problem = problem
+        self.optim = optim
+        self.stop = stop
+        self.perturb_std = perturb_std
+        self.final = final
+        self.seed = seed
+        self.every = every
+        self.start = 0
+        self.kept_step: int | None = None
+        self.reason = f"optim.steps: {optim.steps} steps were asked for"
+        self.looked = False
+        self.ended = False
+        self._resumed: dict[str, Any] | None = None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        chosen = [p for p in self.parameters() if p.requires_grad]
+        return self.optim.build(chosen)
+
+    def on_fit_start(self) -> None:
+        """Moves what is not the network's to its device and dtype, and takes up an interrupted run."""
+        self.problem = self.problem.to(self.device, self.dtype)
+        if not isinstance(self.z, nn.Parameter):
+            self.z = self.z.to(self.device, self.dtype)
+        self.noise = torch.Generator(device=self.device)
+        self.history = History(self.optim.steps, self.problem)
+        self.average = torch.zeros((1, *self.problem.shape), device=self.device, dtype=self.dtype)
+        self.kept = torch.zeros_like(self.average)
+        optimizer = self._optimizer()
+        self.rollback = None if self.optim.rollback == "none" else Rollback(self.optim.rollback, self.net, optimizer)
+        self.net.train()
+        if self._resumed is not None:
+            self._take_up(self._resumed, optimizer)
+        self._looked_at = self.start
+        self._seconds_before = float(self.history.seconds[self.start - 1]) if self.start else 0.0
+        self._began = time.perf_counter()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
+
+    # -- one step ------------------------------------------------------------------------------------------------------
+
+    def z_at(self, step: int) -> Tensor:
+        """Returns z as step `step` sees it, (1, C, H, W)."""
+        if self.perturb_std == 0:
+            return self.z
+        self.noise.manual_seed(_mix(self.seed, step))
+        n = torch.randn(self.z.shape, generator=self.noise, device=self.z.device, dtype=self.z.dtype)
+        return self.z + self.perturb_std * n
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Returns x_hat, cropped to the picture, so that loss and scores see its own pixels only."""
+        _, height, width = self.problem.shape
+        return self.net(z)[..., :height, :width]
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        step = int(batch)
+        optimizer = self._optimizer()
+        self._move_weights(step)
+        z = self.z_at(step)
+
+        def evaluate() -> tuple[Tensor, Tensor]:
+            optimizer.zero_grad()
+            x_hat = self(z)
+            loss = self.problem.energy(x_hat)
+            self.manual_backward(loss)
+            if self.optim.clip is not None:
+                nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
+            return x_hat.detach(), loss.detach()
+
+        x_hat, loss = evaluate()
+        refused = self.rollback is not None and self.rollback.refuses(step, loss)
+        if not refused:
+            first = [loss]  # L-BFGS asks first for the point it is at, which has just been evaluated
+            self._step(optimizer, lambda: first.pop() if first else evaluate()[1])
+        self._note(step, x_hat, loss, accepted=not refused)
+
+    def _step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
+        with torch.enable_grad():
+            optimizer.step(closure)
+
+    def _move_weights(self, step: int) -> None:
+        if self.optim.weight_noise == 0:
+            return
+        self.noise.manual_seed(_mix(self.seed ^ 0x5DEECE66D, step))
+        with torch.no_grad():
+            for kernel in (p for p in self.net.parameters() if p.ndim == 4):
+                n = torch.randn(kernel.shape, generator=self.noise, device=kernel.device, dtype=kernel.dtype)
+                kernel.add_(n * (self.optim.weight_noise * kernel.std()))
+
+    def _note(self, step: int, x_hat: Tensor, loss: Tensor, *, accepted: bool) -> None:
+        """Averages the output, asks the stop rule, and looks at the run every so often."""
+        x_hat = x_hat.to(self.average.dtype)
+        if step == 0:
+            self.average.copy_(x_hat)
+        elif accepted:
+            self.average.lerp_(x_hat, 1 - self.optim.average)
+        seconds = self._seconds_before + time.perf_counter() - self._began
+        self.history.add(step, seconds, loss, x_hat, self.average)
+        verdict = self.stop.update(step, x_hat, loss)
+        if verdict.keep:
+            self.kept.copy_(self.average)
+            self.kept_step = step
+        if verdict.stop:
+            self.reason = verdict.reason
+            self.trainer.should_stop = True
+        self.x_hat = x_hat
+        self.ended = verdict.stop or step + 1 == self.optim.steps
+        self.looked = self.ended or step == 0 or (step + 1) % self.every == 0
+        if self.looked:
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        bad = self.history.first_bad_step(self._looked_at)
+        if bad is not None:
+            raise Failed(
+                f"fit: the loss of step {bad} is {float(self.history.series[bad, 0])}; a finite one is needed. Try a "
+                f"smaller step (optim.lr={self.optim.lr / 10:g}), optim.clip=1, or precision=fp64"
+            )
+        self._looked_at = self.history.done
+
+    # -- after the last step, and between two sessions -----------------------------------------------------------------
+
+    @torch.no_grad()
+    def last_picture(self) -> Tensor:
+        """Returns f_theta(z) after the last update, with the last step's z or the undisturbed one, in train mode."""
+        z = self.z if self.final == "clean" else self.z_at(max(self.history.done - 1, 0))
+        with self.trainer.precision_plugin.forward_context():
+            return self(z).to(self.average.dtype)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Returns all that the next step depends on and all that was kept, readable with `weights_only=True`."""
+        return {
+            "start": self.history.done,
+            "parameters": self.state_dict(),
+            "optimizer": self._optimizer().state_dict(),
+            "stop": self.stop.state(),
+            "history": self.history.state(),
+            "average": self.average,
+            "kept": self.kept,
+            "kept_step": self.kept_step,
+            "rollback": None if self.rollback is None else self.rollback.state(),
+        }
+
+    def resume(self, snapshot: dict[str, Any]) -> None:
+        """Makes the fit go on from a `snapshot`; called before the trainer starts."""
+        self._resumed = snapshot
+        self.start = snapshot["start"]
+
+    def _take_up(self, snapshot: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+        self.load_state_dict(snapshot["parameters"])
+        optimizer.load_state_dict(snapshot["optimizer"])
+        self.stop.load(snapshot["stop"])
+        self.history.load(snapshot["history"])
+        self.average.copy_(snapshot["average"])
+        self.kept.copy_(snapshot["kept"])
+        self.kept_step = snapshot["kept_step"]
+        if self.rollback is not None:
+            self.rollback.load(snapshot["rollback"])
+        self._resumed = None
+
+
+def _mix(seed: int, step: int) -> int:
+    """Returns a 63-bit seed of its own for every (seed, step): splitmix64, whose low 32 bits are well mixed too (the
+    CPU generator uses no others)."""
+    word = (seed + (step + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return (word ^ (word >> 31)) >> 1

@@ -1,0 +1,22 @@
+"""z = the coordinates of the pixels: a smooth input, for large holes (CVPR 2018 Fig. 6)."""
+
+import torch
+from torch import Tensor
+
+from dip_exp.component import component
+from dip_exp.inputs.source import Input
+
+
+def coordinates(size: tuple[int, int]) -> Tensor:
+    """Returns the pixels' (x, y), float32 (1, 2, H, W), each from 0 at the first pixel to 1 at the last."""
+    height, width = size
+    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    return torch.stack((x, y))[None]
+
+
+@component
+class Meshgrid(Input):
+    """z = (x, y) in [0, 1]^2, two channels, not scaled (authors' get_noise, method 'meshgrid')."""
+
+    def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
+        return coordinates(size)

@@ -1,0 +1,23 @@
+"""z = white noise: the input of most of the paper's experiments (Sec. 2)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dip_exp.component import Positive, PositiveInt, component
+from dip_exp.inputs.source import Input
+
+
+@component
+class Noise(Input):
+    """z ~ scale * U(0, 1) or scale * N(0, 1), `channels` deep."""
+
+    channels: PositiveInt = 32
+    law: Literal["uniform", "normal"] = "uniform"
+    scale: Positive = 0.1
+
+    def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
+        shape = (1, self.channels, *size)
+        draw = torch.rand if self.law == "uniform" else torch.randn
+        return self.scale * draw(shape, generator=generator)

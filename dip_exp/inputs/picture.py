@@ -1,0 +1,29 @@
+"""z = a picture (flash/no-flash: the flash picture; CVPR 2018 Fig. 10)."""
+
+import torch
+from torch import Tensor
+
+from dip_exp import images
+from dip_exp.component import component
+from dip_exp.inputs.source import Input
+
+
+@component
+class GivenPicture(Input):
+    """z = the picture in a file, or the observation itself where no path is given; values as they are, not scaled.
+
+    A picture smaller than z is continued by reflection to the right and below (z is a multiple of the network's
+    reduction). ValueError where its size is not x_hat's.
+    """
+
+    path: str | None = None
+
+    def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
+        picture = y.cpu().float().numpy() if self.path is None else images.read(self.path).x
+        height, width = picture.shape[-2:]
+        if not (height <= size[0] < 2 * height and width <= size[1] < 2 * width):
+            raise ValueError(
+                f"input: the picture {self.path or '(the observation)'} is {height}x{width} but z must be "
+                f"{size[0]}x{size[1]}; give one of the restored picture's size  [input.path]"
+            )
+        return torch.from_numpy(images.pad_to(picture, size))

@@ -1,0 +1,191 @@
+"""Who is told of a run while it goes on. The record and its CSV are the truth; these are windows on it."""
+
+import logging
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import numpy as np
+from lightning.pytorch.loggers import Logger
+
+from dip_exp.callbacks import Curve, is_round
+from dip_exp.component import Positive, PositiveInt, component
+from dip_exp.fit import Fit
+from dip_exp.metrics import psnr, ssim
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a logger may know of a run: its folder and identity, which attempt at it this is, and its settings."""
+
+    folder: Path
+    run_id: str
+    attempt: int
+    name: str
+    group: str
+    tags: list[str]
+    config: dict[str, Any]
+
+
+@dataclass
+class Session:
+    """One run's window: a Lightning logger, if any, and the callbacks that feed it."""
+
+    logger: Logger | None = None
+    callbacks: list[pl.Callback] = field(default_factory=list)
+
+    def results(self, scores: dict[str, dict[str, float | None]]) -> None:
+        """Shows the final table."""
+
+    def close(self, *, failed: bool) -> None:
+        """Lets go of everything; called however the run ended."""
+
+
+@component
+class Watch(ABC):
+    """every: steps between two looks at the run (a row on the bar, in the CSV file, in W&B)."""
+
+    every: PositiveInt = 50
+
+    @abstractmethod
+    def open(self, run: Run) -> Session:
+        """Returns the session of a run that is about to start."""
+
+
+@component
+class Silent(Watch):
+    def open(self, run: Run) -> Session:
+        return Session()
+
+
+@component
+class Csv(Watch):
+    def open(self, run: Run) -> Session:
+        return Session(callbacks=[Curve(run.folder / "history.csv")])
+
+
+@component
+class Wandb(Watch):
+    """mode: offline keeps the run in `folder` for `wandb sync`; online uses the account of WANDB_API_KEY or
+    `wandb login`, and goes on offline where there is none or the service does not answer in `init_timeout` seconds."""
+
+    mode: Literal["offline", "online"] = "offline"
+    project: str = "dip_exp"
+    entity: str | None = None
+    folder: str = "wandb"
+    init_timeout: Positive = 20.0
+
+    def open(self, run: Run) -> Session:
+        """Returns a session over Lightning's WandbLogger; W&B's own failures never end a run."""
+        online = self.mode == "online" and _has_key()
+        if self.mode == "online" and not online:
+            log.warning("logger: no W&B account is set up here (WANDB_API_KEY or `wandb login`): going on offline")
+        try:
+            logger = self._logger(run, offline=not online)
+        except Exception as error:
+            if not online:
+                raise
+            log.warning("logger: W&B did not answer (%s): going on offline", str(error).splitlines()[0])
+            logger = self._logger(run, offline=True)
+        return _WandbSession(logger, [Curve(run.folder / "history.csv"), _WandbWatch(logger)])
+
+    def _logger(self, run: Run, *, offline: bool) -> Any:
+        import wandb
+        from lightning.pytorch.loggers import WandbLogger
+
+        folder = Path(self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = wandb.Settings(
+            init_timeout=self.init_timeout,
+            silent=True,
+            console="off",
+            disable_git=True,
+            disable_code=True,
+            x_disable_stats=True,
+            x_disable_machine_info=True,
+            x_save_requirements=False,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logger = WandbLogger(
+                project=self.project,
+                entity=self.entity,
+                save_dir=str(folder.parent if folder.name == "wandb" else folder),
+                id=f"{run.run_id}-{run.attempt}",
+                name=run.name,
+                group=run.group,
+                tags=run.tags,
+                mode="offline" if offline else "online",
+                offline=offline,
+                config=run.config,
+                settings=settings,
+            )
+            logger.experiment.define_metric("*", step_metric="iteration")
+        return logger
+
+
+def _has_key() -> bool:
+    import wandb
+
+    return bool(wandb.api.api_key)
+
+
+@dataclass
+class _WandbSession(Session):
+    def results(self, scores: dict[str, dict[str, float | None]]) -> None:
+        import wandb
+
+        assert self.logger is not None
+        run = self.logger.experiment
+        columns = ["kind", *sorted({name for row in scores.values() for name in row})]
+        rows = [[kind, *(row.get(name) for name in columns[1:])] for kind, row in scores.items()]
+        run.log({"scores": wandb.Table(columns=columns, data=rows)})
+        for kind, row in scores.items():
+            for name, value in row.items():
+                run.summary[f"{kind}/{name}"] = value
+
+    def close(self, *, failed: bool) -> None:
+        assert self.logger is not None
+        self.logger.experiment.finish(exit_code=int(failed))
+
+
+class _WandbWatch(pl.Callback):
+    """Logs the curve as the run is looked at, and pictures with their SSIM at steps 10, 20, 50, 100, ..."""
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Fit)
+        number = pl_module.history.done
+        if pl_module.looked:
+            row = pl_module.history.rows(number - 1)[0]
+            values = {key: value for key, value in row.items() if key != "step" and value is not None}
+            self._logger.log_metrics({"iteration": number, **values})
+        if number >= 10 and (is_round(number) or pl_module.ended):
+            self._pictures(pl_module, number)
+
+    def _pictures(self, fit: Fit, number: int) -> None:
+        import wandb
+
+        pictures = {"x_hat": fit.x_hat, "average": fit.average}
+        arrays = {name: picture.float().cpu().numpy() for name, picture in pictures.items()}
+        values: dict[str, Any] = {name: wandb.Image(_show(array)) for name, array in arrays.items()}
+        problem = fit.problem
+        if problem.x is not None:
+            x = problem.x.float().cpu().numpy()
+            values["ssim_average"] = ssim(arrays["average"], x, problem.protocol)
+            values["psnr_average"] = psnr(arrays["average"], x, problem.protocol)
+        self._logger.experiment.log({"iteration": number, **values})
+
+
+def _show(picture: np.ndarray) -> np.ndarray:
+    pixels = np.round(np.clip(picture[0], 0, 1) * 255).astype(np.uint8)
+    return pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0)

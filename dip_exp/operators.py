@@ -1,0 +1,155 @@
+"""Forward operators A, from the network's picture x_hat to the space of the observation y, and checks for one's own.
+
+An operator is a torch module without parameters: `A(x_hat)` is compared with y. `adjoint_gap` and `linearity_gap`
+test any callable that maps tensors to tensors.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+Kernel = Literal["lanczos2", "lanczos3", "box"]
+_LOBES = {"lanczos2": 2, "lanczos3": 3}
+
+
+def reduction_kernel(factor: int, kernel: Kernel) -> torch.Tensor:
+    """Returns the 1-D kernel that reduces by `factor`: float64, sum 1, symmetric.
+
+    Its taps are the pixels around the middle of a block of `factor` pixels, at distances t (in output pixels) of a
+    Lanczos window of a lobes, sinc(t) sinc(t/a) for |t| < a, with sinc(t) = sin(pi t)/(pi t). An even factor puts the
+    middle between two pixels (the authors' "phase 0.5", 2*a*factor taps: 4 times the factor for Lanczos2); an odd one
+    puts it on a pixel, with 2*a*factor - 1 taps. "box" is the mean of the block. Source: authors' released code,
+    models/downsampler.py.
+
+    Raises:
+        ValueError: factor is below 2 or `kernel` is unknown.
+    """
+    if not isinstance(factor, int) or factor < 2:
+        raise ValueError(f"downsample: factor is {factor!r}; allowed are whole numbers from 2; choose another factor")
+    if kernel == "box":
+        return torch.full((factor,), 1 / factor, dtype=torch.float64)
+    if kernel not in _LOBES:
+        allowed = ", ".join([*_LOBES, "box"])
+        raise ValueError(f"downsample: kernel is {kernel!r}; allowed are {allowed}; choose one of them")
+    lobes = _LOBES[kernel]
+    taps = 2 * lobes * factor - factor % 2
+    t = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / factor
+    weights = torch.sinc(t) * torch.sinc(t / lobes)
+    return weights / weights.sum()
+
+
+class Downsample(nn.Module):
+    """Reduces both sides by an integer factor: d in the paper's super-resolution, E(x; x0) = ||d(x) - x0||^2.
+
+    (N,C,H,W) with any C becomes (N,C,H/factor,W/factor), each channel apart; output pixel k is centred on its block, at
+    input position factor*k + (factor-1)/2. Beyond the border the picture goes on with its border value. Computed as a
+    column and a row pass: the authors' two-dimensional kernel (models/downsampler.py, there "Lanczos2, phase 0.5") is a
+    product of two one-dimensional ones. The kernel is cast to the picture's dtype.
+    """
+
+    weights: torch.Tensor
+
+    def __init__(self, factor: int, kernel: Kernel = "lanczos2") -> None:
+        super().__init__()
+        # float32: not every accelerator moves float64 buffers
+        self.register_buffer("weights", reduction_kernel(factor, kernel).float(), persistent=False)
+        self.factor = factor
+        self.kernel = kernel
+        self.margin = (len(self.weights) - factor) // 2
+
+    def forward(self, x_hat: torch.Tensor) -> torch.Tensor:
+        """Returns A(x_hat). Raises ValueError when x_hat is no (N,C,H,W) or a side is no multiple of the factor."""
+        if x_hat.ndim != 4:
+            raise ValueError(
+                f"downsample: x_hat has shape {tuple(x_hat.shape)}; allowed is (N,C,H,W); add the missing axes"
+            )
+        height, width = x_hat.shape[-2:]
+        f, m = self.factor, self.margin
+        if height % f or width % f:
+            raise ValueError(
+                f"downsample: x_hat is {width}x{height} (width x height), no multiple of factor {f}; "
+                "crop the picture to a multiple or choose another factor"
+            )
+        channels = x_hat.shape[1]
+        taps = self.weights.to(x_hat.dtype)
+        column = taps.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
+        row = taps.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+        x_hat = F.pad(x_hat, (m, m, m, m), mode="replicate")
+        return F.conv2d(F.conv2d(x_hat, column, stride=(f, 1), groups=channels), row, stride=(1, f), groups=channels)
+
+    def extra_repr(self) -> str:
+        return f"factor={self.factor}, kernel={self.kernel}"
+
+
+Operator = Callable[[torch.Tensor], torch.Tensor]
+
+
+def adjoint_gap(
+    A: Operator,
+    x_shape: tuple[int, ...],
+    y_shape: tuple[int, ...],
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> float:
+    """Returns |<A x, y> - <x, A^T y>| / (|A x| |y|) for random normal x and y, with autograd's gradient as A^T.
+
+    At most about 1e-6 in float32 for a linear A whose gradient is right. Larger where A is not linear or a
+    hand-written gradient is wrong: then the gap shrinks only as 1 / sqrt(number of values), so test small shapes. x
+    and y are drawn on the generator's device.
+
+    Raises:
+        ValueError: A(x) has another shape than `y_shape`, does not depend on x for autograd, or is 0.
+    """
+    x = torch.randn(x_shape, generator=generator, device=generator.device, dtype=dtype).requires_grad_()
+    y = torch.randn(y_shape, generator=generator, device=generator.device, dtype=dtype)
+    Ax = A(x)
+    if Ax.shape != y.shape:
+        raise ValueError(
+            f"adjoint_gap: A maps {tuple(x_shape)} to {tuple(Ax.shape)} but y_shape is {tuple(y_shape)}; both must "
+            "be the same; give A's own output shape"
+        )
+    if not Ax.requires_grad:
+        raise ValueError(
+            "adjoint_gap: A(x) has no gradient; allowed are torch operations on x; remove .detach() or no_grad"
+        )
+    (ATy,) = torch.autograd.grad(Ax, x, y.to(Ax.dtype))
+    scale = _norm(Ax) * _norm(y)
+    if scale == 0:
+        raise ValueError(
+            "adjoint_gap: A(x) is 0 for a random x, so the gap is undefined; test an operator that is not 0"
+        )
+    return abs(_inner(Ax, y) - _inner(x, ATy)) / scale
+
+
+def linearity_gap(
+    A: Operator,
+    x_shape: tuple[int, ...],
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> float:
+    """Returns |A(a u + b v) - a A(u) - b A(v)| / (|a A(u)| + |b A(v)|) for random normal u, v and a = 1.5, b = -0.7.
+
+    At most about 1e-6 in float32 for a linear A, much more for any other. 0 for A = 0, which is linear.
+    """
+    a, b = 1.5, -0.7  # a + b is not 1, so that an offset in A shows too
+    u, v = (torch.randn(x_shape, generator=generator, device=generator.device, dtype=dtype) for _ in range(2))
+    with torch.no_grad():
+        Au, Av = a * A(u), b * A(v)
+        gap = _norm(A(a * u + b * v) - Au - Av)
+        scale = _norm(Au) + _norm(Av)
+    if scale == 0:
+        return 0.0 if gap == 0 else math.inf
+    return gap / scale
+
+
+def _inner(u: torch.Tensor, v: torch.Tensor) -> float:
+    # Summed in float64: what is measured is the operator's rounding, not the sum's.
+    return float((u.detach().double() * v.detach().double()).sum())
+
+
+def _norm(u: torch.Tensor) -> float:
+    return math.sqrt(_inner(u, u))

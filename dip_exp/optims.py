@@ -1,0 +1,94 @@
+"""What is descended, how, and for how many steps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch.nn import Parameter
+
+from dip_exp.component import NonNegative, Positive, PositiveInt, component
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+@component
+class Optim(ABC):
+    """The settings all optimizers share.
+
+    steps:        iterations. lr: step size.
+    over:         what is optimised: the network's weights, z, or both.
+    average:      decay of the running average of x_hat (0.99 in the released code); 0 averages nothing.
+    clip:         the gradient's norm is reduced to this where it is larger.
+    weight_noise: before each step every kernel moves by N(0, (this * its std)^2), for good: the 2017 code's
+                  regulariser (0.02), which the code of 2018 and later draws and throws away.
+    rollback:     on a fall of the fit's PSNR by more than 5 dB between two steps. `right`: weights, statistics and
+                  optimizer go back to the step before and the bad gradient is dropped. `released`: as the released
+                  notebook, only the weights go back, the bad gradient is applied all the same, and every 100th step
+                  is not looked at.
+    """
+
+    steps: PositiveInt = 2000
+    lr: Positive = 0.01
+    over: Literal["net", "input", "both"] = "net"
+    average: Decay = 0.99
+    clip: Positive | None = None
+    weight_noise: NonNegative = 0.0
+    rollback: Literal["none", "right", "released"] = "none"
+
+    @abstractmethod
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        """Returns the optimizer of these parameters."""
+
+
+@component
+class Adam(Optim):
+    betas: list[Decay] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    eps: Positive = 1e-8
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=self.lr, betas=(self.betas[0], self.betas[1]), eps=self.eps)
+
+
+@component
+class AdamW(Optim):
+    betas: list[Decay] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    eps: Positive = 1e-8
+    weight_decay: NonNegative = 0.01
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            parameters, lr=self.lr, betas=(self.betas[0], self.betas[1]), eps=self.eps, weight_decay=self.weight_decay
+        )
+
+
+@component
+class SGD(Optim):
+    momentum: Decay = 0.9
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov: given true with momentum 0; Nesterov's step needs a momentum above 0")
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov)
+
+
+@component
+class LBFGS(Optim):
+    inner_steps: PositiveInt = 4
+    history: PositiveInt = 10
+    line_search: bool = True
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.LBFGS(
+            list(parameters),
+            lr=self.lr,
+            max_iter=self.inner_steps,
+            history_size=self.history,
+            tolerance_grad=-1,
+            tolerance_change=-1,
+            line_search_fn="strong_wolfe" if self.line_search else None,
+        )

@@ -1,0 +1,43 @@
+"""In: labelled pictures. Out: one picture with them side by side, for the eye. No torch, no plotting library."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+GAP = 12
+LABEL = 34
+FONT = 18
+LEAST_HEIGHT = 320
+"""Small pictures are enlarged by a whole number, pixels kept square and sharp, until they are at least this high."""
+
+
+def side_by_side(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Returns the panels (label, picture (1, C, H, W) in [0, 1]) in a row under their labels, (1, 3, H', W').
+
+    A picture smaller than the largest is enlarged to its height by repeating pixels. A label's second line, after a
+    newline, is set smaller and greyer.
+    """
+    height = max(picture.shape[2] for _, picture in panels)
+    height *= max(1, -(-LEAST_HEIGHT // height))
+    drawn = [(label, _image(picture, height)) for label, picture in panels]
+    font, small = ImageFont.load_default(FONT), ImageFont.load_default(FONT - 4)
+    lines = 2 if any("\n" in label for label, _ in panels) else 1
+    top = GAP + LABEL - 8 + (lines - 1) * (FONT + 4)
+    width = sum(image.width + GAP for _, image in drawn) + GAP
+    sheet = Image.new("RGB", (width, top + height + GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    left = GAP
+    for label, image in drawn:
+        first, _, second = label.partition("\n")
+        pen.text((left, GAP), first, fill="black", font=font)
+        pen.text((left, GAP + FONT + 4), second, fill="#555555", font=small)
+        sheet.paste(image, (left, top))
+        left += image.width + GAP
+    return (np.asarray(sheet, dtype=np.float32) / 255).transpose(2, 0, 1)[None]
+
+
+def _image(picture: np.ndarray, height: int) -> Image.Image:
+    pixels = np.round(np.clip(picture[0], 0, 1) * 255).astype(np.uint8)
+    rgb = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
+    image = Image.fromarray(np.ascontiguousarray(rgb))
+    width = max(1, round(image.width * height / image.height))
+    return image.resize((width, height), Image.Resampling.NEAREST)

@@ -1,0 +1,80 @@
+"""In: a problem, an architecture and an input. Out: the prior itself, a freshly drawn network and its z, known to fit."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from dip_exp.archs.arch import Arch
+from dip_exp.config import named_seed
+from dip_exp.inputs.source import Input
+from dip_exp.problems.problem import Problem
+
+Size = tuple[int, int]
+
+
+def draw(problem: Problem, arch: Arch | nn.Module, source: Input, seed: int) -> tuple[nn.Module, Tensor]:
+    """Returns (network, z): weights drawn from the seed's `weights`, z (1, C, H, W) from its `input`.
+
+    z's sides are the picture's, raised to the multiple the network needs. A network that is given as a module is taken
+    as it is, with the weights it has. The global random generators are left as they were. Raises ValueError where
+    network and picture do not fit one another, before a weight is drawn.
+    """
+    channels, height, width = problem.shape
+    multiple = arch.multiple if isinstance(arch, Arch) else 1
+    size = (_raised(height, multiple), _raised(width, multiple))
+    generator = torch.Generator().manual_seed(named_seed(seed, "input"))
+    z = source.draw(size, problem.y, generator)
+    check(arch, z, problem.shape)
+    if not isinstance(arch, Arch):
+        return arch, z
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(named_seed(seed, "weights"))
+        return arch.build(z.shape[1], channels, (height, width)), z
+
+
+def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int, int]) -> nn.Module:
+    """Returns the network without memory or weights, for passes that follow shapes alone."""
+    if isinstance(arch, Arch):
+        with torch.device("meta"):
+            return arch.build(in_channels, shape[0], shape[1:])
+    return copy.deepcopy(arch).to("meta")
+
+
+def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int]) -> None:
+    """Raises ValueError where the network cannot take z, or gives no picture that holds `shape` (C, H, W)."""
+    channels, height, width = shape
+    try:
+        out = _pass(arch, z.shape[1], (z.shape[2], z.shape[3]), shape)
+    except (RuntimeError, ValueError) as error:
+        if not isinstance(arch, Arch):
+            raise ValueError(f"arch: the given network refused z {tuple(z.shape)}: {error}") from error
+        smallest = _smallest(arch, z.shape[1], channels)
+        remedy = f"give a picture of at least {smallest}x{smallest}" if smallest else "change the network's settings"
+        raise ValueError(
+            f"arch: a picture of {height}x{width} is too small for this network ({str(error).splitlines()[0]}); "
+            f"{remedy}, or fewer scales  [arch=...]"
+        ) from error
+    if out[1] != channels or out[2] < height or out[3] < width:
+        raise ValueError(f"arch: the network gives {out} for z {tuple(z.shape)}; the picture needs {(1, *shape)}")
+
+
+def _pass(arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int]) -> tuple[int, ...]:
+    net = shapes_only(arch, in_channels, shape).train()
+    with torch.no_grad():
+        return tuple(net(torch.empty((1, in_channels, *size), device="meta")).shape)
+
+
+def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:
+    for count in range(1, 65):
+        side = count * arch.multiple
+        try:
+            _pass(arch, in_channels, (side, side), (channels, side, side))
+        except (RuntimeError, ValueError):
+            continue
+        return side
+    return None
+
+
+def _raised(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -1,0 +1,43 @@
+"""Where a result comes from: versions, commit, threads. Plain facts for the record."""
+
+import os
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "scikit-image", "pillow", "wandb", "pandas")
+
+
+def versions() -> dict[str, str]:
+    """Returns {package: version} of what computes and writes a result."""
+    found = {"dip_exp": _version("dip_exp"), **{name: _version(name) for name in PACKAGES}}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def commit() -> tuple[str | None, bool | None]:
+    """Returns (commit, whether tracked files differ from it) of the checkout this code lies in; (None, None) outside."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        return head, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def cores() -> int:
+    """Returns the number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,97 @@
+"""In: what a run came to. Out: its folder, whose `record.json` is written last; and many runs as one table. No torch."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORD = "record.json"
+CHECKPOINT = "checkpoint.pt"
+
+
+class RunFolder:
+    """`<results>/runs/<run_id>`: a run is finished if, and only if, its record is there."""
+
+    def __init__(self, results: Path, run_id: str) -> None:
+        self.run_id = run_id
+        self.path = results / "runs" / run_id
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT
+
+    def record(self) -> dict[str, Any] | None:
+        """Returns the finished run's record, or None."""
+        path = self.path / RECORD
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def begin(self, *, afresh: bool) -> int:
+        """Makes the folder and returns which attempt at this run now begins, from 1; `afresh` forgets earlier ones.
+
+        Raises OSError where the folder cannot be made or written.
+        """
+        if afresh:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        counter = self.path / "attempts"
+        attempt = int(counter.read_text()) + 1 if counter.is_file() else 1
+        write_text(counter, str(attempt))
+        return attempt
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Writes the record, and with that the run is finished; its checkpoint is of no more use."""
+        write_text(self.path / RECORD, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all: to a temporary name beside it, flushed, then renamed."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes float32 pictures (1, C, H, W) by output kind as one .npz, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **{k: a.astype(np.float32) for k, a in arrays.items()})
+    temporary.replace(path)
+
+
+def read_runs(results: Path) -> "pd.DataFrame":
+    """Returns every finished run as rows of one table: one row a run and output kind.
+
+    Columns: run_id, kind, the scores (psnr, ssim, ...), the choices (task, arch, ...), the settings as dotted names,
+    seconds, s_per_step, steps, device, threads.
+    """
+    import pandas as pd
+
+    rows = []
+    for path in sorted((results / "runs").glob(f"*/{RECORD}")):
+        record = json.loads(path.read_text())
+        facts = {
+            "run_id": record["run_id"],
+            **{f"choice.{group}": choice for group, choice in record["choices"].items()},
+            **_dotted(record["config"]),
+            **{key: record[key] for key in ("steps", "seconds", "seconds_per_step", "device", "threads")},
+        }
+        rows += [{**facts, "kind": kind, **scores} for kind, scores in record["scores"].items()] or [facts]
+    return pd.DataFrame(rows)
+
+
+def _dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat.update(_dotted(value, f"{name}.") if isinstance(value, dict) else {name: value})
+    return flat

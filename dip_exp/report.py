@@ -1,0 +1,103 @@
+"""What a run says on the terminal: one line before, one table after. No torch."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from dip_exp.cost import Cost
+    from dip_exp.experiment import Order
+    from dip_exp.problems.problem import Problem
+
+SMALLER_ABOVE_SECONDS = 600
+
+MEANING = {
+    "observation": "what was given",
+    "baseline": "classical: {baseline}",
+    "last": "last iterate",
+    "average": "running average, last step",
+    "stopped": "average at the step the stop rule chose",
+    "pasted": "stopped, known pixels pasted back",
+    "peak": "oracle: best iterate by the truth",
+    "peak_average": "oracle: best average by the truth",
+}
+
+
+def note(text: str) -> None:
+    """Says one line."""
+    print(text, flush=True)
+
+
+def opening(order: "Order", problem: "Problem", cost: "Cost", steps: int, device: "torch.device") -> None:
+    """Says what will run, how long it should take here, how much memory it needs, and what a smaller run would be."""
+    seconds = cost.seconds * steps
+    scored = "clean: degraded here and scored" if problem.x is not None else "observed: restored as it is"
+    channels, height, width = problem.shape
+    note(
+        f"{order.choices['task']} of {order.picture.name} ({scored}), {width}x{height}, with {order.choices['arch']} "
+        f"({cost.weights:,} weights), {steps} steps on {device.type}: about {duration(seconds)}, "
+        f"{cost.memory / 1e9:.1f} GB"
+    )
+    if seconds > SMALLER_ABOVE_SECONDS and order.config["scale"] != "mini":
+        rest = [part for part in order.command if not part.startswith("scale=")]
+        note(f"smaller: {shlex.join([*rest, 'scale=mini'])}")
+
+
+def already(done: dict[str, Any], folder: Path) -> None:
+    """Says that the run is finished, where it ran, and what it came to."""
+    note(f"already finished on {done['device']} (force=true computes it again)")
+    closing(done, folder)
+
+
+def closing(done: dict[str, Any], folder: Path) -> None:
+    """Says what each output kind scored, the time, and the folder."""
+    scores = done["scores"]
+    if scores:
+        columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
+        heads = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
+        note(f"\n{'':14}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})")
+        for kind, row in scores.items():
+            values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
+            step = done["steps_of"].get(kind, "")
+            meaning = MEANING[kind].format(baseline=done["baseline"]["name"])
+            note(f"{kind:14}{values}  {step!s:7} {meaning}")
+    else:
+        note("\nnothing is scored: there is no truth to score against")
+    note(f"\n{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)")
+    note(f"restored picture: {folder / 'restored.png'}")
+    note(f"side by side:     {folder / 'comparison.png'}")
+    note(f"everything:       {folder}")
+
+
+def captions(
+    order: "Order",
+    problem: "Problem",
+    outputs: dict[str, np.ndarray],
+    scores: dict[str, dict[str, float | None]],
+) -> list[tuple[str, np.ndarray]]:
+    """Returns the labelled panels of the side-by-side picture: truth, observation, baseline, restored."""
+    chosen = [("observation", "observation")]
+    if "baseline" in outputs and problem.baseline is not None:
+        chosen.append((problem.baseline[0], "baseline"))
+    chosen.append(("restored", "pasted" if "pasted" in outputs else "stopped"))
+    rows = [] if problem.x is None else [("truth", problem.x.float().cpu().numpy())]
+    for label, kind in chosen:
+        psnr = scores.get(kind, {}).get("psnr")
+        rows.append((f"{label}\n{psnr:.2f} dB" if psnr is not None else f"{label}\n", outputs[kind]))
+    return rows
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in words: 45 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return f"{'-':>12}" if value is None else f"{value:>12.{digits}f}"

@@ -1,0 +1,48 @@
+"""In: a problem and pictures by output kind. Out: their scores, each under the problem's one protocol."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dip_exp.metrics import psnr, ssim
+from dip_exp.problems.problem import Problem
+
+ORACLES = ("peak", "peak_average")
+"""Kinds chosen with the truth: never a result, always labelled."""
+
+
+def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
+    """Returns {kind: {psnr, ssim[, psnr_missing]}} for every picture (1, C, H, W) of x's shape; empty without x.
+
+    PSNR in dB; None where it is infinite or undefined. psnr_missing: over the missing pixels alone.
+    """
+    if problem.x is None:
+        return {}
+    x = problem.x.float().cpu().numpy()
+    missing = None
+    if problem.missing is not None:
+        missing = np.broadcast_to(problem.missing.cpu().numpy(), x.shape)
+    scores = {}
+    for kind, picture in pictures.items():
+        if picture.shape != x.shape:
+            continue
+        row: dict[str, float | None] = {
+            "psnr": _finite(psnr(picture, x, problem.protocol)),
+            "ssim": ssim(picture, x, problem.protocol),
+        }
+        if missing is not None:
+            row["psnr_missing"] = _finite(psnr(picture, x, problem.protocol, where=missing))
+        scores[kind] = row
+    return scores
+
+
+def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
+    """Returns the picture with the observation's known pixels put back, where the problem asks for that."""
+    if problem.paste is None:
+        return picture
+    known = problem.paste.float().cpu().numpy()
+    return known * problem.y.float().cpu().numpy() + (1 - known) * picture
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

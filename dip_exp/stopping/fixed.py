@@ -1,0 +1,14 @@
+"""The paper's rule: the step count is set by hand."""
+
+from torch import Tensor
+
+from dip_exp.component import component
+from dip_exp.stopping.rule import CONTINUE, StopRule, Verdict
+
+
+@component
+class Fixed(StopRule):
+    """Never stops: the run goes its optim.steps, and its last average is the result."""
+
+    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+        return CONTINUE

@@ -1,0 +1,207 @@
+"""Where and under whose eyes a fit runs: device, progress, checkpoint, interruption. Never what it computes."""
+
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.loggers import Logger
+from torch.utils.data import DataLoader
+
+from dip_exp.callbacks import Checkpoint, Progress
+from dip_exp.component import Positive, component
+from dip_exp.errors import Interrupted
+from dip_exp.fit import Fit
+
+LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves: pictures float32 (1, C, H, W) by output kind, its curve, and how it ended.
+
+    pictures: last, average, stopped, and with a truth the oracles peak and peak_average. steps_of: the step (counted
+    from one) each picture is of. rows: `dip_exp.history.COLUMNS`. memory: peak bytes, None where it cannot be told.
+    """
+
+    pictures: dict[str, np.ndarray]
+    steps_of: dict[str, int]
+    rows: list[dict[str, Any]]
+    steps: int
+    reason: str
+    seconds: float
+    memory: int | None
+    device: str
+    rollbacks: int
+
+
+@component
+class Trainer:
+    """accelerator: auto takes a GPU where there is one. progress: auto or off. checkpoint_seconds: how often a run
+    that has a folder is saved, so that it can be resumed."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    progress: Literal["auto", "off"] = "auto"
+    checkpoint_seconds: Positive = 300.0
+
+    def __post_init__(self) -> None:
+        if self.accelerator == "gpu" and not torch.cuda.is_available():
+            raise ValueError("accelerator: given gpu, but PyTorch sees none here; auto and cpu are allowed")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the fit will run."""
+        on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
+        return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+
+    def run(
+        self,
+        fit: Fit,
+        *,
+        precision: str = "fp32",
+        logger: Logger | None = None,
+        callbacks: list[pl.Callback] | None = None,
+        checkpoint: Path | None = None,
+    ) -> Fitted:
+        """Returns what the fit came to, having resumed it from `checkpoint` where that file exists.
+
+        Raises Interrupted after Ctrl-C or SIGTERM, between two steps and with the checkpoint written; Failed for a loss
+        that is not finite; OSError where something cannot be written.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            fit.resume(torch.load(checkpoint, map_location="cpu", weights_only=True))
+        progress = [Progress()] if self.progress == "auto" else []
+        saver = [] if checkpoint is None else [Checkpoint(checkpoint, self.checkpoint_seconds)]
+        watchers = [*(callbacks or []), *saver, *progress]
+        began = time.perf_counter()
+        reset_peak_memory(self.device)
+        with _quiet_lightning(), _matrix_precision(precision), _between_steps(fit) as interrupted:
+            trainer = pl.Trainer(
+                max_epochs=1,
+                accelerator="cuda" if self.device.type == "cuda" else "cpu",
+                devices=1,
+                precision=LIGHTNING_PRECISION[precision],  # type: ignore[arg-type]
+                logger=logger if logger is not None else False,
+                callbacks=watchers,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            try:
+                trainer.fit(fit, DataLoader(range(fit.start, fit.optim.steps), batch_size=None))  # type: ignore[arg-type]
+                if interrupted and not fit.ended:
+                    for callback in saver:
+                        callback.save(fit)
+                    raise Interrupted(f"stopped after step {fit.history.done} of {fit.optim.steps}")
+                last = fit.last_picture()
+            finally:
+                for bar in progress:
+                    bar.close()
+        return _gather(fit, last, time.perf_counter() - began, self.device)
+
+
+def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device) -> Fitted:
+    done = fit.history.done
+    kept = fit.average if fit.kept_step is None else fit.kept
+    pictures = {"last": last, "average": fit.average, "stopped": kept}
+    arrays = {name: picture.float().cpu().numpy() for name, picture in pictures.items()}
+    steps_of = {"last": done, "average": done, "stopped": done if fit.kept_step is None else fit.kept_step + 1}
+    for name, (step, picture) in fit.history.peaks().items():
+        arrays[name] = picture
+        steps_of[name] = step + 1
+    return Fitted(
+        pictures=arrays,
+        steps_of=steps_of,
+        rows=fit.history.rows(),
+        steps=done,
+        reason=fit.reason,
+        seconds=seconds,
+        memory=peak_memory(device),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        rollbacks=0 if fit.rollback is None else fit.rollback.count,
+    )
+
+
+@contextmanager
+def _between_steps(fit: Fit) -> Iterator[list[int]]:
+    """Makes the first Ctrl-C or SIGTERM end the fit after its current step; a second one ends the program at once."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may set signal handlers
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+        if fit._trainer is not None:
+            fit.trainer.should_stop = True
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's notices (devices, tips, data-loader workers) say nothing that is true of a one-picture data set."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
+            warnings.filterwarnings("ignore", message="GPU available but not used.*")
+            warnings.filterwarnings("ignore", message=".*number of training batches.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _matrix_precision(precision: str) -> Iterator[None]:
+    """fp32 means IEEE fp32 on a GPU too, where PyTorch would let convolutions round to TF32."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Starts the count of `peak_memory` afresh (Linux and CUDA; elsewhere it counts from the start of the process)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        try:
+            clear.write_text("5")
+        except OSError:
+            return  # a sandbox may forbid it: the peak then counts from the start of the process
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Returns the peak in bytes: of the GPU's allocator there, of the whole process on a CPU; None if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    line = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), None)
+    return None if line is None else int(line.split()[1]) * 1024
