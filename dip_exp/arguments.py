@@ -6,6 +6,11 @@ import glob
 import re
 from pathlib import Path
 
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dip_exp.config import compose
 from dip_exp.errors import Refused
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -73,7 +78,8 @@ def _pictures(value: str) -> list[str] | None:
     if path.is_dir():
         found = [entry for entry in path.iterdir() if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
     elif not _exists(value) and any(mark in value for mark in "*?["):
-        found = [Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file()]
+        names = glob.glob(str(path), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        found = [Path(name) for name in names if Path(name).is_file()]
     else:
         return None
     if not found:
@@ -87,40 +93,27 @@ def explain(words: list[str]) -> str | None:
 
     Hydra names the wrong key; this names the keys there are.
     """
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf import DictConfig, OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
-    plain = [word for word in overrides if word.split("=")[0].lstrip("+~") not in _keys_with_dots(overrides)]
-    GlobalHydra.instance().clear()
-    with initialize_config_module("conf", version_base="1.3"):
-        try:
-            compose("config", overrides=overrides)
-            return None
-        except (HydraException, OmegaConfBaseException):
-            pass
-        for chosen in (plain, []):
-            try:
-                cfg = compose("config", overrides=chosen)
-                break
-            except (HydraException, OmegaConfBaseException):
-                continue
-        else:
-            return ""
-        for word in overrides:
-            key = word.split("=")[0].lstrip("+~").split("@")[0]
-            parent, _, leaf = key.rpartition(".")
-            node = OmegaConf.select(cfg, parent) if parent else cfg
-            if isinstance(node, DictConfig) and leaf not in node and "/" not in key:
-                keys = sorted(str(name) for name in node if name != "_target_")
-                near = difflib.get_close_matches(leaf, keys, n=1)
-                guess = f"; did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
-                return f"error: {key}: there is no such setting; {parent or 'the top level'} has {', '.join(keys)}{guess}"
+    if _composed(overrides) is not None:
+        return None
+    cfg = _composed([word for word in overrides if "." not in _key(word)]) or _composed([])
+    for key in map(_key, overrides):
+        parent, _, leaf = key.rpartition(".")
+        node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
+        if isinstance(node, DictConfig) and leaf not in node and "/" not in key:
+            keys = sorted(str(name) for name in node if name != "_target_")
+            near = difflib.get_close_matches(leaf, keys, n=1)
+            guess = f"; did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
+            return f"error: {key}: there is no such setting; {parent or 'the top level'} has {', '.join(keys)}{guess}"
     return ""
 
 
-def _keys_with_dots(overrides: list[str]) -> set[str]:
-    return {key for key in (word.split("=")[0].lstrip("+~") for word in overrides) if "." in key}
+def _key(override: str) -> str:
+    return override.split("=")[0].lstrip("+~").split("@")[0]
+
+
+def _composed(overrides: list[str]) -> DictConfig | None:
+    try:
+        return compose(overrides)
+    except (HydraException, OmegaConfBaseException):
+        return None

@@ -4,11 +4,16 @@ Their parameters follow from the noise level by one stated rule; none sees the c
 scikit-image's astronaut, chelsea and coffee.
 """
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
 from dip_exp.degrade import check_picture
 from dip_exp.masks import check_mask
+
+# What "no noise at all" is taken for, where a method must divide by the noise.
+LEAST_SIGMA_255 = 0.1
 
 # Blind TV never assumes less noise than this, in 8-bit grey levels (see `tv`).
 TV_FLOOR_255 = 5.0
@@ -31,8 +36,9 @@ def bicubic(y: np.ndarray, factor: int) -> np.ndarray:
     return _picture(np.stack([np.asarray(plane) for plane in planes]))
 
 
-def nlm(y: np.ndarray, sigma_255: float) -> np.ndarray:
-    """Returns y denoised by non-local means (Buades et al., CVPR 2005), for noise of `sigma_255` 8-bit grey levels.
+def nlm(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
+    """Returns y denoised by non-local means (Buades et al., CVPR 2005), for noise of `sigma_255` 8-bit grey levels
+    (None: estimated from y, Donoho and Johnstone 1994).
 
     Rule: h = 0.6 sigma, 5x5 patches at distances up to 6 pixels, sigma subtracted from the patch distances, fast
     variant: the setting of scikit-image's own example "Non-local means denoising for preserving textures". Patches are
@@ -41,10 +47,14 @@ def nlm(y: np.ndarray, sigma_255: float) -> np.ndarray:
     Raises:
         ValueError: `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array of floats).
     """
-    from skimage.restoration import denoise_nl_means
+    from skimage.restoration import denoise_nl_means, estimate_sigma
 
     check_picture(y, "nlm")
-    sigma = _sigma(sigma_255, "nlm")
+    if sigma_255 is None:
+        estimate: Any = estimate_sigma(y[0], average_sigmas=True, channel_axis=0)
+        sigma = max(float(estimate), LEAST_SIGMA_255 / 255)
+    else:
+        sigma = _sigma(sigma_255, "nlm")
     grey = y.shape[1] == 1  # scikit-image 0.26 loses a channel axis of length 1 and returns the picture transposed
     picture = y[0].astype(np.float64)
     x_hat = denoise_nl_means(
@@ -74,8 +84,8 @@ def tv(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
     check_picture(y, "tv")
     picture = y[0].astype(np.float64)
     if sigma_255 is None:
-        estimate = float(estimate_sigma(picture, average_sigmas=True, channel_axis=0))
-        sigma = max(estimate, TV_FLOOR_255 / 255)
+        guess: Any = estimate_sigma(picture, average_sigmas=True, channel_axis=0)
+        sigma = max(float(guess), TV_FLOOR_255 / 255)
     else:
         sigma = _sigma(sigma_255, "tv")
     return _picture(denoise_tv_chambolle(picture, weight=sigma, channel_axis=0))

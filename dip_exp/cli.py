@@ -1,4 +1,4 @@
-"""The command line: Hydra's, with file names it cannot misread, folders of pictures as multiruns, and plain refusals."""
+"""The command line: Hydra's, with file names it cannot misread, folders as multiruns, and plain refusals."""
 
 import sys
 

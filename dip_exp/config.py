@@ -1,13 +1,17 @@
-"""In: the composed configuration. Out: its checked top level, its identity (`run_id`), and the named seeds. No torch."""
+"""In: the composed configuration. Out: its checked top level, its identity (`run_id`), the named seeds. No torch."""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, Container, OmegaConf
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import MISSING, Container, DictConfig, OmegaConf
 
 from dip_exp.errors import Refused
 
@@ -72,6 +76,20 @@ def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
 def _text(hexadecimal: Any) -> str:
     """`${text:68C3A9}`: a string by its bytes, for file names no grammar could carry otherwise."""
     return bytes.fromhex(str(hexadecimal)).decode("utf-8", "surrogateescape")
+
+
+def compose(overrides: Iterable[str] = ()) -> DictConfig:
+    """Returns the configuration a command line of these overrides would compose; a Hydra application around this one
+    keeps its own state."""
+    register()
+    around = GlobalHydra.instance()
+    before = around.hydra
+    around.clear()
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            return hydra_compose("config", overrides=list(overrides))
+    finally:
+        around.hydra = before
 
 
 def plain(cfg: Container) -> dict[str, Any]:

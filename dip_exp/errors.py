@@ -4,7 +4,7 @@ from hydra.errors import CompactHydraException
 
 
 class Refused(CompactHydraException):
-    """The run was refused before its first step; nothing was left behind. Exit status 2 (a multirun's other jobs go on)."""
+    """Refused before the first step, with nothing left behind. Exit status 2 (a multirun's other jobs go on)."""
 
 
 class Failed(CompactHydraException):

@@ -22,7 +22,6 @@ from dip_exp import images, panels, provenance, record, report
 from dip_exp.errors import Failed, Interrupted, Refused
 
 if TYPE_CHECKING:
-    from dip_exp.cost import Cost
     from dip_exp.fit import Fit
     from dip_exp.problems.problem import Problem
     from dip_exp.trainers import Fitted, Trainer
@@ -174,31 +173,18 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
     images.write(folder / "comparison.png", panels.side_by_side(report.captions(order, problem, outputs, scores)))
     record.write_arrays(folder / "outputs.npz", outputs)
     write_curve(folder / "history.csv", fitted.rows)
-    commit, dirty = provenance.commit()
     return {
         "run_id": order.folder.run_id,
         "identity": order.identity,
         "config": order.config,
         "choices": order.choices,
         "command": shlex.join(order.command),
+        "attempt": attempt,
         "picture": {"name": like.name, "role": order.role, "size": list(like.size), "channels": like.channels},
         "sha256": order.contents,
         "protocol": order.config["task"]["protocol"],
         "baseline": {"name": name, "seconds": seconds},
-        "scores": scores,
-        "steps_of": fitted.steps_of,
-        "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"]},
-        "rollbacks": fitted.rollbacks,
-        "steps": fitted.steps,
-        "seconds": round(fitted.rows[-1]["seconds"], 3),
-        "seconds_per_step": round(fitted.rows[-1]["seconds"] / fitted.steps, 6),
-        "peak_memory_bytes": fitted.memory,
-        "device": fitted.device,
-        "threads": order.config["threads"] or provenance.cores(),
-        "attempt": attempt,
-        "versions": provenance.versions(),
-        "commit": commit,
-        "dirty": dirty,
+        **record.facts(fitted, scores, order.config["threads"] or provenance.cores()),
     }
 
 
@@ -234,7 +220,7 @@ def _complaint(problem: Any, where: str, keys: list[str]) -> str:
         case "missing":
             return f"{key}: nothing was given and it has no default"
         case "value_error":
-            return f"{where}: {str(problem['ctx']['error'])}"
+            return f"{where}: {problem['ctx']['error']}"
         case _:
             return f"{key}: given {given!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

@@ -61,12 +61,13 @@ class Fit(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Moves what is not the network's to its device and dtype, and takes up an interrupted run."""
-        self.problem = self.problem.to(self.device, self.dtype)
+        dtype = next(self.net.parameters()).dtype
+        self.problem = self.problem.to(self.device, dtype)
         if not isinstance(self.z, nn.Parameter):
-            self.z = self.z.to(self.device, self.dtype)
+            self.z = self.z.to(self.device, dtype)
         self.noise = torch.Generator(device=self.device)
         self.history = History(self.optim.steps, self.problem)
-        self.average = torch.zeros((1, *self.problem.shape), device=self.device, dtype=self.dtype)
+        self.average = torch.zeros((1, *self.problem.shape), device=self.device, dtype=self.problem.y.dtype)
         self.kept = torch.zeros_like(self.average)
         optimizer = self._optimizer()
         self.rollback = None if self.optim.rollback == "none" else Rollback(self.optim.rollback, self.net, optimizer)

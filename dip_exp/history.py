@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dip_exp.problems.problem import Problem
 
-COLUMNS = ("step", "loss", "psnr", "psnr_average", "seconds")
+COLUMNS: tuple[str, ...] = ("step", "loss", "psnr", "psnr_average", "seconds")
 """Of `history.csv`. PSNR in dB under the problem's protocol, empty without a truth; seconds since the run began."""
 
 

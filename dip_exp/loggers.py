@@ -140,18 +140,20 @@ class _WandbSession(Session):
     def results(self, scores: dict[str, dict[str, float | None]]) -> None:
         import wandb
 
-        assert self.logger is not None
-        run = self.logger.experiment
-        columns = ["kind", *sorted({name for row in scores.values() for name in row})]
-        rows = [[kind, *(row.get(name) for name in columns[1:])] for kind, row in scores.items()]
+        run = self._run()
+        columns: list[Any] = ["kind", *sorted({name for row in scores.values() for name in row})]
+        rows: list[Any] = [[kind, *(row.get(name) for name in columns[1:])] for kind, row in scores.items()]
         run.log({"scores": wandb.Table(columns=columns, data=rows)})
         for kind, row in scores.items():
             for name, value in row.items():
                 run.summary[f"{kind}/{name}"] = value
 
     def close(self, *, failed: bool) -> None:
-        assert self.logger is not None
-        self.logger.experiment.finish(exit_code=int(failed))
+        self._run().finish(exit_code=int(failed))
+
+    def _run(self) -> Any:
+        assert isinstance(self.logger, Logger)
+        return self.logger.experiment  # type: ignore[attr-defined]  # WandbLogger's own
 
 
 class _WandbWatch(pl.Callback):

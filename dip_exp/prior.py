@@ -1,4 +1,4 @@
-"""In: a problem, an architecture and an input. Out: the prior itself, a freshly drawn network and its z, known to fit."""
+"""In: a problem, an architecture, an input. Out: the prior itself: a freshly drawn network and its z, known to fit."""
 
 import copy
 

@@ -15,7 +15,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> tuple[str | None, bool | None]:
-    """Returns (commit, whether tracked files differ from it) of the checkout this code lies in; (None, None) outside."""
+    """Returns (commit, whether tracked files differ from it) of the checkout this code is in; Nones outside one."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None, None

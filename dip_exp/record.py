@@ -1,4 +1,4 @@
-"""In: what a run came to. Out: its folder, whose `record.json` is written last; and many runs as one table. No torch."""
+"""In: what a run came to. Out: its folder, `record.json` written last; and many runs as one table. No torch."""
 
 import json
 import os
@@ -8,11 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dip_exp import provenance
+
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dip_exp.trainers import Fitted
+
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
+
+
+def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Returns what a fit came to and where, as a record keeps it: plain numbers and strings."""
+    commit, dirty = provenance.commit()
+    seconds = fitted.rows[-1]["seconds"]
+    return {
+        "scores": scores,
+        "steps_of": fitted.steps_of,
+        "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"]},
+        "rollbacks": fitted.rollbacks,
+        "steps": fitted.steps,
+        "seconds": round(seconds, 3),
+        "seconds_per_step": round(seconds / fitted.steps, 6),
+        "peak_memory_bytes": fitted.memory,
+        "device": fitted.device,
+        "threads": threads,
+        "versions": provenance.versions(),
+        "commit": commit,
+        "dirty": dirty,
+    }
 
 
 class RunFolder:

@@ -36,7 +36,7 @@ def opening(order: "Order", problem: "Problem", cost: "Cost", steps: int, device
     """Says what will run, how long it should take here, how much memory it needs, and what a smaller run would be."""
     seconds = cost.seconds * steps
     scored = "clean: degraded here and scored" if problem.x is not None else "observed: restored as it is"
-    channels, height, width = problem.shape
+    _, height, width = problem.shape
     note(
         f"{order.choices['task']} of {order.picture.name} ({scored}), {width}x{height}, with {order.choices['arch']} "
         f"({cost.weights:,} weights), {steps} steps on {device.type}: about {duration(seconds)}, "

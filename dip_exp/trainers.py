@@ -142,7 +142,7 @@ def _between_steps(fit: Fit) -> Iterator[list[int]]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
         if fit._trainer is not None:
             fit.trainer.should_stop = True
 

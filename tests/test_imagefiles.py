@@ -77,6 +77,13 @@ def test_float_tiffs_come_back_exactly(tmp_path: Path, kind: type, samples: int,
         np.testing.assert_array_equal(picture.alpha, stored[:, :, 3].astype(np.float32))
 
 
+@pytest.mark.parametrize("white", [255, 65535])
+def test_an_alpha_that_hides_nothing_is_dropped(tmp_path: Path, white: int) -> None:
+    stored = levels(37, 31, 4, white=white)
+    stored[:, :, 3] = white
+    assert images.read(save(tmp_path / "a.png", stored)).alpha is None
+
+
 def test_tiffs_stored_otherwise_read_the_same(tmp_path: Path) -> None:
     stored = levels(37, 31, 3, white=65535)
     planar = save(tmp_path / "p.tif", stored.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")

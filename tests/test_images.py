@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from omegaconf import OmegaConf
 from PIL import Image
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from dip_exp import images
 
 CONF = Path(__file__).parent.parent / "conf" / "image"
 RNG = np.random.default_rng(11)
-SIZES = [(1, 1), (1, 9), (31, 37), (37, 31), (64, 96)]  # (H, W)
+SIZES = [(1, 1), (1, 9), (9, 2), (31, 37), (37, 31), (64, 96)]  # (H, W)
 
 
 def picture_file(path: Path, *shape: int) -> Path:
@@ -109,6 +110,8 @@ def test_a_mask_is_white_where_the_picture_is_known(tmp_path: Path) -> None:
     assert known.dtype == np.float32
     np.testing.assert_array_equal(known, [[[[0, 0, 1, 1]]]])
     np.testing.assert_array_equal(images.read_mask(tmp_path / "m.png", flip=True), 1 - known)
+    tifffile.imwrite(tmp_path / "m.tif", np.array([[0, 0.499, 0.5, 1]], np.float32))
+    np.testing.assert_array_equal(images.read_mask(tmp_path / "m.tif"), known)
     # Red is dark (0.299), yellow bright (0.886); an alpha beside colours that vary says nothing.
     colours = np.array([[[255, 0, 0, 255], [255, 255, 0, 0]]], np.uint8)
     Image.fromarray(colours).save(tmp_path / "c.png")
@@ -120,7 +123,7 @@ def test_a_mask_is_white_where_the_picture_is_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("multiple", [1, 2, 7, 32])
+@pytest.mark.parametrize("multiple", [1, 2, 7, 18, 32])
 @pytest.mark.parametrize("mode", ["reflect", "edge"])
 def test_pad_keeps_the_picture_and_crop_keeps_the_centre(size: tuple[int, int], multiple: int, mode: str) -> None:
     height, width = size

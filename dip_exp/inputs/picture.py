@@ -1,5 +1,6 @@
 """z = a picture (flash/no-flash: the flash picture; CVPR 2018 Fig. 10)."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,4 +27,5 @@ class GivenPicture(Input):
                 f"input: the picture {self.path or '(the observation)'} is {height}x{width} but z must be "
                 f"{size[0]}x{size[1]}; give one of the restored picture's size  [input.path]"
             )
-        return torch.from_numpy(images.pad_to(picture, size))
+        beyond = ((0, 0), (0, 0), (0, size[0] - height), (0, size[1] - width))
+        return torch.from_numpy(np.pad(picture, beyond, mode="reflect"))

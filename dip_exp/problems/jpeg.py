@@ -29,5 +29,5 @@ class Jpeg(Task):
             prior=self.prior(),
             x=tensor(picture) if clean else None,
             protocol=self.scoring,
-            baseline=("total variation", partial(baselines.tv, y)),
+            baseline=("total variation", partial(baselines.tv, y, None)),
         )

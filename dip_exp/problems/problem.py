@@ -22,7 +22,7 @@ def identity(x_hat: Tensor) -> Tensor:
 
 
 def mse(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Returns the mean over all elements of (w (A(x_hat) - y))^2 (paper eqs. 3 and 7; unknown pixels count as zeros)."""
+    """Returns the mean over all elements of (w (A(x_hat) - y))^2 (paper eqs. 3 to 6); unknown ones count as zeros."""
     residual = a_x - y if weight is None else (a_x - y) * weight
     return residual.square().mean()
 

@@ -29,7 +29,7 @@ class StopRule(ABC):
 
     @abstractmethod
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
-        """Returns the verdict on step `step` (from 0), whose output is x_hat (1, C, H, W) and whose energy is `loss`."""
+        """Returns the verdict on step `step` (from 0): its output x_hat (1, C, H, W), its energy `loss`."""
 
     def state(self) -> dict[str, Any]:
         """Returns what must survive an interruption, as tensors, numbers and strings."""
