@@ -171,7 +171,7 @@ class Fit(pl.LightningModule):
         """Returns f_theta(z) after the last update, with the last step's z or the undisturbed one, in train mode."""
         z = self.z if self.final == "clean" else self.z_at(max(self.history.done - 1, 0))
         with self.trainer.precision_plugin.forward_context():
-            return self(z).to(self.average.dtype)
+            return self(z).detach().to(self.average.dtype, copy=True)
 
     def snapshot(self) -> dict[str, Any]:
         """Returns all that the next step depends on and all that was kept, readable with `weights_only=True`."""

@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from dip_exp.callbacks import Checkpoint, Progress
@@ -98,7 +99,8 @@ class Trainer:
                 enable_model_summary=False,
             )
             try:
-                trainer.fit(fit, DataLoader(range(fit.start, fit.optim.steps), batch_size=None))  # type: ignore[arg-type]
+                with suppress(SIGTERMException):  # Lightning's own answer to SIGTERM, at the end of the step
+                    trainer.fit(fit, _steps(fit))
                 if interrupted and not fit.ended:
                     for callback in saver:
                         callback.save(fit)
@@ -108,6 +110,13 @@ class Trainer:
                 for bar in progress:
                     bar.close()
         return _gather(fit, last, time.perf_counter() - began, self.device)
+
+
+def _steps(fit: Fit) -> DataLoader:
+    """The data set: the numbers of the steps still to be done, with a generator of its own, for even an ordered loader
+    draws a seed."""
+    numbers: Any = range(fit.start, fit.optim.steps)
+    return DataLoader(numbers, batch_size=None, generator=torch.Generator().manual_seed(0))
 
 
 def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device) -> Fitted:

@@ -1,0 +1,35 @@
+"""What the tests share: a way to compose and run a configuration, small enough for a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dip_exp import config, experiment
+
+config.register()
+
+ROOT = Path(__file__).resolve().parent.parent
+SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.progress=off", "logger=none", "threads=1")
+Runner = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Runner:
+    """Runs a tiny experiment in this process, with its results under tmp_path, and returns its record."""
+
+    def runner(*overrides: str) -> dict[str, Any]:
+        words = [*SMOKE, f"results={tmp_path / 'results'}", *overrides]
+        cfg = config.compose(words)
+        chosen = dict(word.split("=", 1) for word in ("task=denoise", "arch=skip_tiny", "image=astronaut", *words))
+        choices = {group: chosen.get(group, "?") for group in experiment.GROUPS}
+        return experiment.run(cfg, choices, ["python", "run.py", *words])
+
+    return runner
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Callable[[], list[Path]]:
+    """Lists the run folders under tmp_path."""
+    return lambda: sorted((tmp_path / "results" / "runs").glob("*"))

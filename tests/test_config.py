@@ -1,0 +1,163 @@
+"""Every option of every group composes and builds; a run's identity is its science and nothing else."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from tests.conftest import ROOT
+
+from dip_exp import config, experiment
+from dip_exp.errors import Refused
+
+GROUPS = {
+    group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+    for group in (*experiment.GROUPS, "task/mask", "experiment")
+}
+OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
+SCALES = ("paper", "mini")
+NEEDS = {
+    ("image", "file"): ["image.path=x.png"],
+    ("task/mask", "file"): ["task=inpaint", "task.mask.path=x.png"],
+    **{("task/mask", option): ["task=inpaint"] for option in ("bernoulli", "text", "boxes")},
+    ("trainer", "gpu"): ["trainer.accelerator=cpu"],
+}
+
+
+def build_all(*overrides: str) -> dict[str, object]:
+    settings = config.plain(config.compose(overrides))
+    return {group: experiment.build(settings, group, {}) for group in experiment.GROUPS}
+
+
+def identity(*overrides: str) -> str:
+    return config.run_id(config.identity(config.plain(config.compose(overrides)), {}))
+
+
+def test_every_group_was_found():
+    assert all(GROUPS.values())
+    assert {"skip", "unet", "resnet", "pixels"} <= set(GROUPS["arch"])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_builds_at_both_scales(group: str, option: str, scale: str):
+    build_all(*NEEDS.get((group, option), []), f"{group}={option}", f"scale={scale}")
+
+
+@pytest.mark.parametrize("group", ["arch", "input", "optim"])
+@pytest.mark.parametrize("task", GROUPS["task"])
+def test_a_task_leaves_the_choice_of_every_other_group_free(task: str, group: str):
+    for option in GROUPS[group]:
+        built = build_all(f"task={task}", f"{group}={option}", "scale=mini")
+        assert built[group] is not None
+
+
+@pytest.mark.parametrize("task", GROUPS["task"])
+def test_an_explicit_arch_replaces_the_network_and_nothing_else(task: str):
+    own, other = (config.plain(config.compose([f"task={task}", *more])) for more in ([], ["arch=resnet"]))
+    assert other["arch"]["_target_"].endswith("ResNet")
+    assert {key: value for key, value in own.items() if key != "arch"} == {
+        key: value for key, value in other.items() if key != "arch"
+    }
+
+
+def test_precedence_group_then_task_then_experiment_then_scale_then_command_line():
+    steps = lambda *words: config.plain(config.compose(words))["optim"]["steps"]  # noqa: E731
+    group, task, mini = steps("task=denoise"), steps("task=superres"), steps("task=superres", "scale=mini")
+    assert OmegaConf.load(ROOT / "conf/optim/adam.yaml").steps == 2000
+    assert group == 1800  # the task's, over the group's 2000
+    assert mini < task
+    assert steps("task=superres", "experiment=smoke") == 10
+    assert steps("task=superres", "scale=mini", "experiment=smoke", "optim.steps=7") == 7
+
+
+def test_yaml_holds_every_setting_of_its_class():
+    """`--cfg job` must print a run whole: no default hides in a constructor."""
+    for group, option in OPTIONS:
+        if group in ("experiment", "task/mask"):
+            continue
+        words = [*NEEDS.get((group, option), []), f"{group}={option}"]
+        settings = config.plain(config.compose(words))[group]
+        target = experiment.get_class(settings["_target_"])
+        missing = set(target.__dataclass_fields__) - set(settings)
+        assert not missing, f"conf/{group}/{option}.yaml lacks {missing}"
+
+
+# -- identity ----------------------------------------------------------------------------------------------------------
+
+
+def test_operational_settings_do_not_change_the_identity():
+    for word in ("logger=none", "trainer=cpu", "trainer.progress=off", "threads=3", "results=elsewhere", "force=true"):
+        assert identity(word) == identity(), word
+
+
+def test_scientific_settings_change_the_identity():
+    words = ["task=superres", "arch=resnet", "input=meshgrid", "optim.lr=0.02", "seed=1", "degrade_seed=1"]
+    ids = [identity(), *(identity(word) for word in [*words, "precision=fp64", "image=chelsea", "scale=mini"])]
+    assert len(set(ids)) == len(ids)
+
+
+def test_an_integer_is_its_float_but_true_is_no_number():
+    assert identity("task.sigma=25") == identity("task.sigma=25.0")
+    assert config._normal(True) is True
+
+
+def test_scale_counts_by_what_it_sets_and_not_by_name():
+    same = ["image.shrink_to=64", "optim.steps=5", "arch=skip_tiny"]
+    assert identity("scale=mini", *same) == identity("scale=paper", *same)
+
+
+def test_a_file_counts_by_its_content_and_not_by_its_name():
+    def of(path: str, sha256: str) -> str:
+        settings = config.plain(config.compose(["image=file", f"image.path={path}"]))
+        return config.run_id(config.identity(settings, {"image.path": sha256}))
+
+    assert of("a.png", "00") == of("b.png", "00") != of("a.png", "01")
+
+
+def test_a_new_key_changes_nothing_while_it_holds_its_neutral_value(monkeypatch: pytest.MonkeyPatch):
+    settings = config.plain(config.compose([]))
+    before = config.run_id(config.identity(settings, {}))
+    monkeypatch.setitem(config.NEUTRAL, "optim.new", 0.0)
+    for value, same in ((0, True), (1, False)):
+        settings["optim"]["new"] = value
+        assert (config.run_id(config.identity(settings, {})) == before) is same
+
+
+def test_formatting_of_a_yaml_does_not_matter(tmp_path: Path):
+    path = ROOT / "conf/optim/adam.yaml"
+    odd = tmp_path / "adam.yaml"
+    lines = [line.split("#")[0].rstrip() for line in path.read_text().splitlines()]
+    odd.write_text("\n\n".join(reversed([line for line in lines if line])))
+    assert config._normal(OmegaConf.to_container(OmegaConf.load(odd))) == config._normal(
+        OmegaConf.to_container(OmegaConf.load(path))
+    )
+
+
+def test_named_seeds_differ_by_name_and_by_seed():
+    names = ("degrade", "weights", "input", "perturb")
+    seeds = [config.named_seed(seed, name) for seed, name in itertools.product(range(50), names)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("seed=-1", "seed: given -1; a whole number from 0"),
+        ("image=file", "image.path: nothing was given"),
+        ("optim.lr=abc", "optim.lr: given 'abc'; input should be a valid number"),
+        ("optim.lr=-1", "optim.lr: given -1; input should be greater than 0"),
+        ("optim.steps=-5", "optim.steps: given -5; input should be greater than or equal to 1"),
+        ("optim.steps=1e3", "optim.steps: given 1000.0; input should be a valid integer"),
+        ("+optim.lrr=1", "optim.lrr: there is no such setting; optim has average, betas"),
+        ("task.sigma=-3", "task.sigma: given -3; input should be greater than or equal to 0"),
+        ("optim.over=everything", "input should be 'net', 'input' or 'both'"),
+        ("task.protocol=best", "protocol: given 'best'; known protocols: rgb"),
+        ("arch.down=[8,8]", "arch"),
+    ],
+)
+def test_wrong_settings_are_refused_in_words(word: str, text: str):
+    with pytest.raises(Refused) as refusal:
+        build_all(word)
+    assert text in str(refusal.value)

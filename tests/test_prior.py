@@ -1,0 +1,86 @@
+"""The network and z fit the picture, whatever its size, or are refused; nothing global is drawn from."""
+
+import pytest
+import torch
+from torch import nn
+
+from dip_exp import cost, prior
+from dip_exp.archs.pixels import Pixels
+from dip_exp.archs.skip import Skip
+from dip_exp.archs.unet import UNet
+from dip_exp.inputs.noise import Noise
+from dip_exp.problems.problem import Problem
+
+SMALL = Skip(down=[8, 8, 8], up=[8, 8, 8], skip=[0, 0, 0])
+DEEP = Skip(down=[4] * 6, up=[4] * 6, skip=[0] * 6, kernel_down=5)
+
+
+def problem(height: int, width: int, channels: int = 3) -> Problem:
+    return Problem(y=torch.zeros(1, channels, height, width))
+
+
+@pytest.mark.parametrize("size", [(37, 31), (17, 64), (50, 19), (64, 64)])
+@pytest.mark.parametrize("arch", [SMALL, UNet(feature_scale=16), Pixels()], ids=lambda arch: type(arch).__name__)
+def test_any_size_is_covered(arch, size: tuple[int, int]):
+    net, z = prior.draw(problem(*size), arch, Noise(channels=5), seed=0)
+    out = net(z)
+    assert out.shape[2] >= size[0]
+    assert out.shape[3] >= size[1]
+    assert z.shape[2] % arch.multiple == z.shape[3] % arch.multiple == 0
+    assert z.shape[2] - size[0] < arch.multiple
+
+
+def test_the_seed_names_weights_and_input_apart():
+    (one, z_one), (same, z_same), (other, z_other) = (
+        prior.draw(problem(37, 31), SMALL, Noise(), seed) for seed in (0, 0, 1)
+    )
+    pairs = list(zip(one.parameters(), same.parameters(), other.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b, _ in pairs)
+    assert any(not torch.equal(a, c) for a, _, c in pairs)
+    assert torch.equal(z_one, z_same)
+    assert not torch.equal(z_one, z_other)
+
+
+def test_the_weights_do_not_hang_on_the_input():
+    (one, _), (other, _) = (prior.draw(problem(37, 31), SMALL, source, 0) for source in (Noise(), Noise(law="normal")))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_the_global_generator_is_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    prior.draw(problem(37, 31), SMALL, Noise(), seed=9)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_picture_too_small_is_refused_with_the_smallest_that_would_do():
+    with pytest.raises(
+        ValueError, match=r"arch: a picture of 64x64 is too small .* at least (\d+)x\1, or fewer"
+    ) as refusal:
+        prior.draw(problem(64, 64), DEEP, Noise(channels=1), seed=0)
+    smallest = int(str(refusal.value).split("at least ")[1].split("x")[0])
+    prior.draw(problem(smallest, smallest), DEEP, Noise(channels=1), seed=0)
+    with pytest.raises(ValueError, match="too small"):
+        prior.draw(problem(smallest - DEEP.multiple, smallest - DEEP.multiple), DEEP, Noise(channels=1), seed=0)
+
+
+def test_a_network_of_the_users_that_gives_no_such_picture_is_refused():
+    with pytest.raises(
+        ValueError, match=r"arch: the network gives \(1, 2, 37, 31\) for z \(1, 4, 37, 31\); the picture"
+    ):
+        prior.draw(problem(37, 31), nn.Conv2d(4, 2, 1), Noise(channels=4), seed=0)
+    with pytest.raises(ValueError, match=r"arch: the given network refused z \(1, 4, 37, 31\)"):
+        prior.draw(problem(37, 31), nn.Conv2d(5, 3, 1), Noise(channels=4), seed=0)
+
+
+def test_cost_counts_the_papers_network():
+    arch = Skip(down=[128] * 5, up=[128] * 5, skip=[4] * 5)
+    small, large = (
+        cost.estimate(arch, torch.empty((1, 32, side, side), device="meta"), (3, side, side), torch.device("cpu"))
+        for side in (128, 512)
+    )
+    assert small.weights == 2_217_831
+    assert large.memory > small.memory
+    # 7.6 GiB of saved activations a megapixel, and a little for weights and z
+    assert 0.25 * 7.6 * 2**30 < large.memory - cost.BASE_BYTES < 0.25 * 7.6 * 2**30 + 6e8

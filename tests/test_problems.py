@@ -1,0 +1,197 @@
+"""Laws of the problems: what is seen, what is scored, what carries no gradient."""
+
+import numpy as np
+import pytest
+import torch
+
+from dip_exp.masks import Bernoulli, File
+from dip_exp.operators import adjoint_gap
+from dip_exp.problems.denoise import Denoise
+from dip_exp.problems.inpaint import Inpaint
+from dip_exp.problems.jpeg import Jpeg
+from dip_exp.problems.problem import Problem, TotalVariation, known_mse, mse
+from dip_exp.problems.reconstruct import Reconstruct
+from dip_exp.problems.superres import SuperResolution
+from dip_exp.problems.task import Task
+
+TASKS: list[Task] = [
+    Denoise(),
+    Jpeg(),
+    SuperResolution(factor=2),
+    SuperResolution(factor=3, pair="consistent"),
+    Inpaint(),
+    Inpaint(mean="known", mask=Bernoulli(per_channel=True)),
+    Reconstruct(target="scrambled"),
+]
+
+
+def picture(channels: int = 3, height: int = 37, width: int = 31, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width] / 40
+    waves = 0.5 + 0.3 * np.sin(7 * rows + 3) * np.cos(5 * columns)
+    return (waves + 0.1 * rng.random((1, channels, height, width))).astype(np.float32)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
+def test_clean_is_scored_and_observed_is_not(task: Task, channels: int):
+    x = picture(channels)
+    clean, observed = task.problem(x, "clean", rng()), task.problem(x, "observed", rng())
+    assert clean.x is not None
+    assert tuple(clean.x.shape) == (1, *clean.shape)
+    assert observed.x is None
+    assert tuple(clean.forward(clean.x).shape) == tuple(clean.y.shape)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
+def test_the_observation_is_its_seeds_and_the_picture_is_left_alone(task: Task):
+    x = picture()
+    before = x.copy()
+    first, again = (task.problem(x, "clean", rng(3)).y for _ in range(2))
+    assert torch.equal(first, again)
+    assert np.array_equal(x, before)
+    if isinstance(task, Denoise | Inpaint | Reconstruct):
+        assert not torch.equal(first, task.problem(x, "clean", rng(4)).y)
+
+
+@pytest.mark.parametrize("task", [Denoise(), Jpeg(), Reconstruct()], ids=lambda task: type(task).__name__)
+def test_what_is_observed_is_fitted_as_it_is(task: Task):
+    x = picture()
+    assert np.array_equal(task.problem(x, "observed", rng()).y.numpy(), x)
+
+
+def test_the_truth_has_no_energy_where_nothing_was_added():
+    x = picture()
+    for task in (Denoise(sigma=0.0), Inpaint(), SuperResolution(factor=3, pair="consistent"), Reconstruct()):
+        problem = task.problem(x, "clean", rng())
+        assert problem.x is not None
+        assert float(problem.energy(problem.x)) < 1e-12
+
+
+def test_the_authors_pair_is_no_exact_one():
+    problem = SuperResolution(factor=4).problem(picture(3, 64, 64), "clean", rng())
+    assert problem.x is not None
+    assert 1e-7 < float(problem.energy(problem.x)) < 1e-2
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 8])
+def test_superresolution_gives_factor_times_the_observation(factor: int):
+    problem = SuperResolution(factor=factor).problem(picture(3, 7, 5), "observed", rng())
+    assert problem.shape == (3, 7 * factor, 5 * factor)
+    gap = adjoint_gap(problem.forward, (1, *problem.shape), tuple(problem.y.shape), torch.Generator().manual_seed(0))
+    assert gap < 1e-5
+
+
+def test_superresolution_crops_a_clean_picture_about_its_centre():
+    x = picture(1, 37, 31)
+    problem = SuperResolution(factor=4).problem(x, "clean", rng())
+    assert problem.x is not None
+    assert np.array_equal(problem.x.numpy(), x[..., 0:36, 1:29])
+
+
+def test_missing_pixels_carry_no_gradient_and_known_ones_do():
+    problem = Inpaint().problem(picture(), "clean", rng())
+    assert problem.weight is not None
+    x_hat = torch.zeros((1, *problem.shape), requires_grad=True)
+    problem.energy(x_hat).backward()
+    assert x_hat.grad is not None
+    known = problem.weight.expand_as(x_hat) == 1
+    assert torch.all(x_hat.grad[~known] == 0)
+    assert torch.all(x_hat.grad[known] != 0)
+
+
+def test_the_two_means_differ_by_the_share_of_known_pixels():
+    problem = Inpaint().problem(picture(), "clean", rng())
+    assert problem.weight is not None
+    x_hat = torch.zeros((1, *problem.shape))
+    share = problem.weight.mean()
+    known = known_mse(x_hat, problem.y, problem.weight)
+    assert torch.allclose(mse(x_hat, problem.y, problem.weight), known * share)
+
+
+def test_missing_is_where_the_weight_is_zero_and_paste_keeps_the_rest():
+    problem = Inpaint().problem(picture(), "clean", rng())
+    assert problem.missing is not None
+    assert problem.weight is not None
+    assert problem.paste is not None
+    assert torch.equal(problem.missing, problem.weight == 0)
+    assert torch.equal(problem.paste, problem.weight)
+    assert Inpaint(paste=False).problem(picture(), "clean", rng()).paste is None
+
+
+def test_scrambling_keeps_the_pixels_and_noise_keeps_nothing():
+    x = picture()
+    y = Reconstruct(target="scrambled").problem(x, "clean", rng()).y.numpy()
+    assert np.array_equal(np.sort(y.reshape(3, -1), axis=1), np.sort(x.reshape(3, -1), axis=1))
+    noise = Reconstruct(target="uniform").problem(picture(3, 200, 200), "clean", rng()).y
+    assert abs(float(noise.var()) - 1 / 12) < 0.002  # the plateau of Fig. 2
+
+
+# -- total variation ---------------------------------------------------------------------------------------------------
+
+
+def test_tv_of_a_step_is_its_height_times_its_length():
+    x = torch.zeros((1, 1, 9, 8))
+    x[..., 4:] = 0.5
+    # the last row has no neighbour below and is left out, as in the authors' sum
+    assert float(TotalVariation(weight=2.0)(x)) == pytest.approx(2 * 0.5 * 8, rel=1e-3)
+
+
+def test_tv_of_a_flat_picture_has_a_finite_gradient():
+    x = torch.full((1, 3, 8, 8), 0.5, requires_grad=True)
+    TotalVariation(weight=1.0)(x).backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+
+
+def test_tv_enters_the_energy():
+    x = picture()
+    plain, with_tv = (Denoise(tv_weight=w).problem(x, "clean", rng()) for w in (0.0, 0.01))
+    x_hat = torch.from_numpy(x)
+    assert with_tv.prior is not None
+    assert torch.allclose(with_tv.energy(x_hat), plain.energy(x_hat) + with_tv.prior(x_hat))
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_factor_that_leaves_no_pixel_is_refused():
+    with pytest.raises(
+        ValueError, match=r"superres: factor is 64 but the picture is 37x31; no pixel would be left; .* 31"
+    ):
+        SuperResolution(factor=64).problem(picture(), "clean", rng())
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path):
+    from dip_exp import images
+
+    path = tmp_path / "mask.png"
+    mask = np.zeros((1, 1, 8, 9), np.float32)
+    mask[..., :4] = 1
+    images.write(path, mask)
+    with pytest.raises(ValueError, match=r"(?s)mask.*9.*8"):
+        Inpaint(mask=File(path=str(path))).problem(picture(), "observed", rng())
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"y": torch.zeros(3, 4, 4)}, r"problem: y is \(3, 4, 4\) torch.float32; expected one float picture"),
+        ({"x": torch.zeros(1, 3, 5, 4)}, r"problem: x is \(1, 3, 5, 4\) but x_hat will be \(1, 3, 4, 4\)"),
+        (
+            {"weight": torch.zeros(1, 2, 4, 4)},
+            r"problem: weight is \(1, 2, 4, 4\); it must broadcast to \(1, 3, 4, 4\)",
+        ),
+        (
+            {"shape": (3, 8, 8), "paste": torch.ones(1, 1, 8, 8)},
+            r"problem: paste needs y \(1, 3, 4, 4\) of x_hat's shape",
+        ),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(change: dict, text: str):
+    with pytest.raises(ValueError, match=text):
+        Problem(**{"y": torch.zeros(1, 3, 4, 4), **change})
