@@ -75,7 +75,7 @@ def restore(
     with experiment.refusing("task", choices):
         posed = _pose(problem, picture, config, choices)
     with experiment.refusing("arch", choices):
-        net, z = prior.draw(posed, parts["arch"], parts["input"], seed)
+        net, z = prior.draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
     fit = Fit(
         posed,
         net,

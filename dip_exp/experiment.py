@@ -86,7 +86,7 @@ def compute(order: Order) -> dict[str, Any]:
     from dip_exp.fit import Fit
 
     with refusing("arch", choices):
-        net, z = prior.draw(problem, arch, source, config["seed"])
+        net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
     report.opening(order, problem, cost.estimate(arch, z, problem.shape, trainer.device), optim.steps, trainer.device)
     fit = Fit(
         problem,

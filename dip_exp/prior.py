@@ -13,19 +13,22 @@ from dip_exp.problems.problem import Problem
 Size = tuple[int, int]
 
 
-def draw(problem: Problem, arch: Arch | nn.Module, source: Input, seed: int) -> tuple[nn.Module, Tensor]:
+def draw(
+    problem: Problem, arch: Arch | nn.Module, source: Input, seed: int, over: str = "net"
+) -> tuple[nn.Module, Tensor]:
     """Returns (network, z): weights drawn from the seed's `weights`, z (1, C, H, W) from its `input`.
 
     z's sides are the picture's, raised to the multiple the network needs. A network that is given as a module is taken
-    as it is, with the weights it has. The global random generators are left as they were. Raises ValueError where
-    network and picture do not fit one another, before a weight is drawn.
+    as it is, with the weights it has. `over` is what will be optimised: net, input or both. The global random
+    generators are left as they were. Raises ValueError where network and picture do not fit one another, before a
+    weight is drawn.
     """
     channels, height, width = problem.shape
     multiple = arch.multiple if isinstance(arch, Arch) else 1
     size = (_raised(height, multiple), _raised(width, multiple))
     generator = torch.Generator().manual_seed(named_seed(seed, "input"))
     z = source.draw(size, problem.y, generator)
-    check(arch, z, problem.shape)
+    check(arch, z, problem.shape, over)
     if not isinstance(arch, Arch):
         return arch, z
     with torch.random.fork_rng(devices=[]):
@@ -41,11 +44,12 @@ def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int,
     return copy.deepcopy(arch).to("meta")
 
 
-def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int]) -> None:
-    """Raises ValueError where the network cannot take z, or gives no picture that holds `shape` (C, H, W)."""
+def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: str = "net") -> None:
+    """Raises ValueError where the network cannot take z, gives no picture that holds `shape` (C, H, W), or gives one
+    that does not depend on what is to be optimised."""
     channels, height, width = shape
     try:
-        out = _pass(arch, z.shape[1], (z.shape[2], z.shape[3]), shape)
+        out, reached = _pass(arch, z.shape[1], (z.shape[2], z.shape[3]), shape, over)
     except (RuntimeError, ValueError) as error:
         if not isinstance(arch, Arch):
             raise ValueError(f"arch: the given network refused z {tuple(z.shape)}: {error}") from error
@@ -57,12 +61,22 @@ def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int]) -> Non
         ) from error
     if out[1] != channels or out[2] < height or out[3] < width:
         raise ValueError(f"arch: the network gives {out} for z {tuple(z.shape)}; the picture needs {(1, *shape)}")
+    if not reached:
+        raise ValueError(
+            f"optim.over: given {over}, but the output of this network does not depend on that: nothing "
+            f"would be optimised; choose another of net, input and both"
+        )
 
 
-def _pass(arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int]) -> tuple[int, ...]:
+def _pass(
+    arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int], over: str = "net"
+) -> tuple[tuple[int, ...], bool]:
+    """Returns the output's shape, and whether it depends on what `over` names."""
     net = shapes_only(arch, in_channels, shape).train()
-    with torch.no_grad():
-        return tuple(net(torch.empty((1, in_channels, *size), device="meta")).shape)
+    if over == "input":
+        net.requires_grad_(False)
+    out = net(torch.empty((1, in_channels, *size), device="meta", requires_grad=over != "net"))
+    return tuple(out.shape), out.requires_grad
 
 
 def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from tests.conftest import ROOT
 
 from dip_exp import config, experiment
 from dip_exp.errors import Refused
+from tests.conftest import ROOT
 
 GROUPS = {
     group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))

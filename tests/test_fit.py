@@ -140,15 +140,15 @@ def test_signal_handlers_are_given_back():
 
 
 def test_a_checkpoint_by_the_clock_resumes_a_killed_run(tmp_path: Path):
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(_: Fit) -> None:
-        raise Killed
+        raise KilledError
 
     checkpoint = tmp_path / "checkpoint.pt"
     trainer = Trainer(accelerator="cpu", progress="off", checkpoint_seconds=1e-9)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trainer.run(make(), callbacks=[At(7, kill)], checkpoint=checkpoint)
     assert same(run(make()), run(make(), checkpoint=checkpoint))
 

@@ -1,0 +1,317 @@
+"""The contract of a run: its folder, its identity, what it says, what it refuses, what it leaves behind."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from dip_exp import callbacks, images, record
+from dip_exp.errors import Failed, Interrupted, Refused
+from tests.conftest import Runner
+
+Runs = Callable[[], list[Path]]
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def save(path: Path, seed: int = 0, size: tuple[int, int] = (27, 22), channels: int = 3) -> Path:
+    rng = np.random.default_rng(seed)
+    images.write(path, rng.random((1, channels, *size)).astype(np.float32))
+    return path
+
+
+# -- the folder --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_a_whole_record(run: Runner, runs: Runs):
+    done = run("task=inpaint")
+    (folder,) = runs()
+    assert folder.name == done["run_id"]
+    names = {path.name for path in folder.iterdir()}
+    kinds = {"observation", "baseline", "last", "average", "stopped", "pasted", "peak", "peak_average"}
+    assert {f"{kind}.png" for kind in kinds} | {"restored.png", "comparison.png", "outputs.npz", "history.csv"} <= names
+    assert not any(name.endswith((".part", ".pt")) for name in names)
+    kept = json.loads((folder / "record.json").read_text())
+    assert kept == done
+    needed = {"identity", "config", "choices", "command", "attempt", "picture", "sha256", "protocol", "baseline"}
+    needed |= {"scores", "steps_of", "stop", "rollbacks", "steps", "seconds", "seconds_per_step", "peak_memory_bytes"}
+    needed |= {"device", "threads", "versions", "commit", "dirty", "run_id"}
+    assert not needed - set(kept)
+    assert kept["stop"]["reason"]
+    assert kept["stop"]["step"] == 10
+    assert set(kept["scores"]) == kinds
+    arrays = np.load(folder / "outputs.npz")
+    assert set(arrays) == kinds
+    for kind in kinds:
+        assert arrays[kind].dtype == np.float32
+        shown = pixels(folder / f"{kind}.png").astype(float) / 255
+        assert np.abs(np.clip(arrays[kind][0].transpose(1, 2, 0), 0, 1) - shown).max() <= 0.5 / 255 + 1e-6
+    assert sorted(path.stem for path in (folder / "snapshots").iterdir()) == ["000001", "000002", "000005", "000010"]
+
+
+def test_the_history_is_the_curve_of_every_step(run: Runner, runs: Runs):
+    done = run()
+    curve = pd.read_csv(runs()[0] / "history.csv")
+    assert list(curve.columns) == ["step", "loss", "psnr", "psnr_average", "seconds"]
+    assert list(curve.step) == list(range(10))
+    assert curve.psnr.max() == pytest.approx(done["scores"]["peak"]["psnr"], abs=1e-3)
+    assert curve.psnr_average.iloc[-1] == pytest.approx(done["scores"]["average"]["psnr"], abs=1e-3)
+
+
+def test_restored_is_pasted_for_inpainting_and_stopped_elsewhere(run: Runner, runs: Runs):
+    for words, kind in (
+        (("task=inpaint",), "pasted"),
+        (("task=inpaint", "task.paste=false"), "stopped"),
+        ((), "stopped"),
+    ):
+        folder = Path("runs") / run(*words)["run_id"]
+        folder = next(path for path in runs() if path.name == folder.name)
+        assert np.array_equal(pixels(folder / "restored.png"), pixels(folder / f"{kind}.png"))
+
+
+def test_pasting_keeps_the_known_pixels(run: Runner, runs: Runs):
+    run("task=inpaint")
+    arrays = np.load(runs()[0] / "outputs.npz")
+    known = arrays["observation"] > 0
+    assert np.array_equal(arrays["pasted"][known], arrays["observation"][known])
+
+
+# -- identity ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_run_is_not_computed_twice_unless_forced(run: Runner, runs: Runs, capsys: pytest.CaptureFixture):
+    first = run()
+    capsys.readouterr()
+    assert run("logger=csv", "results=" + str(runs()[0].parent.parent)) == first
+    assert "already finished on cpu" in capsys.readouterr().out
+    again = run("force=true")
+    assert again["attempt"] == 1
+    assert again["scores"] == first["scores"]
+    assert len(runs()) == 1
+
+
+@pytest.mark.parametrize("other", ["logger=csv", "logger.every=1", "trainer.checkpoint_seconds=0.001"])
+def test_operational_settings_leave_the_pixels_alone(run: Runner, runs: Runs, other: str):
+    run()
+    before = np.load(runs()[0] / "outputs.npz")
+    kept = {kind: before[kind] for kind in before}
+    run(other, "force=true")
+    after = np.load(runs()[0] / "outputs.npz")
+    assert all(np.array_equal(kept[kind], after[kind]) for kind in kept)
+
+
+def test_two_seeds_and_two_architectures_share_the_observation(run: Runner, runs: Runs):
+    words = [(), ("seed=1",), ("arch=hourglass", "arch.down=[4,4]", "arch.up=[4,4]", "arch.skip=[0,0]"), ("optim=sgd",)]
+    ids = {run(*more)["run_id"] for more in words}
+    assert len(ids) == len(words)
+    seen = [np.load(folder / "outputs.npz") for folder in runs()]
+    assert all(np.array_equal(seen[0]["observation"], other["observation"]) for other in seen)
+    assert len({other["last"].tobytes() for other in seen}) == len(words)
+    run("degrade_seed=1")
+    assert len({np.load(folder / "outputs.npz")["observation"].tobytes() for folder in runs()}) == 2
+
+
+def test_an_edited_picture_is_a_new_run_and_a_renamed_one_is_not(run: Runner, tmp_path: Path):
+    path = save(tmp_path / "a.png")
+    first = run("image=file", f"image.path='{path}'")
+    assert run("image=file", f"image.path='{path.rename(tmp_path / 'b.png')}'")["run_id"] == first["run_id"]
+    assert run("image=file", f"image.path='{save(path, seed=1)}'")["run_id"] != first["run_id"]
+
+
+def test_an_edited_mask_is_a_new_run(run: Runner, tmp_path: Path):
+    picture, mask = save(tmp_path / "a.png"), tmp_path / "mask.png"
+    ids = set()
+    for column in (5, 9):
+        known = np.ones((1, 1, 27, 22), np.float32)
+        known[..., column] = 0
+        images.write(mask, known)
+        words = ("image=file", f"image.path='{picture}'", "image.shrink_to=null", "task=inpaint")
+        done = run(*words, "task/mask=file", f"task.mask.path='{mask}'")
+        ids.add(done["run_id"])
+        assert set(done["sha256"]) == {"image.content", "image.path", "task.mask.path"}
+    assert len(ids) == 2
+
+
+def test_observed_is_restored_and_never_scored(run: Runner, runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture):
+    path = save(tmp_path / "a.png")
+    done = run("image=file", f"image.path='{path}'", "task=superres", "task.factor=3")
+    assert done["scores"] == {}
+    assert "observed: restored as it is" in capsys.readouterr().out
+    assert pixels(runs()[0] / "restored.png").shape == (81, 66, 3)
+    assert not (runs()[0] / "peak.png").exists()
+
+
+def test_alpha_comes_back_at_the_restored_size(run: Runner, runs: Runs, tmp_path: Path):
+    rgba = np.random.default_rng(0).integers(0, 256, (20, 24, 4), dtype=np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    run("image=file", f"image.path='{tmp_path / 'a.png'}'")
+    assert np.array_equal(pixels(runs()[0] / "restored.png")[..., 3], rgba[..., 3])
+
+
+def test_grey_stays_grey(run: Runner, runs: Runs):
+    run("image=camera")
+    assert pixels(runs()[0] / "restored.png").ndim == 2
+
+
+# -- interruption and failure ------------------------------------------------------------------------------------------
+
+
+class Interrupt(pl.Callback):
+    """Presses Ctrl-C after the fourth step."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        if pl_module.history.done == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_and_the_same_command_equal_an_uninterrupted_run(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    whole = run("logger=csv")
+    kept = {path.name: path.read_bytes() for path in runs()[0].glob("*.png")}
+    curve = pd.read_csv(runs()[0] / "history.csv").drop(columns="seconds")
+    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [Interrupt()])
+    with pytest.raises(Interrupted, match="stopped after step 4 of 10; the same command goes on from there"):
+        run("logger=csv", "force=true")
+    assert not (runs()[0] / "record.json").exists()
+    monkeypatch.undo()
+    resumed = run("logger=csv")
+    assert resumed["attempt"] == 2
+    assert resumed["scores"] == whole["scores"]
+    assert {path.name: path.read_bytes() for path in runs()[0].glob("*.png")} == kept
+    assert pd.read_csv(runs()[0] / "history.csv").drop(columns="seconds").equals(curve)
+    assert not (runs()[0] / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("name", ["record.json", "outputs.npz", "history.csv", "restored.png", "000005.png"])
+def test_a_disk_that_fills_leaves_no_half_record(run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch, name: str):
+    move = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if Path(target).name == name:
+            raise OSError(28, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr("os.replace", full)  # Path.replace goes through it too
+    with pytest.raises(Failed, match=r"results: writing to .* failed \(.*No space left on device"):
+        run()
+    assert not (runs()[0] / "record.json").exists()
+    monkeypatch.undo()
+    assert run()["scores"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/proc/mounts").exists(), reason="mounting a small disk needs root")
+def test_a_really_full_disk(tmp_path: Path, run: Runner):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.system(f"mount -t tmpfs -o size=40k tmpfs '{disk}' 2>/dev/null") != 0:
+        pytest.skip("no permission to mount a small disk here")
+    try:
+        with pytest.raises(Failed, match="No space left on device"):
+            run(f"results='{disk}'")
+        assert not list(disk.rglob("record.json"))
+    finally:
+        os.system(f"umount '{disk}'")
+
+
+def test_a_baseline_that_fails_does_not_lose_the_run(run: Runner, monkeypatch: pytest.MonkeyPatch, capsys):
+    def broken(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("dip_exp.baselines.nlm", broken)
+    done = run()
+    assert "baseline" not in done["scores"]
+    assert "non-local means failed (RuntimeError: no)" in capsys.readouterr().out
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def file_words(path: Path) -> list[str]:
+    return ["image=file", f"image.path='{path}'", "image.shrink_to=null"]
+
+
+def masked(tmp_path: Path, value: float, size: tuple[int, int] = (27, 22)) -> list[str]:
+    images.write(tmp_path / "mask.png", np.full((1, 1, *size), value, np.float32))
+    words = file_words(save(tmp_path / "a.png"))
+    return [*words, "task=inpaint", "task/mask=file", f"task.mask.path='{tmp_path / 'mask.png'}'"]
+
+
+def nan_tiff(path: Path) -> Path:
+    import tifffile
+
+    values = np.zeros((9, 9), np.float32)
+    values[3, 3] = np.nan
+    tifffile.imwrite(path, values)
+    return path
+
+
+BAD = {
+    "missing file": (lambda t: file_words(t / "no.png"), r"(?i)no\.png"),
+    "a folder": (lambda t: file_words(t), "folder"),
+    "not a picture": (lambda t: file_words(write_bytes(t / "a.png", b"hello")), "a.png"),
+    "empty": (lambda t: file_words(write_bytes(t / "a.png", b"")), "empty"),
+    "truncated": (lambda t: file_words(write_bytes(t / "c.png", save(t / "a.png").read_bytes()[:900])), "c.png"),
+    "NaN": (lambda t: file_words(nan_tiff(t / "a.tif")), "(?i)nan"),
+    "mask of another size": (lambda t: masked(t, 1, (9, 9)), "(?s)9.*9.*22"),
+    "mask all known": (lambda t: masked(t, 1), "known"),
+    "mask all missing": (lambda t: masked(t, 0), "missing"),
+    "factor": (lambda t: ["task=superres", "task.factor=64"], "superres: factor is 64 but the picture is 32x32"),
+    "too small": (lambda t: ["arch=skip"], "arch: a picture of 32x32 is too small .* at least 64x64"),
+    "task": (lambda t: ["task.sigma=-1"], r"task.sigma: given -1; .*\[conf/task/denoise.yaml"),
+    "box": (lambda t: ["image.box=[0,0,9999,5]"], r"image: box \[0, 0, 9999, 5\]"),
+    "pixels without a net": (lambda t: ["arch=pixels", "optim.over=input"], "optim.over"),
+    "an unwritable folder": (lambda t: [f"results='{write_bytes(t / 'file', b'')}'"], "results: .* cannot be written"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_before_the_first_step_and_leaves_nothing(
+    name: str, run: Runner, runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    words, text = BAD[name]
+    with pytest.raises(Refused, match=text) as refusal:
+        run(*words(tmp_path))
+    assert "[" in str(refusal.value)  # where to mend it
+    assert not (tmp_path / "results").exists()
+
+
+# -- many runs ---------------------------------------------------------------------------------------------------------
+
+
+def test_many_runs_are_one_table(run: Runner, tmp_path: Path):
+    for seed in (0, 1):
+        run(f"seed={seed}")
+    run("task=superres")
+    table = record.read_runs(tmp_path / "results")
+    assert table.run_id.nunique() == 3
+    assert set(table[table["choice.task"] == "superres"].kind) >= {"baseline", "last", "average", "stopped"}
+    assert sorted(table[(table.kind == "last") & (table["choice.task"] == "denoise")].seed) == [0, 1]
+    assert table.psnr.notna().all()
+
+
+def test_an_unfinished_run_is_in_no_table(run: Runner, runs: Runs, tmp_path: Path):
+    run()
+    (runs()[0] / "record.json").unlink()
+    assert record.read_runs(tmp_path / "results").empty
+
+
+def test_progress_is_told_without_a_terminal(run: Runner, capsys: pytest.CaptureFixture):
+    run("trainer.progress=auto")
+    assert "10/10 steps" in capsys.readouterr().err
+    assert callbacks.is_round(500)
+    assert not callbacks.is_round(40)
