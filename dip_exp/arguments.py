@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dip_exp.config import compose
+from dip_exp.config import compose, located
 from dip_exp.errors import Refused
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -62,8 +62,8 @@ def _bare(path: str) -> str:
 
 def _exists(path: str) -> bool:
     try:
-        return Path(path).expanduser().exists()
-    except (OSError, RuntimeError, ValueError):
+        return located(path).exists()
+    except (OSError, ValueError):
         return False
 
 
@@ -74,12 +74,14 @@ def _several(value: str) -> list[str]:
 
 def _pictures(value: str) -> list[str] | None:
     """Returns the pictures of a folder or a glob in order of name, or None where `value` names a single file."""
-    path = Path(_bare(value)).expanduser()
+    path = located(_bare(value))
     if path.is_dir():
         found = [entry for entry in path.iterdir() if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
     elif not _exists(value) and any(mark in value for mark in "*?["):
         names = glob.glob(str(path), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
         found = [Path(name) for name in names if Path(name).is_file()]
+        if not found and not any(mark in value for mark in "*?"):
+            return None  # brackets alone are more likely a name that is not there than a pattern
     else:
         return None
     if not found:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -153,6 +154,12 @@ def files(config: dict[str, Any]) -> dict[str, str]:
 
     walk({key: config[key] for key in SCIENTIFIC}, "")
     return found
+
+
+def located(path: str) -> Path:
+    """Returns where a file setting points: as it stands, but for a leading ~/, which is the home folder (~draft.png is
+    a file's name)."""
+    return Path.home() / path[2:] if path.startswith("~/") else Path(path)
 
 
 def _parent(tree: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, str]:

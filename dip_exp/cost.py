@@ -1,12 +1,12 @@
-"""In: a network and the size of z. Out: what a run will cost on this machine, before its first step."""
+"""In: a network and z. Out: what a run will cost on this machine, before its first step."""
 
+import copy
 import time
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from dip_exp.archs.arch import Arch
 from dip_exp.prior import shapes_only
@@ -14,11 +14,11 @@ from dip_exp.prior import shapes_only
 BASE_BYTES = 0.55e9
 """What the process itself takes on a CPU: the interpreter, PyTorch and Lightning."""
 
-OVER_MATMUL = 2.2
-"""Measured: a step of the paper's network takes 1.9 to 2.5 times what its multiplications would at matmul speed."""
+SECONDS_PER_WEIGHT = 4e-9
+"""Measured: what Adam takes on two CPU cores for each weight."""
 
-PER_STEP_SECONDS = 0.006
-"""Measured: what a step costs however small its network."""
+TRIAL_SIDE = 64
+"""Pixels: the step is tried on a corner of z this large, or the next larger one that the network can take."""
 
 
 @dataclass(frozen=True)
@@ -30,37 +30,53 @@ class Cost:
     weights: int
 
 
-def estimate(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device) -> Cost:
-    """Returns the cost of one step, within a factor of about 1.5: counted multiplications over this machine's speed.
+def estimate(
+    net: nn.Module, arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device
+) -> Cost:
+    """Returns the cost of one step: time tried on a corner of z and scaled by area, within a factor of about 1.5;
+    memory by following shapes alone. A copy of the network does the trying, and nothing random is drawn."""
+    weights = sum(parameter.numel() for parameter in net.parameters())
+    per_pixel = _trial(net, z, device)
+    seconds = per_pixel * z.shape[2] * z.shape[3] + (SECONDS_PER_WEIGHT * weights if device.type == "cpu" else 0)
+    return Cost(seconds, memory(arch, z, shape, device), weights)
 
-    Nothing is computed but a matrix product of a few milliseconds: the network is followed by shapes alone.
-    """
+
+def memory(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device) -> float:
+    """Returns the bytes at the peak of a step: what autograd keeps, weights, gradients, moments, and pictures."""
     net = shapes_only(arch, z.shape[1], shape).train()
-    saved: dict[int, int] = {}
+    kept: dict[int, Tensor] = {}
 
     def remember(tensor: Tensor) -> Tensor:
-        saved[tensor.untyped_storage()._cdata] = tensor.numel() * tensor.element_size()
-        kept.append(tensor)  # alive, so that no storage's address is used twice
+        kept[tensor.untyped_storage()._cdata] = tensor  # held, so that no storage's address is used twice
         return tensor
 
-    kept: list[Tensor] = []
-    source = torch.empty(z.shape, device="meta")
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(remember, lambda tensor: tensor):
-        net(source).sum().backward()
+    with saved_tensors_hooks(remember, lambda tensor: tensor):
+        net(torch.empty(z.shape, device="meta"))
+    saved = sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
     weights = sum(parameter.numel() for parameter in net.parameters())
-    memory = sum(saved.values()) + 4 * weights * 4 + 12 * 4 * z.numel()
-    seconds = OVER_MATMUL * counter.get_total_flops() / matmul_rate(device) + PER_STEP_SECONDS
-    return Cost(seconds, memory + (BASE_BYTES if device.type == "cpu" else 0), weights)
+    return saved + 4 * weights * 4 + 12 * 4 * z.numel() + (BASE_BYTES if device.type == "cpu" else 0)
 
 
-def matmul_rate(device: torch.device) -> float:
-    """Returns this machine's rate of fp32 multiplications and additions, per second: the best of three products."""
-    side = 768 if device.type == "cpu" else 4096
-    a = torch.ones((side, side), device=device)
-    best = float("inf")
-    for _ in range(3):
-        began = time.perf_counter()
-        product = a @ a
-        float(product[0, 0])  # waits for the device
-        best = min(best, time.perf_counter() - began)
-    return 2 * side**3 / best
+def _trial(net: nn.Module, z: Tensor, device: torch.device) -> float:
+    """Returns seconds per pixel of one forward and backward pass, the better of two after one to warm up."""
+    twin = copy.deepcopy(net).to(device).train()
+    side = TRIAL_SIDE
+    while True:
+        corner = z[..., :side, :side].to(device)
+        try:
+            times = [_pass(twin, corner) for _ in range(3)]
+        except (RuntimeError, ValueError):
+            if side >= max(z.shape[2:]):
+                raise
+            side *= 2
+            continue
+        return min(times[1:]) / (corner.shape[2] * corner.shape[3])
+
+
+def _pass(net: nn.Module, z: Tensor) -> float:
+    began = time.perf_counter()
+    out = net(z)
+    if out.requires_grad:
+        out.sum().backward()
+    float(out.detach().flatten()[0])  # waits for the device
+    return time.perf_counter() - began

@@ -65,9 +65,9 @@ def place(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> Order
         picture = image.read()
     for key, path in cfgs.files(config).items():
         with refusing(key.split(".")[0], choices):
-            contents[key] = images.file_sha256(Path(path).expanduser())
+            contents[key] = images.file_sha256(cfgs.located(path))
     what = cfgs.identity(config, contents)
-    folder = record.RunFolder(Path(config["results"]), cfgs.run_id(what))
+    folder = record.RunFolder(cfgs.located(config["results"]), cfgs.run_id(what))
     return Order(config, choices, command, picture, image.role, contents, what, folder)
 
 
@@ -87,7 +87,8 @@ def compute(order: Order) -> dict[str, Any]:
 
     with refusing("arch", choices):
         net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
-    report.opening(order, problem, cost.estimate(arch, z, problem.shape, trainer.device), optim.steps, trainer.device)
+    price = cost.estimate(net, arch, z, problem.shape, trainer.device)
+    report.opening(order, problem, price, optim.steps, trainer.device)
     fit = Fit(
         problem,
         net,

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from dip_exp.component import PositiveInt, component
+from dip_exp.config import located
 from dip_exp.imagefiles import (
     MAX_PIXELS,
     Picture,
@@ -200,5 +201,4 @@ class File(_Source):
         return file_sha256(self._path())
 
     def _path(self) -> Path:
-        # Not `expanduser`: a picture may be called ~draft.png, which is no user's home.
-        return Path.home() / self.path[2:] if self.path.startswith("~/") else Path(self.path)
+        return located(self.path)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
 from dip_exp.component import Fraction, Positive, PositiveInt, component
+from dip_exp.config import located
 
 # Python's 0.7 + 0.3 and its like may end a hair above 1; a box that reaches the border is meant to be allowed.
 _ROUNDING = 1e-9
@@ -154,7 +155,7 @@ class File(Mask):
         """See `Mask.draw`; (1,1,H,W), `rng` is not used. Raises ValueError when the sizes differ."""
         from dip_exp.images import read_mask  # here: the other masks need no picture reader
 
-        known = read_mask(self.path, flip=self.flip)
+        known = read_mask(located(self.path), flip=self.flip)
         if known.shape[2:] != shape[1:]:
             raise ValueError(
                 f"mask file {self.path}: the mask is {known.shape[3]}x{known.shape[2]} but the picture is "

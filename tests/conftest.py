@@ -1,4 +1,11 @@
-"""What the tests share: a way to compose and run a configuration, small enough for a second."""
+"""What the tests share: a way to compose and run a configuration, small enough for a second.
+
+One thread everywhere: two processes that both spin on all cores slow each other down a hundredfold.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
 
 from collections.abc import Callable
 from pathlib import Path

@@ -74,13 +74,25 @@ def test_a_network_of_the_users_that_gives_no_such_picture_is_refused():
         prior.draw(problem(37, 31), nn.Conv2d(5, 3, 1), Noise(channels=4), seed=0)
 
 
-def test_cost_counts_the_papers_network():
+def test_memory_is_that_of_the_papers_network():
     arch = Skip(down=[128] * 5, up=[128] * 5, skip=[4] * 5)
-    small, large = (
-        cost.estimate(arch, torch.empty((1, 32, side, side), device="meta"), (3, side, side), torch.device("cpu"))
-        for side in (128, 512)
-    )
-    assert small.weights == 2_217_831
-    assert large.memory > small.memory
+    z = torch.empty((1, 32, 512, 512), device="meta")
+    large = cost.memory(arch, z, (3, 512, 512), torch.device("cpu"))
     # 7.6 GiB of saved activations a megapixel, and a little for weights and z
-    assert 0.25 * 7.6 * 2**30 < large.memory - cost.BASE_BYTES < 0.25 * 7.6 * 2**30 + 6e8
+    assert 0.25 * 7.6 * 2**30 < large - cost.BASE_BYTES < 0.25 * 7.6 * 2**30 + 6e8
+
+
+def test_the_cost_is_tried_on_a_copy():
+    net, z = prior.draw(problem(96, 80), SMALL, Noise(channels=4), seed=0)
+    before = [p.detach().clone() for p in net.parameters()]
+    state = torch.get_rng_state()
+    price = cost.estimate(net, SMALL, z, (3, 96, 80), torch.device("cpu"))
+    assert price.seconds > 0
+    assert price.weights == sum(p.numel() for p in before)
+    assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, net.parameters(), strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_network_too_deep_for_a_small_corner_is_tried_on_a_larger_one():
+    net, z = prior.draw(problem(300, 300), DEEP, Noise(channels=1), seed=0)
+    assert cost.estimate(net, DEEP, z, (3, 300, 300), torch.device("cpu")).seconds > 0

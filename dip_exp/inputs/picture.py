@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dip_exp import images
 from dip_exp.component import component
+from dip_exp.config import located
 from dip_exp.inputs.source import Input
 
 
@@ -20,7 +21,7 @@ class GivenPicture(Input):
     path: str | None = None
 
     def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
-        picture = y.cpu().float().numpy() if self.path is None else images.read(self.path).x
+        picture = y.cpu().float().numpy() if self.path is None else images.read(located(self.path)).x
         height, width = picture.shape[-2:]
         if not (height <= size[0] < 2 * height and width <= size[1] < 2 * width):
             raise ValueError(

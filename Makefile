@@ -1,0 +1,44 @@
+# make help lists what there is. Everything happens in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV   ?= .venv
+# Another torch build: make TORCH="torch>=2.11" demo   (PyPI's wheel for your machine; on Linux it brings CUDA)
+TORCH  ?= torch==2.13.0
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format run clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml constraints.txt Makefile
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q "$(TORCH)"
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+install: $(VENV)/.installed ## make .venv and install into it
+
+demo: $(VENV)/.installed ## restore a picture: super-resolution by 4, small enough for two CPU cores
+	$(BIN)/python run.py task=superres arch=skip scale=mini
+
+run: $(VENV)/.installed ## any run: make run ARGS="task=inpaint image=chelsea scale=mini"
+	$(BIN)/python run.py $(ARGS)
+
+test: $(VENV)/.installed ## the default test suite: offline, on a CPU
+	$(BIN)/python -m pytest -q
+
+test-all: $(VENV)/.installed ## the slow, gpu and network tests too
+	$(BIN)/python -m pytest -q -m ''
+
+lint: $(VENV)/.installed ## format check, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(VENV)/.installed ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environment and caches; results stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,0 +1,146 @@
+"""`restore` from Python: a packaged task by name, and everything of one's own."""
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import dip_exp
+from dip_exp import Problem, StopRule, Verdict, adjoint_gap, restore
+from dip_exp.errors import Refused
+from dip_exp.inputs.source import Input
+from dip_exp.optims import SGD
+from dip_exp.problems.jpeg import Jpeg
+from tests.conftest import ROOT
+
+TINY: dict[str, Any] = {"arch": "skip_tiny", "overrides": ["optim.steps=4"], "accelerator": "cpu"}
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(21, 18), (21, 18, 3), (1, 3, 21, 18)])
+def test_the_answer_is_laid_out_as_the_question(shape: tuple[int, ...]):
+    x_hat, record = restore(picture(*shape), "denoise", **TINY)
+    assert x_hat.shape == shape
+    assert x_hat.dtype == np.float32
+    assert x_hat.min() >= 0
+    assert x_hat.max() <= 1
+    assert record["steps"] == 4
+    assert record["scores"] == {}
+    assert len(record["history"]) == 4
+
+
+def test_bytes_are_their_fractions():
+    y = np.random.default_rng(0).integers(0, 256, (20, 16), dtype=np.uint8)
+    one, other = restore(y, **TINY), restore(y.astype(np.float32) / 255, **TINY)
+    assert np.array_equal(one.x_hat, other.x_hat)
+
+
+def test_a_task_by_name_or_as_an_object_and_its_settings():
+    by_name = restore(picture(21, 18), "jpeg", **TINY)
+    by_object = restore(picture(21, 18), Jpeg(), **{**TINY, "overrides": ["task=jpeg", *TINY["overrides"]]})
+    assert np.array_equal(by_name.x_hat, by_object.x_hat)
+    x_hat, _ = restore(picture(8, 9), "superres", **{**TINY, "overrides": ["optim.steps=2", "task.factor=3"]})
+    assert x_hat.shape == (24, 27)
+
+
+def test_the_same_seed_is_the_same_picture_and_the_global_generator_is_left_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    first = restore(picture(21, 18), seed=1, **TINY).x_hat
+    assert torch.equal(torch.rand(2), expected)
+    assert np.array_equal(first, restore(picture(21, 18), seed=1, **TINY).x_hat)
+    assert not np.array_equal(first, restore(picture(21, 18), seed=2, **TINY).x_hat)
+
+
+class Ramp(Input):
+    def draw(self, size: tuple[int, int], y: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return torch.linspace(0, 1, size[0] * size[1]).reshape(1, 1, *size)
+
+
+class After(StopRule):
+    """A rule of a user's own: keeps step 1, ends at step 2."""
+
+    def update(self, step: int, x_hat: torch.Tensor, loss: torch.Tensor) -> Verdict:
+        return Verdict(keep=step == 1, stop=step == 2, reason="mine")
+
+
+def test_everything_can_be_ones_own():
+    def halve(x: torch.Tensor) -> torch.Tensor:
+        return x[..., ::2, ::2]
+
+    def loss(a_x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        assert weight is not None
+        return ((a_x - y).abs() * weight).mean()
+
+    def pose(y: torch.Tensor) -> Problem:
+        shape = (y.shape[1], 2 * y.shape[2], 2 * y.shape[3])
+        return Problem(y=y, shape=shape, forward=halve, weight=torch.ones_like(y[:, :1]), loss=loss)
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 1), nn.Sigmoid())
+    x_hat, record = restore(
+        picture(10, 9, 3), pose, arch=net, input=Ramp(), optim=SGD(steps=50, lr=0.1), stop=After(), accelerator="cpu"
+    )
+    assert x_hat.shape == (20, 18, 3)
+    assert record["stop"] == {"reason": "mine", "step": 2}
+    assert record["steps"] == 3
+
+
+def test_a_truth_of_ones_own_is_scored():
+    x = picture(1, 1, 20, 20)
+    problem = Problem(y=torch.from_numpy(x) * 0.5, x=torch.from_numpy(x))
+    record = restore(x * 0.5, problem, **TINY).record
+    assert set(record["scores"]) == {"last", "average", "stopped", "peak", "peak_average"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (([[1, 2]],), "y is int64"),
+        ((picture(4, 4, 4, 4, 4),), "y has shape"),
+        ((picture(20, 20) * 3,), r"y lies in \[.*; give finite values in \[0, 1\]"),
+        ((np.full((20, 20), np.nan),), "y lies in"),
+        ((picture(20, 20), lambda y: 3), "problem returned int"),
+        ((picture(20, 20), Problem(y=torch.zeros(1, 1, 9, 9))), r"y is \(1, 1, 20, 20\) but the problem's own y"),
+        ((picture(20, 20), "inpaint_sparse"), "too small"),
+    ],
+)
+def test_bad_questions_are_refused(arguments: tuple, text: str):
+    with pytest.raises(Refused, match=text):
+        restore(*arguments, accelerator="cpu")
+
+
+def test_the_package_says_what_it_has():
+    for name in dip_exp.__all__:
+        assert getattr(dip_exp, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'denoise'; it has Problem"):
+        _ = dip_exp.denoise
+
+
+# -- the documented example --------------------------------------------------------------------------------------------
+
+
+def example() -> Any:
+    spec = importlib.util.spec_from_file_location("deblur", ROOT / "examples/deblur.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_examples_operator_has_an_adjoint():
+    generator = torch.Generator().manual_seed(0)
+    assert adjoint_gap(example().blur, (1, 3, 37, 31), (1, 3, 37, 31), generator) < 1e-5
+
+
+def test_the_example_restores():
+    blurred, restored = example().main(steps=300, side=48)
+    assert restored > blurred + 1

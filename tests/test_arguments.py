@@ -1,0 +1,122 @@
+"""File names reach the configuration as they are; folders and globs become one job a picture."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dip_exp import arguments, config
+from dip_exp.errors import Refused
+
+AWKWARD = [
+    "a b.png",
+    "a,b.png",
+    "[a]{b}.png",
+    "it's.png",
+    'say "x".png',
+    "a=b.png",
+    "é.png",
+    "25",
+    "null",
+    "true",
+    "1e3",
+    "${oc.env:HOME}.png",
+    "back\\slash.png",
+    "trailing\\",
+    "new\nline.png",
+    "tab\t.png",
+    "~draft.png",
+    "#hash.png",
+    ":colon:.png",
+    " lead and trail ",
+    "-m",
+    "a'b\\'c.png",
+]
+
+
+def through_hydra(word: str) -> str:
+    cfg = config.compose(["image=file", word])
+    return config.plain(cfg)["image"]["path"]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_awkward_names_survive(name: str):
+    (word,) = arguments.prepare([f"image.path={name}"])
+    assert through_hydra(word) == name
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30))
+def test_any_name_survives_hydras_grammar(name: str):
+    value = arguments.quoted(name)
+    override = OverridesParser.create().parse_override(f"image.path={value}")
+    assert not override.is_sweep_override()
+    parsed = override.value()
+    if isinstance(parsed, str) and (found := re.fullmatch(r"\$\{text:([0-9a-f]*)\}", parsed)):
+        parsed = config._text(found[1])
+    assert str(parsed) == name
+
+
+def test_bytes_that_are_no_text_survive():
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    (word,) = arguments.prepare([f"image.path={name}"])
+    assert through_hydra(word) == name
+
+
+def test_every_file_key_is_protected_and_nothing_else():
+    words = ["task.mask.path=a,b.png", "input.path=a b", "results=x y,z", "+image.path=q,r", "logger.folder=a b"]
+    others = ["seed=0,1", "arch.down=[8,8]", "task=denoise,jpeg", "--cfg", "job", "image.path="]
+    prepared = arguments.prepare([*words, *others])
+    assert prepared[5:] == others
+    assert prepared[:2] == ["task.mask.path='a,b.png'", "input.path='a b'"]
+    assert prepared[2:5] == ["results='x y,z'", "+image.path='q,r'", "logger.folder='a b'"]
+
+
+def test_a_name_already_quoted_for_hydra_is_not_quoted_twice(tmp_path: Path):
+    path = tmp_path / "a b.png"
+    path.touch()
+    for given_name in (f"'{path}'", f'"{path}"', str(path)):
+        (word,) = arguments.prepare([f"image.path={given_name}"])
+        assert through_hydra(word) == str(path)
+
+
+def test_a_folder_and_a_glob_become_one_job_a_picture(tmp_path: Path):
+    for name in ("b.PNG", "a,1.jpg", "notes.txt", "c.webp"):
+        (tmp_path / name).touch()
+    (tmp_path / "sub.png").mkdir()
+    expected = [str(tmp_path / name) for name in ("a,1.jpg", "b.PNG", "c.webp")]
+    prepared = arguments.prepare(["task=jpeg", f"image.path={tmp_path}"])
+    assert prepared == ["--multirun", "task=jpeg", "image.path=" + ",".join(f"'{path}'" for path in expected)]
+    (_, _, word) = arguments.prepare(["-m", "image=file", f"image.path={tmp_path}/*.[jw]*"])
+    assert word == f"image.path='{expected[0]}','{expected[2]}'"
+
+
+def test_a_file_with_a_globs_name_is_a_file(tmp_path: Path):
+    path = tmp_path / "a*[1].png"
+    path.touch()
+    assert arguments.prepare([f"image.path={path}"]) == [f"image.path='{path}'"]
+
+
+def test_a_list_of_files_sweeps_only_in_a_multirun(tmp_path: Path):
+    one, two = tmp_path / "1.png", tmp_path / "2.png"
+    for path in (one, two):
+        path.touch()
+    assert arguments.prepare(["-m", f"image.path={one},{two}"])[1] == f"image.path='{one}','{two}'"
+    assert arguments.prepare([f"image.path={one},{two}"]) == [f"image.path='{one},{two}'"]
+
+
+@pytest.mark.parametrize("value", ["{}", "{}/*.png"])
+def test_no_picture_there_is_refused(tmp_path: Path, value: str):
+    with pytest.raises(Refused, match=r"holds no picture; looked for files ending in \.png, .*\[image.path"):
+        arguments.prepare([f"image.path={value.format(tmp_path)}"])
+
+
+def test_a_misspelt_key_is_told_which_there_are():
+    assert arguments.explain(["optim.lrr=1"]).endswith("weight_noise; did you mean optim.lr?")
+    assert "the top level has arch, degrade_seed" in arguments.explain(["sed=1"])
+    assert "did you mean seed?" in arguments.explain(["sed=1"])
+    assert arguments.explain(["task=superres", "task.factr=3"]).endswith("did you mean task.factor?")
+    assert arguments.explain(["optim.lr=0.1"]) is None

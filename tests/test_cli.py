@@ -1,0 +1,109 @@
+"""The command as a user gives it: exit statuses, messages, multiruns."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dip_exp import images
+from tests.conftest import ROOT, SMOKE
+
+
+def start(*words: str, cwd: Path = ROOT) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "run.py"), *words]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def command(*words: str, cwd: Path = ROOT) -> tuple[int, str, str]:
+    process = start(*words, cwd=cwd)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["task=nonsense"], "Could not find 'task/nonsense'"),
+        (["arch=nonsense"], "hourglass"),
+        (["tsk=denoise"], "did you mean task?"),
+        (["optim.lrr=1"], "did you mean optim.lr?"),
+        (["scale=tiny"], "mini"),
+        (["seed=x"], "seed"),
+        (["image=file", "image.path=no such.png"], "no such.png"),
+        (["image.path=."], "holds no picture"),
+    ],
+)
+def test_a_refused_run_says_why_in_a_few_lines_and_exits_2(words: list[str], text: str, tmp_path: Path):
+    status, _, err = command(*words, cwd=tmp_path)
+    assert status == 2
+    assert text in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_traceback_only_when_asked_for():
+    assert "Traceback" in command("image=file", "image.path=no.png", "traceback=true")[2]
+
+
+def test_a_run_from_anywhere_ends_with_a_table_and_its_folder(tmp_path: Path):
+    status, out, err = command(*SMOKE, "task=superres", cwd=tmp_path)
+    assert status == 0, err
+    assert "superres of astronaut (clean: degraded here and scored), 32x32, with skip_tiny" in out
+    assert "classical: bicubic" in out
+    folder = Path(out.strip().splitlines()[-1].split()[-1])
+    assert (tmp_path / folder / "record.json").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"results"}
+
+
+def test_a_multirun_goes_on_past_a_refused_job_and_exits_1(tmp_path: Path):
+    status, _, err = command("-m", *SMOKE, "task=superres", "task.factor=2,64,4", cwd=tmp_path)
+    assert status == 1
+    assert err.count("superres: factor is 64") == 1
+    assert len(list((tmp_path / "results/runs").iterdir())) == 2
+
+
+def test_a_folder_of_pictures_is_one_job_each(tmp_path: Path):
+    folder = tmp_path / "my, pictures [1]"
+    folder.mkdir()
+    for number, name in enumerate(("it's.png", "b=2.png")):
+        x = np.random.default_rng(number).random((1, 3, 20, 20)).astype(np.float32)
+        images.write(folder / name, x)
+    words = [*SMOKE, "image=file", "image.shrink_to=null", f"image.path={folder}"]
+    status, out, err = command(*words, cwd=tmp_path)
+    assert status == 0, err
+    assert "denoise of it's (observed" in out
+    assert "denoise of b=2 (observed" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_exits_130_and_can_be_resumed(tmp_path: Path, number: int):
+    words = [*SMOKE, "optim.steps=3000", "logger=csv", "logger.every=1"]
+    process = start(*words, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        curves = list((tmp_path / "results/runs").glob("*/history.csv"))
+        if curves and len(curves[0].read_text().splitlines()) > 10:
+            break
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in err
+    (folder,) = (tmp_path / "results/runs").iterdir()
+    assert (folder / "checkpoint.pt").exists()
+    assert not (folder / "record.json").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs /proc")
+def test_help_and_the_config_cost_little():
+    status, out, _ = command("--help")
+    assert status == 0
+    assert "superres" in out
+    status, out, _ = command("--cfg", "job", "--resolve", "scale=mini", "task=superres")
+    assert status == 0
+    assert "factor: 4" in out

@@ -1,0 +1,66 @@
+"""W&B is a window: it changes no pixel, needs no network, and its loss is no run's loss."""
+
+from pathlib import Path
+
+import pytest
+
+from dip_exp import loggers
+from tests.conftest import Runner
+
+
+@pytest.fixture(autouse=True)
+def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
+
+
+def offline_runs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("offline-run-*") if path.is_dir())
+
+
+def test_an_offline_run_holds_curve_pictures_and_table(run: Runner, tmp_path: Path):
+    folder = tmp_path / "wandb"
+    done = run("logger=wandb", f"logger.folder={folder}", "logger.every=2", "task=superres")
+    (window,) = offline_runs(folder)
+    assert window.name.endswith(f"{done['run_id']}-1")
+    data = next(window.glob("*.wandb")).read_bytes()
+    for text in (b"psnr_average", b"ssim_average", b"iteration", b"stopped/ssim", b"task:superres", b"skip_tiny"):
+        assert text in data, text
+    names = {path.name.split("_")[0] for path in (window / "files/media/images").rglob("*.png")}
+    assert {"x", "average"} <= names
+    assert list((window / "files/media/table").rglob("scores*"))
+
+
+def test_watching_changes_nothing_and_each_run_is_its_own(run: Runner, tmp_path: Path):
+    folder = tmp_path / "wandb"
+    plain = run()
+    watched = run("logger=wandb", f"logger.folder={folder}", "force=true")
+    assert watched["scores"] == plain["scores"]
+    run("logger=wandb", f"logger.folder={folder}", "seed=1")
+    assert len({path.name.split("-")[-2] for path in offline_runs(folder)}) == 2
+
+
+def test_online_without_an_account_goes_on_offline(run: Runner, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    folder = tmp_path / "wandb"
+    run("logger=wandb", "logger.mode=online", f"logger.folder={folder}")
+    assert "no W&B account is set up here" in caplog.text
+    assert len(offline_runs(folder)) == 1
+
+
+def test_a_service_that_does_not_answer_costs_a_message(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    folder = tmp_path / "wandb"
+    monkeypatch.setattr(loggers, "_has_key", lambda: True)
+    honest = loggers.Wandb._logger
+
+    def unreachable(self: loggers.Wandb, about: loggers.Run, *, offline: bool):
+        if not offline:
+            raise RuntimeError("no route to host")
+        return honest(self, about, offline=offline)
+
+    monkeypatch.setattr(loggers.Wandb, "_logger", unreachable)
+    assert run("logger=wandb", "logger.mode=online", f"logger.folder={folder}")["scores"]
+    assert "W&B did not answer (no route to host): going on offline" in caplog.text
