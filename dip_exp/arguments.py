@@ -30,6 +30,8 @@ def prepare(words: list[str]) -> list[str]:
     Raises Refused for a folder or a glob that holds no picture.
     """
     prepared, sweep = [], False
+    if any(word.startswith(f"{PICTURE_KEY}=") for word in words) and not any(w.startswith("image=") for w in words):
+        prepared.append("image=file")
     for word in words:
         match = NAMES_A_FILE.match(word)
         if match is None or not match[3]:

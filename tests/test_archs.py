@@ -10,7 +10,6 @@ from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from reference_nets import lanczos_kernel, resnet, skip_net, unet
 from torch import Tensor, nn
 
 from dip_exp.archs.arch import Arch
@@ -19,6 +18,7 @@ from dip_exp.archs.pixels import Pixels
 from dip_exp.archs.resnet import ResNet
 from dip_exp.archs.skip import Level, Skip
 from dip_exp.archs.unet import UNet
+from tests.reference_nets import lanczos_kernel, resnet, skip_net, unet
 
 YAMLS = sorted((Path(__file__).parent.parent / "conf" / "arch").glob("*.yaml"))
 NAMES = [path.stem for path in YAMLS]

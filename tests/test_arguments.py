@@ -44,7 +44,7 @@ def through_hydra(word: str) -> str:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_names_survive(name: str):
-    (word,) = arguments.prepare([f"image.path={name}"])
+    (_, word) = arguments.prepare([f"image.path={name}"])
     assert through_hydra(word) == name
 
 
@@ -62,13 +62,18 @@ def test_any_name_survives_hydras_grammar(name: str):
 
 def test_bytes_that_are_no_text_survive():
     name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
-    (word,) = arguments.prepare([f"image.path={name}"])
+    (_, word) = arguments.prepare([f"image.path={name}"])
     assert through_hydra(word) == name
+
+
+def test_a_picture_by_path_alone_is_a_file():
+    assert arguments.prepare(["task=jpeg", "image.path=a.jpg"]) == ["image=file", "task=jpeg", "image.path='a.jpg'"]
+    assert arguments.prepare(["image=file", "image.path=a.jpg"]) == ["image=file", "image.path='a.jpg'"]
 
 
 def test_every_file_key_is_protected_and_nothing_else():
     words = ["task.mask.path=a,b.png", "input.path=a b", "results=x y,z", "+image.path=q,r", "logger.folder=a b"]
-    others = ["seed=0,1", "arch.down=[8,8]", "task=denoise,jpeg", "--cfg", "job", "image.path="]
+    others = ["image=file", "seed=0,1", "arch.down=[8,8]", "task=denoise,jpeg", "--cfg", "job", "image.path="]
     prepared = arguments.prepare([*words, *others])
     assert prepared[5:] == others
     assert prepared[:2] == ["task.mask.path='a,b.png'", "input.path='a b'"]
@@ -79,7 +84,7 @@ def test_a_name_already_quoted_for_hydra_is_not_quoted_twice(tmp_path: Path):
     path = tmp_path / "a b.png"
     path.touch()
     for given_name in (f"'{path}'", f'"{path}"', str(path)):
-        (word,) = arguments.prepare([f"image.path={given_name}"])
+        (_, word) = arguments.prepare([f"image.path={given_name}"])
         assert through_hydra(word) == str(path)
 
 
@@ -88,8 +93,8 @@ def test_a_folder_and_a_glob_become_one_job_a_picture(tmp_path: Path):
         (tmp_path / name).touch()
     (tmp_path / "sub.png").mkdir()
     expected = [str(tmp_path / name) for name in ("a,1.jpg", "b.PNG", "c.webp")]
-    prepared = arguments.prepare(["task=jpeg", f"image.path={tmp_path}"])
-    assert prepared == ["--multirun", "task=jpeg", "image.path=" + ",".join(f"'{path}'" for path in expected)]
+    prepared = arguments.prepare(["image=file", "task=jpeg", f"image.path={tmp_path}"])
+    assert prepared == ["--multirun", "image=file", "task=jpeg", "image.path=" + ",".join(f"'{path}'" for path in expected)]
     (_, _, word) = arguments.prepare(["-m", "image=file", f"image.path={tmp_path}/*.[jw]*"])
     assert word == f"image.path='{expected[0]}','{expected[2]}'"
 
@@ -97,15 +102,15 @@ def test_a_folder_and_a_glob_become_one_job_a_picture(tmp_path: Path):
 def test_a_file_with_a_globs_name_is_a_file(tmp_path: Path):
     path = tmp_path / "a*[1].png"
     path.touch()
-    assert arguments.prepare([f"image.path={path}"]) == [f"image.path='{path}'"]
+    assert arguments.prepare([f"image.path={path}"])[1:] == [f"image.path='{path}'"]
 
 
 def test_a_list_of_files_sweeps_only_in_a_multirun(tmp_path: Path):
     one, two = tmp_path / "1.png", tmp_path / "2.png"
     for path in (one, two):
         path.touch()
-    assert arguments.prepare(["-m", f"image.path={one},{two}"])[1] == f"image.path='{one}','{two}'"
-    assert arguments.prepare([f"image.path={one},{two}"]) == [f"image.path='{one},{two}'"]
+    assert arguments.prepare(["-m", "image=file", f"image.path={one},{two}"])[2] == f"image.path='{one}','{two}'"
+    assert arguments.prepare([f"image.path={one},{two}"])[1:] == [f"image.path='{one},{two}'"]
 
 
 @pytest.mark.parametrize("value", ["{}", "{}/*.png"])
