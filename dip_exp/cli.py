@@ -34,6 +34,14 @@ def job(cfg: DictConfig) -> None:
         if multirun:
             raise type(error)("a job of this multirun ended without a record; its message is above") from None
         sys.exit(REFUSED if isinstance(error, Refused) else FAILED)
+    except Exception as error:  # whatever it is, a run tells of it in one message
+        hint = "" if cfg.traceback else " (traceback=true shows where)"
+        experiment.describe(
+            Failed(f"{type(error).__name__}: {error}{hint}") if not cfg.traceback else error, cfg.traceback
+        )
+        if multirun:
+            raise Failed("a job of this multirun broke off; its message is above") from None
+        sys.exit(FAILED)
     except Interrupted as stop:
         print(f"\ninterrupted: {stop}", file=sys.stderr)
         sys.exit(INTERRUPTED)

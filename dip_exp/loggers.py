@@ -3,6 +3,8 @@
 import logging
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -82,17 +84,19 @@ class Wandb(Watch):
 
     def open(self, run: Run) -> Session:
         """Returns a session over Lightning's WandbLogger; W&B's own failures never end a run."""
+        curve = Curve(run.folder / "history.csv")
         online = self.mode == "online" and _has_key()
         if self.mode == "online" and not online:
             log.warning("logger: no W&B account is set up here (WANDB_API_KEY or `wandb login`): going on offline")
-        try:
-            logger = self._logger(run, offline=not online)
-        except Exception as error:
-            if not online:
-                raise
-            log.warning("logger: W&B did not answer (%s): going on offline", str(error).splitlines()[0])
-            logger = self._logger(run, offline=True)
-        return _WandbSession(logger, [Curve(run.folder / "history.csv"), _WandbWatch(logger)])
+        for offline in (False, True) if online else (True,):
+            try:
+                logger = self._logger(run, offline=offline)
+            except Exception as error:  # a window that does not open costs a message, not the run
+                instead = "without it" if offline else "offline"
+                log.warning("logger: W&B did not answer (%s): going on %s", _first_line(error), instead)
+            else:
+                return _WandbSession(logger, [curve, _WandbWatch(logger)])
+        return Session(callbacks=[curve])
 
     def _logger(self, run: Run, *, offline: bool) -> Any:
         import wandb
@@ -135,9 +139,26 @@ def _has_key() -> bool:
     return bool(wandb.api.api_key)
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def _shielded() -> Iterator[None]:
+    """W&B may fail at any call; the run goes on, and the record is written all the same."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("logger: W&B failed (%s); the run and its record are not affected", _first_line(error))
+
+
 @dataclass
 class _WandbSession(Session):
     def results(self, scores: dict[str, dict[str, float | None]]) -> None:
+        with _shielded():
+            self._show(scores)
+
+    def _show(self, scores: dict[str, dict[str, float | None]]) -> None:
         import wandb
 
         run = self._run()
@@ -149,7 +170,8 @@ class _WandbSession(Session):
                 run.summary[f"{kind}/{name}"] = value
 
     def close(self, *, failed: bool) -> None:
-        self._run().finish(exit_code=int(failed))
+        with _shielded():
+            self._run().finish(exit_code=int(failed))
 
     def _run(self) -> Any:
         assert isinstance(self.logger, Logger)
@@ -166,13 +188,16 @@ class _WandbWatch(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, Fit)
-        number = pl_module.history.done
-        if pl_module.looked:
-            row = pl_module.history.rows(number - 1)[0]
+        with _shielded():
+            self._tell(pl_module, pl_module.history.done)
+
+    def _tell(self, fit: Fit, number: int) -> None:
+        if fit.looked:
+            row = fit.history.rows(number - 1)[0]
             values = {key: value for key, value in row.items() if key != "step" and value is not None}
             self._logger.log_metrics({"iteration": number, **values})
-        if number >= 10 and (is_round(number) or pl_module.ended):
-            self._pictures(pl_module, number)
+        if number >= 10 and (is_round(number) or fit.ended):
+            self._pictures(fit, number)
 
     def _pictures(self, fit: Fit, number: int) -> None:
         import wandb

@@ -9,6 +9,9 @@ FONT = 18
 LEAST_HEIGHT = 320
 """Small pictures are enlarged by a whole number, pixels kept square and sharp, until they are at least this high."""
 
+MOST_HEIGHT = 800
+"""Larger ones are reduced to this: the sheet is for the eye, and every picture is kept whole beside it."""
+
 
 def side_by_side(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
     """Returns the panels (label, picture (1, C, H, W) in [0, 1]) in a row under their labels, (1, 3, H', W').
@@ -17,7 +20,7 @@ def side_by_side(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
     newline, is set smaller and greyer.
     """
     height = max(picture.shape[2] for _, picture in panels)
-    height *= max(1, -(-LEAST_HEIGHT // height))
+    height = min(height * max(1, -(-LEAST_HEIGHT // height)), MOST_HEIGHT)
     drawn = [(label, _image(picture, height)) for label, picture in panels]
     font, small = ImageFont.load_default(FONT), ImageFont.load_default(FONT - 4)
     lines = 2 if any("\n" in label for label, _ in panels) else 1
@@ -40,4 +43,5 @@ def _image(picture: np.ndarray, height: int) -> Image.Image:
     rgb = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
     image = Image.fromarray(np.ascontiguousarray(rgb))
     width = max(1, round(image.width * height / image.height))
-    return image.resize((width, height), Image.Resampling.NEAREST)
+    enlarging = height >= image.height
+    return image.resize((width, height), Image.Resampling.NEAREST if enlarging else Image.Resampling.LANCZOS)

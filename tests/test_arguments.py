@@ -94,7 +94,12 @@ def test_a_folder_and_a_glob_become_one_job_a_picture(tmp_path: Path):
     (tmp_path / "sub.png").mkdir()
     expected = [str(tmp_path / name) for name in ("a,1.jpg", "b.PNG", "c.webp")]
     prepared = arguments.prepare(["image=file", "task=jpeg", f"image.path={tmp_path}"])
-    assert prepared == ["--multirun", "image=file", "task=jpeg", "image.path=" + ",".join(f"'{path}'" for path in expected)]
+    assert prepared == [
+        "--multirun",
+        "image=file",
+        "task=jpeg",
+        "image.path=" + ",".join(f"'{path}'" for path in expected),
+    ]
     (_, _, word) = arguments.prepare(["-m", "image=file", f"image.path={tmp_path}/*.[jw]*"])
     assert word == f"image.path='{expected[0]}','{expected[2]}'"
 

@@ -64,3 +64,15 @@ def test_a_service_that_does_not_answer_costs_a_message(
     monkeypatch.setattr(loggers.Wandb, "_logger", unreachable)
     assert run("logger=wandb", "logger.mode=online", f"logger.folder={folder}")["scores"]
     assert "W&B did not answer (no route to host): going on offline" in caplog.text
+
+
+def test_a_window_that_breaks_in_mid_run_costs_a_message(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError("socket closed")
+
+    monkeypatch.setattr(loggers._WandbWatch, "_tell", broken)
+    monkeypatch.setattr(loggers._WandbSession, "_show", broken)
+    assert run("logger=wandb", f"logger.folder={tmp_path / 'wandb'}")["scores"]
+    assert "W&B failed (socket closed)" in caplog.text

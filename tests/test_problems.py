@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from dip_exp.masks import Bernoulli, File
+from dip_exp.metrics import PROTOCOLS
 from dip_exp.operators import adjoint_gap
 from dip_exp.problems.denoise import Denoise
 from dip_exp.problems.inpaint import Inpaint
@@ -181,6 +182,11 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     ("change", "text"),
     [
         ({"y": torch.zeros(3, 4, 4)}, r"problem: y is \(3, 4, 4\) torch.float32; expected one float picture"),
+        ({"x": torch.full((1, 3, 4, 4), 1.5)}, r"problem: x, the clean picture, must be finite and lie in \[0, 1\]"),
+        (
+            {"x": torch.zeros(1, 3, 4, 4), "protocol": PROTOCOLS["sr"]},
+            r"protocol: crop \[4, 4, 5, 5\] .* leaves nothing",
+        ),
         ({"x": torch.zeros(1, 3, 5, 4)}, r"problem: x is \(1, 3, 5, 4\) but x_hat will be \(1, 3, 4, 4\)"),
         (
             {"weight": torch.zeros(1, 2, 4, 4)},

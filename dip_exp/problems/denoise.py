@@ -24,10 +24,11 @@ class Denoise(Task):
     def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = degrade.gaussian(picture, self.sigma, rng, clip=self.clip) if clean else picture
+        known_sigma = self.sigma if clean and self.sigma > 0 else None
         return Problem(
             y=tensor(y),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
             protocol=self.scoring,
-            baseline=("non-local means", partial(baselines.nlm, y, self.sigma if clean else None)),
+            baseline=("non-local means", partial(baselines.nlm, np.clip(y, 0, 1), known_sigma)),
         )

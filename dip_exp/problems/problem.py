@@ -98,6 +98,10 @@ class Problem:
         ):
             if tensor is not None and not _broadcasts(tuple(tensor.shape), target):
                 raise ValueError(f"problem: {name} is {tuple(tensor.shape)}; it must broadcast to {target}")
+        if self.x is not None:
+            if not bool(torch.isfinite(self.x).all()) or float(self.x.min()) < 0 or float(self.x.max()) > 1:
+                raise ValueError("problem: x, the clean picture, must be finite and lie in [0, 1]")
+            self.protocol.view(self.x)  # a crop that leaves nothing is refused here, not after the fit
         if self.paste is not None and tuple(self.y.shape) != (1, *self.shape):
             raise ValueError(f"problem: paste needs y {tuple(self.y.shape)} of x_hat's shape {(1, *self.shape)}")
 
