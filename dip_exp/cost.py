@@ -18,7 +18,10 @@ SECONDS_PER_WEIGHT = 4e-9
 """Measured: what Adam takes on two CPU cores for each weight."""
 
 TRIAL_SIDE = 64
-"""Pixels: the step is tried on a corner of z this large, or the next larger one that the network can take."""
+"""Pixels: the step is tried on a corner of z this large, then on larger ones, until it takes `LONG_ENOUGH_SECONDS`."""
+
+LONG_ENOUGH_SECONDS = 0.03
+"""Below this, a pass costs what its number of layers costs, and says little about a larger picture."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,16 @@ def _trial(net: nn.Module, z: Tensor, device: torch.device) -> float:
     side = TRIAL_SIDE
     while True:
         corner = z[..., :side, :side].to(device)
+        whole = side >= max(z.shape[2:])
         try:
-            times = [_pass(twin, corner) for _ in range(3)]
+            seconds = min([_pass(twin, corner) for _ in range(3)][1:])
         except (RuntimeError, ValueError):
-            if side >= max(z.shape[2:]):
+            if whole:
                 raise
-            side *= 2
-            continue
-        return min(times[1:]) / (corner.shape[2] * corner.shape[3])
+        else:
+            if whole or seconds > LONG_ENOUGH_SECONDS:
+                return seconds / (corner.shape[2] * corner.shape[3])
+        side *= 2
 
 
 def _pass(net: nn.Module, z: Tensor) -> float:
