@@ -42,6 +42,18 @@ class Order:
     identity: dict[str, Any]
     folder: record.RunFolder
 
+    @property
+    def what(self) -> str:
+        """The run in a few words."""
+        return f"{self.choices['task']} of {self.picture.name} with {self.choices['arch']}"
+
+    @property
+    def smaller(self) -> str:
+        """The command of the same run at the smaller scale; empty where this is it."""
+        if self.config["scale"] == "mini":
+            return ""
+        return shlex.join([*(word for word in self.command if not word.startswith("scale=")), "scale=mini"])
+
 
 def run(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> dict[str, Any]:
     """Returns the record of the run that `cfg` describes, computing it unless it is finished already.
@@ -88,7 +100,7 @@ def compute(order: Order) -> dict[str, Any]:
     with refusing("arch", choices):
         net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
     price = cost.estimate(net, arch, z, problem.shape, trainer.device)
-    report.opening(order, problem, price, optim.steps, trainer.device)
+    report.opening(order.what, problem, price, optim.steps, trainer.device, order.smaller)
     fit = Fit(
         problem,
         net,
@@ -171,7 +183,7 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
     for kind, picture in outputs.items():
         images.write(folder / f"{kind}.png", picture)
     images.write_restored(folder, restored, like)
-    images.write(folder / "comparison.png", panels.side_by_side(report.captions(order, problem, outputs, scores)))
+    images.write(folder / "comparison.png", panels.side_by_side(report.captions(problem, outputs, scores)))
     record.write_arrays(folder / "outputs.npz", outputs)
     write_curve(folder / "history.csv", fitted.rows)
     return {

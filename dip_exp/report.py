@@ -1,6 +1,5 @@
 """What a run says on the terminal: one line before, one table after. No torch."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ if TYPE_CHECKING:
     import torch
 
     from dip_exp.cost import Cost
-    from dip_exp.experiment import Order
     from dip_exp.problems.problem import Problem
 
 SMALLER_ABOVE_SECONDS = 600
@@ -32,19 +30,20 @@ def note(text: str) -> None:
     print(text, flush=True)
 
 
-def opening(order: "Order", problem: "Problem", cost: "Cost", steps: int, device: "torch.device") -> None:
-    """Says what will run, how long it should take here, how much memory it needs, and what a smaller run would be."""
+def opening(what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str) -> None:
+    """Says what will run, how long it should take here, how much memory it needs, and the command of a smaller run.
+
+    what: "superres of astronaut with skip". smaller: that command; empty where there is none smaller.
+    """
     seconds = cost.seconds * steps
     scored = "clean: degraded here and scored" if problem.x is not None else "observed: restored as it is"
     _, height, width = problem.shape
     note(
-        f"{order.choices['task']} of {order.picture.name} ({scored}), {width}x{height}, with {order.choices['arch']} "
-        f"({cost.weights:,} weights), {steps} steps on {device.type}: about {duration(seconds)}, "
-        f"{cost.memory / 1e9:.1f} GB"
+        f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {steps} steps on {device.type}: "
+        f"about {duration(seconds)}, {cost.memory / 1e9:.1f} GB"
     )
-    if seconds > SMALLER_ABOVE_SECONDS and order.config["scale"] != "mini":
-        rest = [part for part in order.command if not part.startswith("scale=")]
-        note(f"smaller: {shlex.join([*rest, 'scale=mini'])}")
+    if seconds > SMALLER_ABOVE_SECONDS and smaller:
+        note(f"smaller: {smaller}")
 
 
 def already(done: dict[str, Any], folder: Path) -> None:
@@ -74,7 +73,6 @@ def closing(done: dict[str, Any], folder: Path) -> None:
 
 
 def captions(
-    order: "Order",
     problem: "Problem",
     outputs: dict[str, np.ndarray],
     scores: dict[str, dict[str, float | None]],
