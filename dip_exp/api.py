@@ -92,6 +92,8 @@ def restore(
     if posed.paste is not None:
         pictures["pasted"] = paste(posed, pictures["stopped"])
     kept = pictures.get("pasted", pictures["stopped"])
+    if not isinstance(problem, str):
+        del config["task"]  # it was not this one
     facts = record.facts(fitted, score(posed, pictures), torch.get_num_threads())
     history = {"history": fitted.rows, "pictures": pictures, "config": config, "cores": provenance.cores()}
     return Restored(_as_given(kept, y), {**facts, **history})

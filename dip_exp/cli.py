@@ -29,21 +29,18 @@ def job(cfg: DictConfig) -> None:
         print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
     try:
         experiment.run(cfg, ours, ["python", "run.py", *overrides])
-    except (Refused, Failed) as error:
-        experiment.describe(error, cfg.traceback)
-        if multirun:
-            raise type(error)("a job of this multirun ended without a record; its message is above") from None
-        sys.exit(REFUSED if isinstance(error, Refused) else FAILED)
     except Exception as error:  # whatever it is, a run tells of it in one message
-        hint = "" if cfg.traceback else " (traceback=true shows where)"
-        experiment.describe(
-            Failed(f"{type(error).__name__}: {error}{hint}") if not cfg.traceback else error, cfg.traceback
-        )
-        if multirun:
-            raise Failed("a job of this multirun broke off; its message is above") from None
-        sys.exit(FAILED)
-    except Interrupted as stop:
-        print(f"\ninterrupted: {stop}", file=sys.stderr)
+        known = isinstance(error, Refused | Failed) or cfg.traceback
+        told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
+        experiment.describe(told, cfg.traceback)
+        refused = isinstance(error, Refused)
+        if multirun:  # Hydra goes on with the other jobs, and says this once at the end
+            kind = Refused if refused else Failed
+            raise kind("a job of this multirun ended without a record; its message is above") from None
+        sys.exit(REFUSED if refused else FAILED)
+    except KeyboardInterrupt as stop:
+        told = str(stop) if isinstance(stop, Interrupted) else "nothing was recorded"
+        print(f"\ninterrupted: {told}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 

@@ -87,16 +87,15 @@ def compute(order: Order) -> dict[str, Any]:
     """Returns the finished run's record: every part is built and checked, then the fit goes, then all is written."""
     import torch
 
+    from dip_exp import cost, prior
+    from dip_exp.fit import Fit
+
     config, choices = order.config, order.choices
+    torch.set_num_threads(config["threads"] or provenance.cores())
     task, arch, source, optim, stop, watch, trainer = (build(config, group, choices) for group in GROUPS[1:])
     rng = np.random.default_rng(cfgs.named_seed(config["degrade_seed"], "degrade"))
     with refusing("task", choices):
         problem = task.problem(order.picture.x, order.role, rng)
-    torch.set_num_threads(config["threads"] or provenance.cores())
-
-    from dip_exp import cost, prior
-    from dip_exp.fit import Fit
-
     with refusing("arch", choices):
         net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
     price = cost.estimate(net, arch, z, problem.shape, trainer.device)
@@ -215,7 +214,10 @@ def _call(node: dict[str, Any], where: str) -> Any:
     for key, value in settings.items():
         if isinstance(value, dict) and "_target_" in value:
             settings[key] = _call(value, f"{where}.{key}")
-    target = get_class(node["_target_"])
+    try:
+        target = get_class(node["_target_"])
+    except Exception as error:
+        raise ValueError(f"{where}._target_: {node.get('_target_')!r} cannot be found ({error})") from error
     try:
         return target(**settings)
     except ValidationError as error:
@@ -245,7 +247,7 @@ def refusing(group: str, choices: dict[str, str]) -> Iterator[None]:
         yield
     except Refused:
         raise
-    except (ValueError, TypeError, OSError, ImportError, AttributeError) as error:
+    except (ValueError, TypeError, OSError) as error:
         place = f"conf/{group}/{choices.get(group, '?')}.yaml, or {group}.<setting>=... on the command line"
         raise Refused(f"{error}  [{place}]") from error
 
