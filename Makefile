@@ -1,19 +1,21 @@
 # make help lists what there is. Everything happens in .venv; nothing else on the machine is touched.
 PYTHON ?= python3
 VENV   ?= .venv
-# Another torch build: make TORCH="torch>=2.11" demo   (PyPI's wheel for your machine; on Linux it brings CUDA)
+# Another torch build: make clean, then make TORCH="torch>=2.11" demo (PyPI's wheel for your machine; on Linux it brings
+# CUDA); TORCH_ARGS="--index-url URL" takes it from somewhere else.
 TORCH  ?= torch==2.13.0
+TORCH_ARGS ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format run clean
+.PHONY: help install demo test test-all lint format run clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt Makefile
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q "$(TORCH)"
+	$(BIN)/python -m pip install -q $(TORCH_ARGS) "$(TORCH)"
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 

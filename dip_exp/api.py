@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from dip_exp import config as cfgs
-from dip_exp import experiment, prior, provenance, record
+from dip_exp import experiment, prior, record
 from dip_exp.archs.arch import Arch
+from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit import Fit
 from dip_exp.inputs.source import Input
 from dip_exp.optims import Optim
@@ -44,7 +45,7 @@ def restore(
     scale: str = "paper",
     precision: str = "fp32",
     accelerator: str = "auto",
-    overrides: Iterable[str] = (),
+    overrides: str | Iterable[str] = (),
     progress: bool = False,
     checkpoint: Path | None = None,
 ) -> Restored:
@@ -63,19 +64,16 @@ def restore(
     named = {"arch": arch, "input": input, "optim": optim, "stop": stop}
     words = [f"{group}={choice}" for group, choice in named.items() if isinstance(choice, str)]
     task_name = problem if isinstance(problem, str) else OWN_PROBLEM
-    asked = [f"task={task_name}", *words, f"scale={scale}", f"seed={seed}", f"precision={precision}", *overrides]
-    config = cfgs.plain(cfgs.compose(asked))
-    choices = {"task": task_name, **{group: choice for group, choice in named.items() if isinstance(choice, str)}}
-    parts = {
-        group: experiment.build(config, group, choices) if choice is None or isinstance(choice, str) else choice
-        for group, choice in named.items()
-    }
-    with experiment.refusing("image", choices):
-        picture = as_picture(y)
-    with experiment.refusing("task", choices):
-        posed = _pose(problem, picture, config, choices)
-    with experiment.refusing("arch", choices):
+    asked = [f"task={task_name}", *words, f"scale={scale}", f"seed={seed}", f"precision={precision}"]
+    try:
+        config = cfgs.plain(cfgs.compose([*asked, *([overrides] if isinstance(overrides, str) else overrides)]))
+    except cfgs.UNCOMPOSABLE as error:
+        raise Refused(f"restore: {str(error).strip().splitlines()[0]}") from error
+    parts = {group: _part(group, choice, config) for group, choice in named.items()}
+    with experiment.refusing("restore", {}):
+        posed = _pose(problem, as_picture(y), config)
         net, z = prior.draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
+        trainer = Trainer(accelerator=accelerator, progress="auto" if progress else "off")  # type: ignore[arg-type]
     fit = Fit(
         posed,
         net,
@@ -86,8 +84,11 @@ def restore(
         final=parts["input"].final,
         seed=cfgs.named_seed(seed, "perturb"),
     )
-    trainer = Trainer(accelerator=accelerator, progress="auto" if progress else "off")  # type: ignore[arg-type]
     fitted = trainer.run(fit, precision=precision, checkpoint=checkpoint)
+    if fitted.interrupted:
+        raise Interrupted("the fit was finished first")
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     pictures = {**fitted.pictures}
     if posed.paste is not None:
         pictures["pasted"] = paste(posed, pictures["stopped"])
@@ -95,24 +96,59 @@ def restore(
     if not isinstance(problem, str):
         del config["task"]  # it was not this one
     facts = record.facts(fitted, score(posed, pictures), torch.get_num_threads())
-    history = {"history": fitted.rows, "pictures": pictures, "config": config, "cores": provenance.cores()}
-    return Restored(_as_given(kept, y), {**facts, **history})
+    used = {group: config[group] if isinstance(choice, str | None) else repr(choice) for group, choice in named.items()}
+    used |= {
+        "task": config["task"] if isinstance(problem, str) else repr(problem),
+        "seed": seed,
+        "precision": precision,
+    }
+    return Restored(_as_given(kept, y), {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
 
 
-def _pose(problem: Any, picture: np.ndarray, config: dict[str, Any], choices: dict[str, str]) -> Problem:
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "arch": (Arch, nn.Module),
+    "input": Input,
+    "optim": Optim,
+    "stop": StopRule,
+}
+
+
+def _part(group: str, choice: Any, config: dict[str, Any]) -> Any:
+    """Returns a group's object: as it was given, or built of the configuration."""
+    if isinstance(choice, str | None):
+        return experiment.build(config, group, {})
+    if not isinstance(choice, KINDS[group]):
+        kind = "an Arch or a torch module" if group == "arch" else f"a dip_exp {group} object"
+        raise Refused(f"{group}: given {type(choice).__name__}; a name or {kind} is needed; settings go into overrides")
+    return choice
+
+
+def _pose(problem: Any, picture: np.ndarray, config: dict[str, Any]) -> Problem:
     if isinstance(problem, str):
-        problem = experiment.build(config, "task", choices)
+        problem = experiment.build(config, "task", {})
     if isinstance(problem, Task):
         rng = np.random.default_rng(cfgs.named_seed(config["degrade_seed"], "degrade"))
         return problem.problem(picture, "observed", rng)
-    if isinstance(problem, Problem):
-        if tuple(problem.y.shape) != picture.shape:
-            raise ValueError(f"restore: y is {picture.shape} but the problem's own y is {tuple(problem.y.shape)}")
-        return problem
-    posed = problem(tensor(picture))
+    posed = problem if isinstance(problem, Problem) else problem(tensor(picture))
     if not isinstance(posed, Problem):
-        raise TypeError(f"restore: problem returned {type(posed).__name__}; a dip_exp.Problem is needed")
+        raise TypeError(f"problem returned {type(posed).__name__}; a dip_exp.Problem is needed")
+    if tuple(posed.y.shape) != picture.shape:
+        raise ValueError(f"y is {picture.shape} but the problem's own y is {tuple(posed.y.shape)}")
+    _try_operator(posed)
     return posed
+
+
+def _try_operator(posed: Problem) -> None:
+    """Raises ValueError where the forward operator does not give y's shape, or passes no gradient on."""
+    x_hat = torch.full((1, *posed.shape), 0.5, dtype=posed.y.dtype, requires_grad=True)
+    seen = posed.forward(x_hat)
+    if tuple(seen.shape) != tuple(posed.y.shape):
+        raise ValueError(
+            f"forward: it gives {tuple(seen.shape)} for x_hat {tuple(x_hat.shape)} but y is {tuple(posed.y.shape)}; "
+            f"mend the operator or the problem's shape"
+        )
+    if not posed.energy(x_hat).requires_grad:
+        raise ValueError("forward: the energy has no gradient in x_hat; the operator or the loss must not detach it")
 
 
 def as_picture(y: np.ndarray) -> np.ndarray:
@@ -124,15 +160,15 @@ def as_picture(y: np.ndarray) -> np.ndarray:
     if y.dtype == np.uint8:
         y = y.astype(np.float32) / 255
     if not np.issubdtype(y.dtype, np.floating):
-        raise TypeError(f"restore: y is {y.dtype}; give uint8, or floats in [0, 1]")
+        raise TypeError(f"y is {y.dtype}; give uint8, or floats in [0, 1]")
     if y.ndim == 2:
         y = y[None, None]
     elif y.ndim == 3:
         y = y.transpose(2, 0, 1)[None]
     if y.ndim != 4 or y.shape[0] != 1 or 0 in y.shape:
-        raise ValueError(f"restore: y has shape {y.shape}; give (H, W), (H, W, C) or (1, C, H, W)")
+        raise ValueError(f"y has shape {y.shape}; give (H, W), (H, W, C) or (1, C, H, W)")
     if not np.isfinite(y).all() or y.min() < 0 or y.max() > 1:
-        raise ValueError(f"restore: y lies in [{y.min():g}, {y.max():g}]; give finite values in [0, 1]")
+        raise ValueError(f"y lies in [{y.min():g}, {y.max():g}]; give finite values in [0, 1] (bytes: divide by 255)")
     return np.ascontiguousarray(y, dtype=np.float32)
 
 

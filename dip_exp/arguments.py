@@ -4,19 +4,33 @@ of pictures turned into a multirun of one job a picture."""
 import difflib
 import glob
 import re
+from importlib.resources import files
 from pathlib import Path
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from dip_exp.config import compose, located
+from dip_exp.config import UNCOMPOSABLE, compose, located
 from dip_exp.errors import Refused
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 NAMES_A_FILE = re.compile(r"^(\+{0,2})((?:[\w.]+\.)?path|results|logger\.folder)=(.*)$", re.DOTALL)
 PICTURE_KEY = "image.path"
 MULTIRUN = ("-m", "--multirun")
+TAKES_A_VALUE = (
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+)
+TAKES_A_VALUE += ("--info", "-i", "--experimental-rerun", "--shell-completion", "-sc")
+IMPLIES = {PICTURE_KEY: "image=file", "task.mask.path": "task/mask=file", "input.path": "input=picture"}
+"""A path alone is enough: the option that has such a setting goes without saying."""
 
 
 def is_multirun(words: list[str]) -> bool:
@@ -25,33 +39,57 @@ def is_multirun(words: list[str]) -> bool:
 
 
 def prepare(words: list[str]) -> list[str]:
-    """Returns the words as Hydra can be given them.
+    """Returns the words as Hydra can be given them: options first, then settings.
 
-    Raises Refused for a folder or a glob that holds no picture.
+    A picture's or a mask's path implies the option that takes one. Raises Refused for a word that is no setting, and
+    for a folder or a glob that holds no picture.
     """
+    options, settings = _parted(words)
     prepared, sweep = [], False
-    if any(word.startswith(f"{PICTURE_KEY}=") for word in words) and not any(w.startswith("image=") for w in words):
-        prepared.append("image=file")
-    for word in words:
+    chosen = {_key(word) for word in settings}
+    for word in settings:
         match = NAMES_A_FILE.match(word)
         if match is None or not match[3]:
             prepared.append(word)
             continue
         plus, key, value = match.groups()
-        paths = _pictures(value) if key == PICTURE_KEY else None
+        if key in IMPLIES and _key(IMPLIES[key]) not in chosen:
+            prepared.append(IMPLIES[key])
+        try:
+            paths = _pictures(value) if key == PICTURE_KEY else None
+        except OSError as error:
+            raise Refused(f"{key}: {value!r} cannot be looked at ({error})  [{key}=...]") from error
         sweep = sweep or paths is not None
         if paths is None:
             paths = _several(value) if is_multirun(words) else [value]
         prepared.append(f"{plus}{key}=" + ",".join(quoted(_bare(path)) for path in paths))
-    if sweep and not is_multirun(prepared):
-        prepared.insert(0, "--multirun")
-    return prepared
+    if sweep and not is_multirun(options):
+        options.insert(0, "--multirun")
+    return [*options, *prepared]
+
+
+def _parted(words: list[str]) -> tuple[list[str], list[str]]:
+    options, settings, takes_value = [], [], False
+    for word in words:
+        if takes_value or word.startswith("-"):
+            options.append(word)
+            takes_value = not takes_value and word in TAKES_A_VALUE
+            continue
+        if "=" not in word.lstrip("=") and not word.startswith("~"):
+            tasks = _options("task")
+            guess = f"task={word}" if word in tasks else "task=denoise, without spaces around ="
+            raise Refused(f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]")
+        key, _, value = word.partition("=")
+        if key == "image" and ("." in value or "/" in value) and not value.startswith(("glob(", "choice(")):
+            raise Refused(f"image: {value!r} is no packaged picture; for a file of yours write image.path={value}")
+        settings.append(word)
+    return options, settings
 
 
 def quoted(text: str) -> str:
     """Returns a value that Hydra's grammar and OmegaConf's interpolation read back as `text`, whatever is in it."""
-    if re.search(r"[\\$\x00-\x1f\x7f]|[\ud800-\udfff]", text):
-        return f"${{text:{text.encode('utf-8', 'surrogateescape').hex()}}}"
+    if text == "???" or re.search(r"[\\$\x00-\x1f\x7f]|[\ud800-\udfff]", text):
+        return f"${{text:x{text.encode('utf-8', 'surrogateescape').hex()}}}"
     return "'" + text.replace("'", "\\'") + "'"
 
 
@@ -98,18 +136,37 @@ def explain(words: list[str]) -> str | None:
     Hydra names the wrong key; this names the keys there are.
     """
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
-    if _composed(overrides) is not None:
+    for word in overrides:
+        group, options = _key(word), _options(_key(word))
+        for value in word.partition("=")[2].split(",") if options else ():
+            if re.fullmatch(r"[\w.-]+", value) and value not in (*options, "null"):
+                guess = _guess(value, options)
+                return f"error: {group}={value}: there is no such option; {group} has {', '.join(options)}{guess}"
+    if not is_multirun(words) and _composed(overrides) is not None:
         return None
-    cfg = _composed([word for word in overrides if "." not in _key(word)]) or _composed([])
+    chosen = [f"{_key(word)}={word.partition('=')[2].split(',')[0]}" for word in overrides if _options(_key(word))]
+    cfg = _composed(chosen)
     for key in map(_key, overrides):
         parent, _, leaf = key.rpartition(".")
         node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
-        if isinstance(node, DictConfig) and leaf not in node and "/" not in key:
-            keys = sorted(str(name) for name in node if name != "_target_")
-            near = difflib.get_close_matches(leaf, keys, n=1)
-            guess = f"; did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
+        keys = sorted(str(name) for name in node if name != "_target_") if isinstance(node, DictConfig) else []
+        if keys and leaf not in keys and not _options(key):
+            guess = _guess(leaf, keys, f"{parent}." if parent else "")
             return f"error: {key}: there is no such setting; {parent or 'the top level'} has {', '.join(keys)}{guess}"
-    return ""
+    return None if is_multirun(words) else ""
+
+
+def _guess(word: str, known: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {prefix}{near[0]}?" if near else ""
+
+
+def _options(group: str) -> list[str]:
+    """Returns the options of a group of the packaged configuration; none where there is no such group."""
+    folder = files("conf").joinpath(*group.split("/"))
+    if not group or "." in group or not folder.is_dir():
+        return []
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 def _key(override: str) -> str:
@@ -119,5 +176,5 @@ def _key(override: str) -> str:
 def _composed(overrides: list[str]) -> DictConfig | None:
     try:
         return compose(overrides)
-    except (HydraException, OmegaConfBaseException):
+    except UNCOMPOSABLE:
         return None

@@ -52,7 +52,7 @@ def nlm(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
     check_picture(y, "nlm")
     if sigma_255 is None:
         estimate: Any = estimate_sigma(y[0], average_sigmas=True, channel_axis=0)
-        sigma = max(float(estimate), LEAST_SIGMA_255 / 255)
+        sigma = max(LEAST_SIGMA_255 / 255, float(estimate))  # in this order a NaN, of a flat picture, is the least
     else:
         sigma = _sigma(sigma_255, "nlm")
     grey = y.shape[1] == 1  # scikit-image 0.26 loses a channel axis of length 1 and returns the picture transposed
@@ -85,7 +85,7 @@ def tv(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
     picture = y[0].astype(np.float64)
     if sigma_255 is None:
         guess: Any = estimate_sigma(picture, average_sigmas=True, channel_axis=0)
-        sigma = max(float(guess), TV_FLOOR_255 / 255)
+        sigma = max(TV_FLOOR_255 / 255, float(guess))  # in this order a NaN, of a flat channel, is the floor
     else:
         sigma = _sigma(sigma_255, "tv")
     return _picture(denoise_tv_chambolle(picture, weight=sigma, channel_axis=0))

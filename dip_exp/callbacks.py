@@ -1,8 +1,8 @@
 """Those who watch a fit: the progress line, the growing curve, the checkpoint, the strip of iterates. None changes a
 pixel."""
 
-import contextlib
 import csv
+import io
 import os
 import sys
 import time
@@ -113,16 +113,24 @@ class Checkpoint(pl.Callback):
             self.save(_fit(pl_module))
             self._last = time.monotonic()
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing that fails after the last step costs the steps."""
+        self.save(_fit(pl_module))
+
     def save(self, fit: Fit) -> None:
         """Writes the fit's snapshot."""
+        whole = io.BytesIO()  # torch's own file writer hides why it failed; a full disk must be told as one
+        torch.save(fit.snapshot(), whole)
         temporary = self._path.with_name(f".{self._path.name}.part")
         try:
-            torch.save(fit.snapshot(), temporary)
-        except RuntimeError as error:  # torch's zip writer hides the reason: a full disk is an OSError like any other
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise OSError(f"writing the checkpoint {self._path} failed (is the disk full?): {error}") from error
-        os.replace(temporary, self._path)  # noqa: PTH105
+            with temporary.open("wb") as file:
+                file.write(whole.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 class Snapshots(pl.Callback):
@@ -136,7 +144,7 @@ class Snapshots(pl.Callback):
     ) -> None:
         fit = _fit(pl_module)
         number = fit.history.done
-        if is_round(number) or number == fit.optim.steps:
+        if is_round(number) or fit.ended:
             self._write(number, fit.x_hat.float().cpu().numpy())
 
 

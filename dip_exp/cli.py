@@ -14,12 +14,19 @@ REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 
 config.register()
 
+STARTED: list[bool] = []
+"""Whether any job began: before that, an error is the configuration's."""
+
+GIVEN: list[str] = []
+"""The command line as the user wrote it."""
+
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
 def job(cfg: DictConfig) -> None:
     """One run: a single one, or a multirun's."""
     from dip_exp import experiment
 
+    STARTED.append(True)
     hydra_config = HydraConfig.get()
     choices = {group: choice for group, choice in hydra_config.runtime.choices.items() if choice is not None}
     ours = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
@@ -28,7 +35,7 @@ def job(cfg: DictConfig) -> None:
     if multirun:
         print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
     try:
-        experiment.run(cfg, ours, ["python", "run.py", *overrides])
+        experiment.run(cfg, ours, ["python", "run.py", *(overrides if multirun else GIVEN)])
     except Exception as error:  # whatever it is, a run tells of it in one message
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
@@ -46,6 +53,7 @@ def job(cfg: DictConfig) -> None:
 
 def main() -> None:
     """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 broken off, 130 interrupted."""
+    GIVEN[:] = [word for word in sys.argv[1:] if not word.startswith("-")]
     try:
         sys.argv[1:] = arguments.prepare(sys.argv[1:])
     except Refused as error:
@@ -54,7 +62,7 @@ def main() -> None:
     try:
         job()
     except SystemExit as end:
-        if end.code == 1 and not arguments.is_multirun(sys.argv[1:]):
+        if end.code == 1 and not STARTED:
             hint = arguments.explain(sys.argv[1:])
             if hint is not None:
                 print(hint, file=sys.stderr)

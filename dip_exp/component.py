@@ -1,17 +1,29 @@
 """What every configurable thing is: a frozen dataclass whose fields are its yaml's keys, checked when it is made."""
 
-from typing import Annotated, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass as _checked_dataclass
 
 T = TypeVar("T")
+
+_STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+def _path_text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a file's name is needed, as a string")
+    return value
+
+
+PathText = Annotated[str, PlainValidator(_path_text)]
+"""A file's name. Plain `str` would refuse the names that are no UTF-8, which a file system allows."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -21,5 +33,10 @@ def component(cls: type[T]) -> type[T]:
     Types are strict (a string is not a number, 1.5 is not an int; an int is a float). The refusal is pydantic's
     `ValidationError`, a `ValueError` that lists every wrong field.
     """
-    config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
-    return _checked_dataclass(cls, frozen=True, kw_only=True, config=config)  # type: ignore[return-value]
+    return _checked_dataclass(cls, frozen=True, kw_only=True, config=_STRICT)  # type: ignore[return-value]
+
+
+@dataclass_transform(kw_only_default=True)
+def stateful(cls: type[T]) -> type[T]:
+    """Returns `cls` checked as by `component`, but free to change after it was made: for stop rules, which remember."""
+    return _checked_dataclass(cls, kw_only=True, config=_STRICT)  # type: ignore[return-value]

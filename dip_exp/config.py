@@ -12,7 +12,9 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import MISSING, Container, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from dip_exp.errors import Refused
 
@@ -75,8 +77,12 @@ def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
 
 
 def _text(hexadecimal: Any) -> str:
-    """`${text:68C3A9}`: a string by its bytes, for file names no grammar could carry otherwise."""
-    return bytes.fromhex(str(hexadecimal)).decode("utf-8", "surrogateescape")
+    """`${text:x68C3A9}`: a string by its bytes, for file names no grammar could carry otherwise."""
+    return bytes.fromhex(str(hexadecimal)[1:]).decode("utf-8", "surrogateescape")
+
+
+UNCOMPOSABLE = (HydraException, OmegaConfBaseException)
+"""What `compose` raises for overrides that do not fit."""
 
 
 def compose(overrides: Iterable[str] = ()) -> DictConfig:

@@ -6,9 +6,10 @@ Heavy packages are imported only once something has to be computed: a finished r
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,18 +42,13 @@ class Order:
     contents: dict[str, str]
     identity: dict[str, Any]
     folder: record.RunFolder
+    smaller: str
+    """The command of the same run at the smaller scale; empty where that changes nothing."""
 
     @property
     def what(self) -> str:
         """The run in a few words."""
         return f"{self.choices['task']} of {self.picture.name} with {self.choices['arch']}"
-
-    @property
-    def smaller(self) -> str:
-        """The command of the same run at the smaller scale; empty where this is it."""
-        if self.config["scale"] == "mini":
-            return ""
-        return shlex.join([*(word for word in self.command if not word.startswith("scale=")), "scale=mini"])
 
 
 def run(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> dict[str, Any]:
@@ -73,14 +69,19 @@ def place(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> Order
     config = cfgs.plain(cfg)
     image = build(config, "image", choices)
     with refusing("image", choices):
-        contents = {"image.content": image.content()}
         picture = image.read()
+        contents = {"image.content": picture.sha256}
     for key, path in cfgs.files(config).items():
         with refusing(key.split(".")[0], choices):
             contents[key] = images.file_sha256(cfgs.located(path))
     what = cfgs.identity(config, contents)
+    mini = cfg.copy()
+    mini["scale"] = "mini"
+    is_smaller = cfgs.identity(cfgs.plain(mini), contents) != what
+    words = [word for word in command if not word.startswith("scale=")]
+    smaller = shlex.join([*words, "scale=mini"]) if is_smaller else ""
     folder = record.RunFolder(cfgs.located(config["results"]), cfgs.run_id(what))
-    return Order(config, choices, command, picture, image.role, contents, what, folder)
+    return Order(config, choices, command, picture, image.role, contents, what, folder, smaller)
 
 
 def compute(order: Order) -> dict[str, Any]:
@@ -117,9 +118,11 @@ def compute(order: Order) -> dict[str, Any]:
 def _carry_out(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any) -> dict[str, Any]:
     from dip_exp.loggers import Run, Session
 
+    if order.folder.checkpoint.exists():
+        report.note("going on from the checkpoint of an interrupted run")
     with writing(order.folder.path, refuse=True):
         attempt = order.folder.begin(afresh=order.config["force"])
-    session, failed = Session(), True
+    session, failed, interrupted = Session(), True, False
     try:
         with writing(order.folder.path):
             tags = [f"{group}:{order.choices[group]}" for group in ("task", "arch", "optim", "image")]
@@ -138,12 +141,14 @@ def _carry_out(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer",
             done = _write(order, problem, fitted, attempt)
             session.results(done["scores"])
             order.folder.finish(done)
-            failed = False
+            failed, interrupted = False, fitted.interrupted
     except Interrupted as stop:
         raise Interrupted(f"{stop}; the same command goes on from there  [{order.folder.path}]") from None
     finally:
         session.close(failed=failed)
     report.closing(done, order.folder.path)
+    if interrupted:  # Ctrl-C came with the last step: this run is whole, but nothing is to follow it
+        raise Interrupted("this run was finished first")
     return done
 
 
@@ -170,7 +175,12 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
         began = time.perf_counter()
         name, restorer = problem.baseline
         try:
-            outputs["baseline"] = restorer()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # flat pictures: means of nothing, divisions by none
+                picture = restorer()
+            if not np.isfinite(picture).all():
+                raise ValueError("it gave values that are not finite")
+            outputs["baseline"] = picture
             seconds = time.perf_counter() - began
         except Exception as error:  # a run of hours is not lost to a rival that fails
             report.note(f"baseline: {name} failed ({type(error).__name__}: {error}); the run goes without it")
@@ -181,7 +191,7 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
     scores = score(problem, outputs)
     for kind, picture in outputs.items():
         images.write(folder / f"{kind}.png", picture)
-    images.write_restored(folder, restored, like)
+    images.write_restored(folder, restored, _cropped_like(like, restored) if order.role == "clean" else like)
     images.write(folder / "comparison.png", panels.side_by_side(report.captions(problem, outputs, scores)))
     record.write_arrays(folder / "outputs.npz", outputs)
     write_curve(folder / "history.csv", fitted.rows)
@@ -198,6 +208,14 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
         "baseline": {"name": name, "seconds": seconds},
         **record.facts(fitted, scores, order.config["threads"] or provenance.cores()),
     }
+
+
+def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:
+    """Returns the source cut about its centre to the restored size, as a clean picture is before it is reduced."""
+    height, width = restored.shape[2:]
+    top, left = (source.x.shape[2] - height) // 2, (source.x.shape[3] - width) // 2
+    part = (..., slice(top, top + height), slice(left, left + width))
+    return replace(source, x=source.x[part], alpha=None if source.alpha is None else source.alpha[part])
 
 
 def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
@@ -248,8 +266,8 @@ def refusing(group: str, choices: dict[str, str]) -> Iterator[None]:
     except Refused:
         raise
     except (ValueError, TypeError, OSError) as error:
-        place = f"conf/{group}/{choices.get(group, '?')}.yaml, or {group}.<setting>=... on the command line"
-        raise Refused(f"{error}  [{place}]") from error
+        place = f"  [conf/{group}/{choices[group]}.yaml, or {group}.<setting>=...]" if group in choices else ""
+        raise Refused(f"{error}{place}") from error
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """In: a problem, a network and z. Out: the pictures of a fit. One degraded picture is the whole data set."""
 
+import hashlib
 import time
 from typing import Any
 
@@ -53,6 +54,7 @@ class Fit(pl.LightningModule):
         self.reason = f"optim.steps: {optim.steps} steps were asked for"
         self.looked = False
         self.ended = False
+        self.final_picture: Tensor | None = None
         self._resumed: dict[str, Any] | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -61,7 +63,7 @@ class Fit(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Moves what is not the network's to its device and dtype, and takes up an interrupted run."""
-        dtype = next(self.net.parameters()).dtype
+        dtype = next(self.parameters()).dtype
         self.problem = self.problem.to(self.device, dtype)
         if not isinstance(self.z, nn.Parameter):
             self.z = self.z.to(self.device, dtype)
@@ -70,13 +72,19 @@ class Fit(pl.LightningModule):
         self.average = torch.zeros((1, *self.problem.shape), device=self.device, dtype=self.problem.y.dtype)
         self.kept = torch.zeros_like(self.average)
         optimizer = self._optimizer()
-        self.rollback = None if self.optim.rollback == "none" else Rollback(self.optim.rollback, self.net, optimizer)
+        self.rollback = None if self.optim.rollback == "none" else Rollback(self.optim.rollback, self, optimizer)
         self.net.train()
         if self._resumed is not None:
             self._take_up(self._resumed, optimizer)
         self._looked_at = self.start
         self._seconds_before = float(self.history.seconds[self.start - 1]) if self.start else 0.0
         self._began = time.perf_counter()
+        if self.ended:
+            self.on_train_end()
+
+    def on_train_end(self) -> None:
+        """Takes the last picture while network and z are still where they were fitted."""
+        self.final_picture = self.last_picture()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         optimizer = self.optimizers(use_pl_optimizer=False)
@@ -96,7 +104,7 @@ class Fit(pl.LightningModule):
     def forward(self, z: Tensor) -> Tensor:
         """Returns x_hat, cropped to the picture, so that loss and scores see its own pixels only."""
         _, height, width = self.problem.shape
-        return self.net(z)[..., :height, :width]
+        return self.net(z)[..., :height, :width].to(self.z.dtype)
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         step = int(batch)
@@ -107,7 +115,8 @@ class Fit(pl.LightningModule):
         def evaluate() -> tuple[Tensor, Tensor]:
             optimizer.zero_grad()
             x_hat = self(z)
-            loss = self.problem.energy(x_hat)
+            with torch.autocast(self.device.type, enabled=False):  # operator and loss see full precision
+                loss = self.problem.energy(x_hat)
             self.manual_backward(loss)
             if self.optim.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
@@ -135,7 +144,6 @@ class Fit(pl.LightningModule):
 
     def _note(self, step: int, x_hat: Tensor, loss: Tensor, *, accepted: bool) -> None:
         """Averages the output, asks the stop rule, and looks at the run every so often."""
-        x_hat = x_hat.to(self.average.dtype)
         if step == 0:
             self.average.copy_(x_hat)
         elif accepted:
@@ -171,12 +179,15 @@ class Fit(pl.LightningModule):
         """Returns f_theta(z) after the last update, with the last step's z or the undisturbed one, in train mode."""
         z = self.z if self.final == "clean" else self.z_at(max(self.history.done - 1, 0))
         with self.trainer.precision_plugin.forward_context():
-            return self(z).detach().to(self.average.dtype, copy=True)
+            return self(z).detach().clone()
 
     def snapshot(self) -> dict[str, Any]:
         """Returns all that the next step depends on and all that was kept, readable with `weights_only=True`."""
         return {
+            "of": self._of(),
             "start": self.history.done,
+            "ended": self.ended,
+            "reason": self.reason,
             "parameters": self.state_dict(),
             "optimizer": self._optimizer().state_dict(),
             "stop": self.stop.state(),
@@ -188,9 +199,20 @@ class Fit(pl.LightningModule):
         }
 
     def resume(self, snapshot: dict[str, Any]) -> None:
-        """Makes the fit go on from a `snapshot`; called before the trainer starts."""
+        """Makes the fit go on from a `snapshot`; called before the trainer starts.
+
+        Raises ValueError for the snapshot of another observation or seed.
+        """
+        if snapshot["of"] != self._of():
+            raise ValueError("checkpoint: it is of another observation or seed; give another file, or delete it")
         self._resumed = snapshot
         self.start = snapshot["start"]
+        self.ended, self.reason = snapshot["ended"], snapshot["reason"]
+
+    def _of(self) -> str:
+        """Returns what tells one fit from another: a hash of its seed and its observation."""
+        y = self.problem.y.detach().float().cpu().numpy()
+        return hashlib.sha256(f"{self.seed} {y.shape}".encode() + y.tobytes()).hexdigest()
 
     def _take_up(self, snapshot: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
         self.load_state_dict(snapshot["parameters"])

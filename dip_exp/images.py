@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 from pydantic import Field
 
-from dip_exp.component import PositiveInt, component
+from dip_exp.component import PathText, PositiveInt, component
 from dip_exp.config import located
 from dip_exp.imagefiles import (
     MAX_PIXELS,
@@ -189,7 +189,7 @@ class Packaged(_Source):
 class File(_Source):
     """A picture file of the user's, by path (a leading ~/ is the home folder). Yaml: image=file image.path=..."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: PathText
     role: Role = "observed"
 
     def read(self) -> Picture:

@@ -1,6 +1,7 @@
 """Who is told of a run while it goes on. The record and its CSV are the truth; these are windows on it."""
 
 import logging
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -113,8 +114,9 @@ class Wandb(Watch):
             x_disable_stats=True,
             x_disable_machine_info=True,
             x_save_requirements=False,
+            finish_timeout=FINISH_TIMEOUT_SECONDS,
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _environment_kept(WANDB_SILENT="true"):
             warnings.simplefilter("ignore")
             logger = WandbLogger(
                 project=self.project,
@@ -134,13 +136,34 @@ class Wandb(Watch):
 
 
 def _has_key() -> bool:
-    import wandb
+    try:
+        import wandb
 
-    return bool(wandb.api.api_key)
+        return bool(wandb.api.api_key)
+    except Exception:  # a broken installation or an unreadable key file is no account
+        return False
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+FINISH_TIMEOUT_SECONDS = 60.0
+"""How long the end of a run may wait for an upload; what is left lies on disk for `wandb sync`."""
+
+
+@contextmanager
+def _environment_kept(**settings: str) -> Iterator[None]:
+    """Sets environment variables for a while; Lightning's logger leaves one of its own behind (WANDB_MODE)."""
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name in ("WANDB_MODE", *settings):
+            os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
 
 
 @contextmanager

@@ -4,13 +4,13 @@ Each mask is a component with one method, `draw`. A mask of one's own is a subcl
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
-from dip_exp.component import Fraction, Positive, PositiveInt, component
+from dip_exp.component import Fraction, PathText, Positive, PositiveInt, component
 from dip_exp.config import located
 
 # Python's 0.7 + 0.3 and its like may end a hair above 1; a box that reaches the border is meant to be allowed.
@@ -18,7 +18,12 @@ _ROUNDING = 1e-9
 
 
 class Mask(ABC):
-    """Says which pixels of a picture are known."""
+    """Says which pixels of a picture are known.
+
+    made_up: the mask is an experiment's, and tells nothing of a picture that really is damaged.
+    """
+
+    made_up: ClassVar[bool] = True
 
     @abstractmethod
     def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
@@ -118,6 +123,7 @@ class Boxes(Mask):
     Fractions make one mask fit any size. Edges are rounded to whole pixels and every box misses at least one pixel.
     """
 
+    made_up: ClassVar[bool] = False
     boxes: Annotated[list[Annotated[list[Fraction], Field(min_length=4, max_length=4)]], Field(min_length=1)] = Field(
         default_factory=lambda: [[0.375, 0.375, 0.25, 0.25]]
     )
@@ -148,7 +154,8 @@ class Boxes(Mask):
 class File(Mask):
     """The mask in a picture file of the picture's own size: white is known, black is missing; `flip` swaps them."""
 
-    path: Annotated[str, Field(min_length=1)]
+    made_up: ClassVar[bool] = False
+    path: PathText
     flip: bool = False
 
     def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
@@ -159,7 +166,8 @@ class File(Mask):
         if known.shape[2:] != shape[1:]:
             raise ValueError(
                 f"mask file {self.path}: the mask is {known.shape[3]}x{known.shape[2]} but the picture is "
-                f"{shape[2]}x{shape[1]} (width x height); both must be the same; set task.mask.path or crop one of them"
+                f"{shape[2]}x{shape[1]} (width x height); both must be the same (image.box, image.shrink_to and "
+                f"image.crop_multiple change the picture alone); set task.mask.path"
             )
         return check_mask(known, shape, f"mask file {self.path}")
 

@@ -56,7 +56,7 @@ def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: 
         smallest = _smallest(arch, z.shape[1], channels)
         remedy = f"give a picture of at least {smallest}x{smallest}" if smallest else "change the network's settings"
         raise ValueError(
-            f"arch: a picture of {height}x{width} is too small for this network ({str(error).splitlines()[0]}); "
+            f"arch: a picture of {width}x{height} is too small for this network ({str(error).splitlines()[0]}); "
             f"{remedy}, or fewer scales  [arch=...]"
         ) from error
     if out[1] != channels or out[2] < height or out[3] < width:

@@ -27,8 +27,18 @@ def commit() -> tuple[str | None, bool | None]:
 
 
 def cores() -> int:
-    """Returns the number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1
+    """Returns the number of CPU threads to use: OMP_NUM_THREADS where it is set, else the cores this process may use,
+    a container's quota included."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    allowed = len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        share, period = quota.read_text().split()[:2]
+        if share != "max":
+            allowed = max(1, min(allowed, round(int(share) / int(period))))
+    return allowed
 
 
 def _git(root: Path, *arguments: str) -> str:

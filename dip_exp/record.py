@@ -54,25 +54,39 @@ class RunFolder:
     def record(self) -> dict[str, Any] | None:
         """Returns the finished run's record, or None."""
         path = self.path / RECORD
-        return json.loads(path.read_text()) if path.is_file() else None
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def begin(self, *, afresh: bool) -> int:
-        """Makes the folder and returns which attempt at this run now begins, from 1; `afresh` forgets earlier ones.
+        """Makes the folder and returns which attempt at this run now begins, from 1.
 
-        Raises OSError where the folder cannot be made or written.
+        `afresh` sets a finished run aside, until the new one is finished; an unfinished one goes on all the same.
+        Raises OSError where the folder cannot be made or written, and then leaves nothing.
         """
-        if afresh:
-            shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir(parents=True, exist_ok=True)
         counter = self.path / "attempts"
         attempt = int(counter.read_text()) + 1 if counter.is_file() else 1
-        write_text(counter, str(attempt))
+        if afresh and self.record() is not None:
+            shutil.rmtree(self._aside, ignore_errors=True)
+            self.path.rename(self._aside)
+            (self._aside / RECORD).rename(self._aside / f"before.{RECORD}")
+        new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_text(counter, str(attempt))
+        except OSError:
+            if new:
+                shutil.rmtree(new[-1], ignore_errors=True)
+            raise
         return attempt
+
+    @property
+    def _aside(self) -> Path:
+        return self.path.with_name(f".{self.run_id}.before")
 
     def finish(self, record: dict[str, Any]) -> None:
         """Writes the record, and with that the run is finished; its checkpoint is of no more use."""
-        write_text(self.path / RECORD, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(self.path / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
         self.checkpoint.unlink(missing_ok=True)
+        shutil.rmtree(self._aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -97,13 +111,13 @@ def read_runs(results: Path) -> "pd.DataFrame":
     """Returns every finished run as rows of one table: one row a run and output kind.
 
     Columns: run_id, kind, the scores (psnr, ssim, ...), the choices (task, arch, ...), the settings as dotted names,
-    seconds, s_per_step, steps, device, threads.
+    seconds, seconds_per_step, steps, device, threads.
     """
     import pandas as pd
 
     rows = []
     for path in sorted((results / "runs").glob(f"*/{RECORD}")):
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         facts = {
             "run_id": record["run_id"],
             **{f"choice.{group}": choice for group, choice in record["choices"].items()},

@@ -48,7 +48,7 @@ def opening(what: str, problem: "Problem", cost: "Cost", steps: int, device: "to
 
 def already(done: dict[str, Any], folder: Path) -> None:
     """Says that the run is finished, where it ran, and what it came to."""
-    note(f"already finished on {done['device']} (force=true computes it again)")
+    note(f"already finished on {done['device']} (nothing was computed or logged; force=true does it again)")
     closing(done, folder)
 
 

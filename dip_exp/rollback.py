@@ -1,6 +1,7 @@
 """Going back when a fit collapses: the released denoising notebook's backtracking, and the same done right."""
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -21,9 +22,9 @@ class Rollback:
     and the bad gradient is then applied to them, with the moments it has already entered.
     """
 
-    def __init__(self, kind: str, net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, kind: str, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.kind = kind
-        self.net = net
+        self.module = module
         self.optimizer = optimizer
         self.count = 0
         self.loss: float | None = None
@@ -34,31 +35,32 @@ class Rollback:
         if self.kind == "released" and step % LOOKS_AWAY_EVERY == 0:
             return False
         value = float(loss)
-        if self.loss is not None and value > self.loss * DROP:
+        if self.loss is not None and not value <= self.loss * DROP:  # "not <=": a loss that is no number too
             self.count += 1
             self._return()
             return self.kind == "right"
-        self._remember(value)
+        if math.isfinite(value):
+            self._remember(value)
         return False
 
     def _remember(self, loss: float) -> None:
         self.loss = loss
         if self.kind == "released":
-            self._good = {"parameters": [p.detach().clone() for p in self.net.parameters()]}
+            self._good = {"parameters": [p.detach().clone() for p in self.module.parameters()]}
         else:
             self._good = {
-                "net": {name: value.detach().clone() for name, value in self.net.state_dict().items()},
+                "module": {name: value.detach().clone() for name, value in self.module.state_dict().items()},
                 "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             }
 
     def _return(self) -> None:
         if self.kind == "released":
             with torch.no_grad():
-                for parameter, good in zip(self.net.parameters(), self._good["parameters"], strict=True):
+                for parameter, good in zip(self.module.parameters(), self._good["parameters"], strict=True):
                     parameter.copy_(good)
             return
         lowered = [0.9 * group["lr"] for group in self.optimizer.param_groups]
-        self.net.load_state_dict(self._good["net"])
+        self.module.load_state_dict(self._good["module"])
         self.optimizer.load_state_dict(copy.deepcopy(self._good["optimizer"]))
         for group, lr in zip(self.optimizer.param_groups, lowered, strict=True):
             group["lr"] = lr

@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from dip_exp.callbacks import Checkpoint, Progress
 from dip_exp.component import Positive, component
-from dip_exp.errors import Interrupted
+from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit import Fit
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
@@ -44,6 +44,7 @@ class Fitted:
     memory: int | None
     device: str
     rollbacks: int
+    interrupted: bool
 
 
 @component
@@ -80,13 +81,14 @@ class Trainer:
         that is not finite; OSError where something cannot be written.
         """
         if checkpoint is not None and checkpoint.exists():
-            fit.resume(torch.load(checkpoint, map_location="cpu", weights_only=True))
+            fit.resume(_loaded(checkpoint))
         progress = [Progress()] if self.progress == "auto" else []
         saver = [] if checkpoint is None else [Checkpoint(checkpoint, self.checkpoint_seconds)]
-        watchers = [*(callbacks or []), *saver, *progress]
+        received: list[int] = []
+        watchers = [*(callbacks or []), *saver, *progress, _Interruption(received, saver)]
         began = time.perf_counter()
         reset_peak_memory(self.device)
-        with _quiet_lightning(), _matrix_precision(precision), _between_steps(fit) as interrupted:
+        with _quiet_lightning(), _matrix_precision(precision), _between_steps(received):
             trainer = pl.Trainer(
                 max_epochs=1,
                 accelerator="cuda" if self.device.type == "cuda" else "cpu",
@@ -99,27 +101,40 @@ class Trainer:
                 enable_model_summary=False,
             )
             try:
-                with suppress(SIGTERMException):  # Lightning's own answer to SIGTERM, at the end of the step
-                    trainer.fit(fit, _steps(fit))
-                if interrupted and not fit.ended:
-                    for callback in saver:
-                        callback.save(fit)
-                    raise Interrupted(f"stopped after step {fit.history.done} of {fit.optim.steps}")
-                last = fit.last_picture()
+                trainer.fit(fit, _steps(fit))
+            except SIGTERMException:  # Lightning's own answer to SIGTERM, after the step and its checkpoint
+                received.append(signal.SIGTERM)
+            except SystemExit:
+                if not received:
+                    raise
+                # The second Ctrl-C, which Lightning turns into an exit of the whole program.
+                raise Interrupted(f"stopped in the middle of step {fit.history.done + 1}") from None
             finally:
                 for bar in progress:
                     bar.close()
-        return _gather(fit, last, time.perf_counter() - began, self.device)
+        if received and not fit.ended:
+            raise Interrupted(f"stopped after step {fit.history.done} of {fit.optim.steps}")
+        assert fit.final_picture is not None
+        seconds = time.perf_counter() - began
+        return _gather(fit, fit.final_picture, seconds, self.device, interrupted=bool(received))
+
+
+def _loaded(checkpoint: Path) -> dict[str, Any]:
+    try:
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise Refused(f"checkpoint: {checkpoint} cannot be read ({reason}); delete it to begin again") from error
 
 
 def _steps(fit: Fit) -> DataLoader:
     """The data set: the numbers of the steps still to be done, with a generator of its own, for even an ordered loader
     draws a seed."""
-    numbers: Any = range(fit.start, fit.optim.steps)
+    numbers: Any = range(fit.start, fit.start if fit.ended else fit.optim.steps)
     return DataLoader(numbers, batch_size=None, generator=torch.Generator().manual_seed(0))
 
 
-def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device) -> Fitted:
+def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, *, interrupted: bool) -> Fitted:
     done = fit.history.done
     kept = fit.average if fit.kept_step is None else fit.kept
     pictures = {"last": last, "average": fit.average, "stopped": kept}
@@ -137,27 +152,41 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device) 
         seconds=seconds,
         memory=peak_memory(device),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        interrupted=interrupted,
         rollbacks=0 if fit.rollback is None else fit.rollback.count,
     )
 
 
+class _Interruption(pl.Callback):
+    """Ends the fit between two steps once a signal has come, with its checkpoint written."""
+
+    def __init__(self, received: list[int], saver: list[Checkpoint]) -> None:
+        self._received, self._saver = received, saver
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Fit)
+        if self._received and not pl_module.ended:
+            for callback in self._saver:
+                callback.save(pl_module)
+            trainer.should_stop = True
+
+
 @contextmanager
-def _between_steps(fit: Fit) -> Iterator[list[int]]:
-    """Makes the first Ctrl-C or SIGTERM end the fit after its current step; a second one ends the program at once."""
-    received: list[int] = []
+def _between_steps(received: list[int]) -> Iterator[None]:
+    """Notes the first Ctrl-C or SIGTERM in `received`; a second one is what it always was."""
     if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may set signal handlers
+        yield  # only the main thread may set signal handlers
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
         signal.signal(number, before[signal.Signals(number)])
-        if fit._trainer is not None:
-            fit.trainer.should_stop = True
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield received
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -176,6 +205,7 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
             warnings.filterwarnings("ignore", message="GPU available but not used.*")
             warnings.filterwarnings("ignore", message=".*number of training batches.*")
+            warnings.filterwarnings("ignore", message="Total length of .* is zero.*")  # all steps were done before
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

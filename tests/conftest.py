@@ -39,4 +39,4 @@ def run(tmp_path: Path) -> Runner:
 @pytest.fixture
 def runs(tmp_path: Path) -> Callable[[], list[Path]]:
     """Lists the run folders under tmp_path."""
-    return lambda: sorted((tmp_path / "results" / "runs").glob("*"))
+    return lambda: sorted((tmp_path / "results" / "runs").glob("[!.]*"))

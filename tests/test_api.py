@@ -1,6 +1,8 @@
 """`restore` from Python: a packaged task by name, and everything of one's own."""
 
 import importlib.util
+import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from torch import nn
 
 import dip_exp
 from dip_exp import Problem, StopRule, Verdict, adjoint_gap, restore
-from dip_exp.errors import Refused
+from dip_exp.errors import Interrupted, Refused
 from dip_exp.inputs.source import Input
 from dip_exp.optims import SGD
 from dip_exp.problems.jpeg import Jpeg
@@ -109,12 +111,48 @@ def test_a_truth_of_ones_own_is_scored():
         ((np.full((20, 20), np.nan),), "y lies in"),
         ((picture(20, 20), lambda y: 3), "problem returned int"),
         ((picture(20, 20), Problem(y=torch.zeros(1, 1, 9, 9))), r"y is \(1, 1, 20, 20\) but the problem's own y"),
-        ((picture(20, 20), "inpaint_sparse"), "too small"),
+        ((picture(20, 20), "inpaint"), "made up"),
+        ((picture(20, 20), "denoise"), "too small"),
+        ((picture(20, 20), "denoize"), "Could not find 'task/denoize'"),
+        ((picture(20, 20), lambda y: Problem(y=y, forward=lambda x: x[..., 1:])), "forward: it gives"),
+        ((picture(20, 20), lambda y: Problem(y=y, forward=torch.detach)), "forward: the energy has no gradient"),
     ],
 )
 def test_bad_questions_are_refused(arguments: tuple, text: str):
     with pytest.raises(Refused, match=text):
         restore(*arguments, accelerator="cpu")
+
+
+def test_objects_of_the_wrong_kind_are_refused_by_name():
+    with pytest.raises(Refused, match="optim: given dict; a name or a dip_exp optim object is needed"):
+        restore(picture(20, 20), optim={"steps": 10})  # type: ignore[arg-type]
+    record = restore(picture(20, 20), arch="skip_tiny", overrides="optim.steps=2", accelerator="cpu").record
+    assert record["steps"] == 2
+
+
+def test_the_record_says_what_was_really_used():
+    record = restore(picture(20, 20), optim=SGD(steps=2, lr=3.0), arch="skip_tiny", accelerator="cpu").record
+    assert "SGD" in record["config"]["optim"]
+    assert record["config"]["task"]["_target_"].endswith("Denoise")
+
+
+def test_a_checkpoint_is_of_its_own_observation(tmp_path):
+    class Stop(StopRule):
+        def update(self, step: int, x_hat: torch.Tensor, loss: torch.Tensor) -> Verdict:
+            os.kill(os.getpid(), signal.SIGINT) if step == 1 else None
+            return Verdict()
+
+    checkpoint = tmp_path / "checkpoint.pt"
+    with pytest.raises(Interrupted):
+        restore(picture(20, 20), stop=Stop(), checkpoint=checkpoint, **TINY)
+    with pytest.raises(ValueError, match="checkpoint: it is of another observation or seed"):
+        restore(picture(20, 20) / 2, checkpoint=checkpoint, **TINY)
+    resumed = restore(picture(20, 20), checkpoint=checkpoint, **TINY)
+    assert np.array_equal(resumed.x_hat, restore(picture(20, 20), **TINY).x_hat)
+    assert not checkpoint.exists()
+    checkpoint.write_bytes(b"junk")
+    with pytest.raises(Refused, match=r"checkpoint: .* cannot be read .*; delete it to begin again"):
+        restore(picture(20, 20), checkpoint=checkpoint, **TINY)
 
 
 def test_the_package_says_what_it_has():

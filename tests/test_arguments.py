@@ -55,7 +55,7 @@ def test_any_name_survives_hydras_grammar(name: str):
     override = OverridesParser.create().parse_override(f"image.path={value}")
     assert not override.is_sweep_override()
     parsed = override.value()
-    if isinstance(parsed, str) and (found := re.fullmatch(r"\$\{text:([0-9a-f]*)\}", parsed)):
+    if isinstance(parsed, str) and (found := re.fullmatch(r"\$\{text:(x[0-9a-f]*)\}", parsed)):
         parsed = config._text(found[1])
     assert str(parsed) == name
 
@@ -67,17 +67,41 @@ def test_bytes_that_are_no_text_survive():
 
 
 def test_a_picture_by_path_alone_is_a_file():
-    assert arguments.prepare(["task=jpeg", "image.path=a.jpg"]) == ["image=file", "task=jpeg", "image.path='a.jpg'"]
+    assert arguments.prepare(["task=jpeg", "image.path=a.jpg"]) == ["task=jpeg", "image=file", "image.path='a.jpg'"]
     assert arguments.prepare(["image=file", "image.path=a.jpg"]) == ["image=file", "image.path='a.jpg'"]
 
 
 def test_every_file_key_is_protected_and_nothing_else():
-    words = ["task.mask.path=a,b.png", "input.path=a b", "results=x y,z", "+image.path=q,r", "logger.folder=a b"]
-    others = ["image=file", "seed=0,1", "arch.down=[8,8]", "task=denoise,jpeg", "--cfg", "job", "image.path="]
-    prepared = arguments.prepare([*words, *others])
-    assert prepared[5:] == others
-    assert prepared[:2] == ["task.mask.path='a,b.png'", "input.path='a b'"]
-    assert prepared[2:5] == ["results='x y,z'", "+image.path='q,r'", "logger.folder='a b'"]
+    words = ["task/mask=file", "input=picture", "image=file", "task.mask.path=a,b.png", "input.path=a b"]
+    words += ["results=x y,z", "+image.path=q,r", "logger.folder=a b", "seed=0,1", "arch.down=[8,8]", "image.path="]
+    prepared = arguments.prepare([*words, "task=denoise,jpeg", "--cfg", "job"])
+    assert prepared[:5] == ["--cfg", "job", *words[:3]]
+    assert prepared[5:7] == ["task.mask.path='a,b.png'", "input.path='a b'"]
+    assert prepared[7:10] == ["results='x y,z'", "+image.path='q,r'", "logger.folder='a b'"]
+    assert prepared[10:] == ["seed=0,1", "arch.down=[8,8]", "image.path=", "task=denoise,jpeg"]
+
+
+def test_options_go_before_settings_wherever_they_stood():
+    words = ["task=denoise", "-m", "seed=0,1", "--cfg", "job"]
+    assert arguments.prepare(words) == ["-m", "--cfg", "job", "task=denoise", "seed=0,1"]
+
+
+def test_a_mask_by_path_alone_is_a_file():
+    assert arguments.prepare(["task.mask.path=m.png"]) == ["task/mask=file", "task.mask.path='m.png'"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["denoise"], r"'denoise' is no setting; write key=value, such as task=denoise"),
+        (["image.path", "=", "a.png"], r"'image.path' is no setting; write key=value, .* without spaces around ="),
+        (["image=photo.png"], r"image: 'photo.png' is no packaged picture; .* write image.path=photo.png"),
+        (["image.path=" + "a" * 300], r"no\.png|image.path: 'a+' cannot be looked at"),
+    ],
+)
+def test_words_that_are_no_settings_are_refused(words: list[str], text: str):
+    with pytest.raises(Refused, match=text):
+        arguments.prepare(words)
 
 
 def test_a_name_already_quoted_for_hydra_is_not_quoted_twice(tmp_path: Path):
@@ -130,3 +154,12 @@ def test_a_misspelt_key_is_told_which_there_are():
     assert "did you mean seed?" in arguments.explain(["sed=1"])
     assert arguments.explain(["task=superres", "task.factr=3"]).endswith("did you mean task.factor?")
     assert arguments.explain(["optim.lr=0.1"]) is None
+    assert arguments.explain(["task=superres", "image=file", "image.path='x'"]) is None
+
+
+def test_a_misspelt_option_is_told_which_there_are():
+    for words in (["task=denoize", "image=file", "image.path='x'"], ["-m", "task=jpeg,denoize", "experiment=smoke"]):
+        hint = arguments.explain(words)
+        assert hint is not None
+        assert hint.startswith("error: task=denoize: there is no such option; task has denoise, denoise_s50")
+        assert hint.endswith("did you mean denoise?")

@@ -1,6 +1,5 @@
 """The command as a user gives it: exit statuses, messages, multiruns."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -99,11 +98,11 @@ def test_an_interrupted_run_exits_130_and_can_be_resumed(tmp_path: Path, number:
     assert not (folder / "record.json").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs /proc")
 def test_help_and_the_config_cost_little():
     status, out, _ = command("--help")
     assert status == 0
     assert "superres" in out
-    status, out, _ = command("--cfg", "job", "--resolve", "scale=mini", "task=superres")
+    status, out, _ = command("--cfg", "job", "--resolve", "scale=mini", "task=superres", "image.path=a b.png")
     assert status == 0
     assert "factor: 4" in out
+    assert "path: a b.png" in out

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from dip_exp import callbacks, images, record
@@ -94,7 +95,7 @@ def test_the_same_run_is_not_computed_twice_unless_forced(run: Runner, runs: Run
     assert run("logger=csv", "results=" + str(runs()[0].parent.parent)) == first
     assert "already finished on cpu" in capsys.readouterr().out
     again = run("force=true")
-    assert again["attempt"] == 1
+    assert again["attempt"] == 2
     assert again["scores"] == first["scores"]
     assert len(runs()) == 1
 
@@ -166,10 +167,12 @@ def test_grey_stays_grey(run: Runner, runs: Runs):
 
 
 class Interrupt(pl.Callback):
-    """Presses Ctrl-C after the fourth step."""
+    """Presses Ctrl-C after a step."""
+
+    step = 4
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        if pl_module.history.done == 4:
+        if pl_module.history.done == self.step:
             os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -185,11 +188,55 @@ def test_ctrl_c_and_the_same_command_equal_an_uninterrupted_run(
     assert not (runs()[0] / "record.json").exists()
     monkeypatch.undo()
     resumed = run("logger=csv")
-    assert resumed["attempt"] == 2
+    assert resumed["attempt"] == 3
     assert resumed["scores"] == whole["scores"]
     assert {path.name: path.read_bytes() for path in runs()[0].glob("*.png")} == kept
     assert pd.read_csv(runs()[0] / "history.csv").drop(columns="seconds").equals(curve)
     assert not (runs()[0] / "checkpoint.pt").exists()
+
+
+def test_a_forced_run_that_is_interrupted_loses_neither_the_old_result_nor_its_own_steps(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch
+):
+    run()
+    (folder,) = runs()
+    kept = folder.with_name(f".{folder.name}.before")
+    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [Interrupt()])
+    with pytest.raises(Interrupted):
+        run("force=true")
+    assert (kept / "before.record.json").exists()
+    assert (kept / "restored.png").exists()
+    monkeypatch.undo()
+    assert torch.load(folder / "checkpoint.pt", weights_only=True)["start"] == 4
+    again = run("force=true")
+    assert again["attempt"] == 3
+    assert not kept.exists()
+
+
+def test_a_failure_after_the_last_step_does_not_cost_the_steps(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object) -> None:
+        raise ValueError("no panel")
+
+    monkeypatch.setattr("dip_exp.panels.side_by_side", fails)
+    with pytest.raises(ValueError, match="no panel"):
+        run()
+    assert torch.load(runs()[0] / "checkpoint.pt", weights_only=True)["start"] == 10
+    monkeypatch.undo()
+    assert run()["steps"] == 10
+
+
+def test_ctrl_c_with_the_last_step_finishes_the_run_and_ends_there(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch
+):
+    class Late(Interrupt):
+        step = 10
+
+    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [Late()])
+    with pytest.raises(Interrupted, match="this run was finished first"):
+        run()
+    assert (runs()[0] / "record.json").exists()
 
 
 @pytest.mark.parametrize("name", ["record.json", "outputs.npz", "history.csv", "restored.png", "000005.png"])

@@ -1,10 +1,12 @@
 """Laws of the problems: what is seen, what is scored, what carries no gradient."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
-from dip_exp.masks import Bernoulli, File
+from dip_exp.masks import Bernoulli, Boxes, File, Text
 from dip_exp.metrics import PROTOCOLS
 from dip_exp.operators import adjoint_gap
 from dip_exp.problems.denoise import Denoise
@@ -41,10 +43,11 @@ def rng(seed: int = 0) -> np.random.Generator:
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
 def test_clean_is_scored_and_observed_is_not(task: Task, channels: int):
     x = picture(channels)
-    clean, observed = task.problem(x, "clean", rng()), task.problem(x, "observed", rng())
+    clean = task.problem(x, "clean", rng())
     assert clean.x is not None
     assert tuple(clean.x.shape) == (1, *clean.shape)
-    assert observed.x is None
+    if not isinstance(task, Inpaint):  # which wants the mask of what is missing
+        assert task.problem(x, "observed", rng()).x is None
     assert tuple(clean.forward(clean.x).shape) == tuple(clean.y.shape)
 
 
@@ -162,7 +165,7 @@ def test_tv_enters_the_energy():
 
 def test_a_factor_that_leaves_no_pixel_is_refused():
     with pytest.raises(
-        ValueError, match=r"superres: factor is 64 but the picture is 37x31; no pixel would be left; .* 31"
+        ValueError, match=r"superres: factor is 64 but the picture is 31x37; no pixel would be left; .* 31"
     ):
         SuperResolution(factor=64).problem(picture(), "clean", rng())
 
@@ -201,3 +204,34 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
 def test_shapes_that_do_not_fit_are_refused(change: dict, text: str):
     with pytest.raises(ValueError, match=text):
         Problem(**{"y": torch.zeros(1, 3, 4, 4), **change})
+
+
+@pytest.mark.parametrize("mask", [Bernoulli(), Text()], ids=lambda mask: type(mask).__name__)
+def test_a_made_up_mask_is_not_laid_over_an_observed_picture(mask):
+    with pytest.raises(ValueError, match=r"the picture is observed but the mask .* made up .* task/mask=file"):
+        Inpaint(mask=mask).problem(picture(), "observed", rng())
+    problem = Inpaint(mask=Boxes()).problem(picture(), "observed", rng())
+    assert problem.x is None
+
+
+def test_missing_pixels_need_a_protocol_that_can_point_at_them():
+    with pytest.raises(ValueError, match="missing pixels are scored with protocol rgb"):
+        Inpaint(protocol="sr").problem(picture(), "clean", rng())
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_baselines_bear_flat_pictures(value: float):
+    x = np.full((1, 3, 24, 20), value, np.float32)
+    for task in (Denoise(), Jpeg()):
+        problem = task.problem(x, "observed", rng())
+        assert problem.baseline is not None
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            assert np.isfinite(problem.baseline[1]()).all()
+
+
+def test_a_consistent_pair_has_its_baseline():
+    problem = SuperResolution(pair="consistent").problem((picture(3, 32, 32) > 0.6).astype(np.float32), "clean", rng())
+    assert float(problem.y.max()) > 1  # Lanczos overshoots
+    assert problem.baseline is not None
+    assert problem.baseline[1]().shape == (1, 3, 32, 32)

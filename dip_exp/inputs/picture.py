@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dip_exp import images
-from dip_exp.component import component
+from dip_exp.component import PathText, component
 from dip_exp.config import located
 from dip_exp.inputs.source import Input
 
@@ -18,7 +18,7 @@ class GivenPicture(Input):
     reduction). ValueError where its size is not x_hat's.
     """
 
-    path: str | None = None
+    path: PathText | None = None
 
     def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
         picture = y.cpu().float().numpy() if self.path is None else images.read(located(self.path)).x

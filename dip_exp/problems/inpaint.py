@@ -26,6 +26,12 @@ class Inpaint(Task):
     paste: bool = True
 
     def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        if role == "observed" and self.mask.made_up:
+            raise ValueError(
+                f"inpaint: the picture is observed but the mask ({type(self.mask).__name__}) is made up and would take "
+                f"away pixels that are known; give the mask of what is missing, task/mask=file task.mask.path=MASK, "
+                f"or image.role=clean"
+            )
         known = self.mask.draw((picture.shape[1], *picture.shape[2:]), rng)
         y = picture * known
         clean = role == "clean"

@@ -3,6 +3,7 @@
 The letters of the paper: x clean picture, y (x0) observation, z the network's input, x_hat = f_theta(z) its output.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -102,6 +103,8 @@ class Problem:
             if not bool(torch.isfinite(self.x).all()) or float(self.x.min()) < 0 or float(self.x.max()) > 1:
                 raise ValueError("problem: x, the clean picture, must be finite and lie in [0, 1]")
             self.protocol.view(self.x)  # a crop that leaves nothing is refused here, not after the fit
+        if self.missing is not None and self.protocol.channels != "rgb":
+            raise ValueError("problem: missing pixels are scored with protocol rgb (or another of its channels) alone")
         if self.paste is not None and tuple(self.y.shape) != (1, *self.shape):
             raise ValueError(f"problem: paste needs y {tuple(self.y.shape)} of x_hat's shape {(1, *self.shape)}")
 
@@ -119,7 +122,7 @@ class Problem:
         moved["missing"] = None if self.missing is None else self.missing.to(device)
         forward = self.forward
         if isinstance(forward, torch.nn.Module):
-            forward = forward.to(device, dtype)
+            forward = copy.deepcopy(forward).to(device)  # the caller's own stays where it is
         rest = {name: getattr(self, name) for name in ("shape", "loss", "prior", "protocol", "baseline")}
         return Problem(**moved, **rest, forward=forward)
 

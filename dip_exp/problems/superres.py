@@ -50,14 +50,14 @@ class SuperResolution(Task):
             prior=self.prior(),
             x=x,
             protocol=self.scoring,
-            baseline=("bicubic", partial(baselines.bicubic, y, self.factor)),
+            baseline=("bicubic", partial(baselines.bicubic, np.clip(y, 0, 1), self.factor)),
         )
 
     def _crop(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[-2:]
         if min(height, width) < self.factor:
             raise ValueError(
-                f"superres: factor is {self.factor} but the picture is {height}x{width}; "
+                f"superres: factor is {self.factor} but the picture is {width}x{height}; "
                 f"no pixel would be left; choose a factor up to {min(height, width)}"
             )
         top, left = (height % self.factor) // 2, (width % self.factor) // 2

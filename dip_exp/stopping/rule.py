@@ -25,7 +25,10 @@ CONTINUE = Verdict()
 
 
 class StopRule(ABC):
-    """A rule is a small final class. A run that ends without any `keep` keeps its last average."""
+    """A rule is a small final class: `@component`, or `@stateful` where it remembers.
+
+    A run that ends without any `keep` keeps its last average.
+    """
 
     @abstractmethod
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
