@@ -79,6 +79,18 @@ def test_a_folder_of_pictures_is_one_job_each(tmp_path: Path):
     assert "denoise of b=2 with skip_tiny" in out
 
 
+def test_a_write_the_system_refuses_ends_the_run_with_a_message_and_no_record(tmp_path: Path):
+    """The kernel's own refusal (a limit on file sizes stands in for the full disk), not a simulated one."""
+    code = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (20_000, 20_000)); from dip_exp.cli import main; main()"
+    words = [sys.executable, "-c", code, *SMOKE]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "results: writing to" in done.stderr
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("record.json"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_exits_130_and_can_be_resumed(tmp_path: Path, number: int):
     words = [*SMOKE, "optim.steps=3000", "logger=csv", "logger.every=1"]
