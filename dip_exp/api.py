@@ -54,8 +54,9 @@ def restore(
     y:        (H, W), (H, W, 3) or (1, C, H, W); float in [0, 1], or uint8. It is observed, not clean: nothing is added.
     problem:  a packaged task by name ("denoise", "superres", "inpaint", ...) or as an object; or your own: a `Problem`,
               or a function that makes one of the observation's tensor (1, C, H, W).
-    arch, input, optim, stop: a packaged option by name, or an object of yours; left out, the task's own (an own
-              problem starts from super-resolution's). `arch` may be any torch module that maps z to x_hat.
+    arch, input, optim, stop: a packaged option by name, or an object of yours; left out, the named task's own (an
+              own problem, and a task given as an object, start from super-resolution's). `arch` may be any torch module
+              that maps z to x_hat; it is trained in place.
     scale:    "paper" or "mini". overrides: further settings as on the command line ("optim.steps=500").
     seed:     draws weights, z and its perturbation. checkpoint: a file that makes the fit resumable.
 
