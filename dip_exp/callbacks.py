@@ -136,7 +136,7 @@ class Checkpoint(pl.Callback):
 class Snapshots(pl.Callback):
     """Hands the iterate x_hat over at steps 1, 2, 5, 10, 20, 50, ... (counted from one) and at the last."""
 
-    def __init__(self, write: Callable[[int, np.ndarray], None]) -> None:
+    def __init__(self, write: Callable[[int, np.ndarray], object]) -> None:
         self._write = write
 
     def on_train_batch_end(

@@ -156,11 +156,7 @@ def _strip_of_iterates(folder: Path) -> list[Any]:
     from dip_exp.callbacks import Snapshots
 
     (folder / "snapshots").mkdir(exist_ok=True)
-    return [Snapshots(lambda step, x_hat: _ignore(images.write(folder / "snapshots" / f"{step:06d}.png", x_hat)))]
-
-
-def _ignore(_: Any) -> None:
-    return
+    return [Snapshots(lambda step, x_hat: images.write(folder / "snapshots" / f"{step:06d}.png", x_hat))]
 
 
 def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
