@@ -172,7 +172,7 @@ class Fit(pl.LightningModule):
             )
         self._looked_at = self.history.done
 
-    # -- after the last step, and between two sessions -----------------------------------------------------------------
+    # -- after the last step, and between two goes ---------------------------------------------------------------------
 
     @torch.no_grad()
     def last_picture(self) -> Tensor:
