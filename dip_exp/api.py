@@ -94,8 +94,6 @@ def restore(
     if posed.paste is not None:
         pictures["pasted"] = paste(posed, pictures["stopped"])
     kept = pictures.get("pasted", pictures["stopped"])
-    if not isinstance(problem, str):
-        del config["task"]  # it was not this one
     facts = record.facts(fitted, score(posed, pictures), torch.get_num_threads())
     used = {group: config[group] if isinstance(choice, str | None) else repr(choice) for group, choice in named.items()}
     used |= {

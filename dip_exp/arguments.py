@@ -16,19 +16,14 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 NAMES_A_FILE = re.compile(r"^(\+{0,2})((?:[\w.]+\.)?path|results|logger\.folder)=(.*)$", re.DOTALL)
 PICTURE_KEY = "image.path"
 MULTIRUN = ("-m", "--multirun")
-TAKES_A_VALUE = (
-    "--cfg",
-    "-c",
-    "--package",
-    "-p",
-    "--config-path",
-    "-cp",
-    "--config-name",
-    "-cn",
-    "--config-dir",
-    "-cd",
+TAKES_A_VALUE = frozenset(
+    {
+        *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+        *("--info", "-i", "--experimental-rerun", "--shell-completion", "-sc"),
+    }
 )
-TAKES_A_VALUE += ("--info", "-i", "--experimental-rerun", "--shell-completion", "-sc")
+"""Hydra's own options whose next word is their value."""
+
 IMPLIES = {PICTURE_KEY: "image=file", "task.mask.path": "task/mask=file", "input.path": "input=picture"}
 """A path alone is enough: the option that has such a setting goes without saying."""
 

@@ -126,12 +126,8 @@ class Fit(pl.LightningModule):
         refused = self.rollback is not None and self.rollback.refuses(step, loss)
         if not refused:
             first = [loss]  # L-BFGS asks first for the point it is at, which has just been evaluated
-            self._step(optimizer, lambda: first.pop() if first else evaluate()[1])
+            optimizer.step(lambda: first.pop() if first else evaluate()[1])  # type: ignore[arg-type]
         self._note(step, x_hat, loss, accepted=not refused)
-
-    def _step(self, optimizer: torch.optim.Optimizer, closure: Any) -> None:
-        with torch.enable_grad():
-            optimizer.step(closure)
 
     def _move_weights(self, step: int) -> None:
         if self.optim.weight_noise == 0:
