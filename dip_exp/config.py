@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, Container, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dip_exp import sets
 from dip_exp.errors import Refused
 
 NUMERICS = 1
@@ -24,7 +25,7 @@ NUMERICS = 1
 SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
 """The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
 
-NEUTRAL: dict[str, Any] = {}
+NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5}
 """Keys added after runs existed, with the value that means "as before": left out of the identity while they hold it."""
 
 
@@ -41,6 +42,27 @@ class Precision(Enum):
 
 
 @dataclass
+class About:
+    """What an experiment says of itself: nothing here changes a pixel.
+
+    title, cite: what it shows, and where in the paper. kind: the output kind that the paper's numbers are. paper: its
+    numbers, in words. ours: what was measured here (scale, hardware, seconds), in words. sets: the picture sets it
+    needs at paper scale. mean_of: how many runs on one observation, seed after seed, a further row is the mean of; 1
+    for none. panels: the output kinds of the first seed that its figure shows. iterates: steps whose iterates it shows.
+    """
+
+    title: str = MISSING
+    cite: str = MISSING
+    kind: str = "last"
+    paper: str = ""
+    ours: str = ""
+    sets: list[str] = field(default_factory=list)
+    mean_of: int = 1
+    panels: list[str] = field(default_factory=list)
+    iterates: list[int] = field(default_factory=list)
+
+
+@dataclass
 class Config:
     """The top level. A group's own keys are checked by the class its `_target_` names, key for key."""
 
@@ -52,21 +74,45 @@ class Config:
     stop: Any = MISSING
     logger: Any = MISSING
     trainer: Any = MISSING
+    about: About | None = None
     scale: Scale = Scale.paper
     precision: Precision = Precision.fp32
     seed: int = 0
     degrade_seed: int = 0
     threads: int = 0
+    seeds: int = 1
     results: str = "results"
+    data: str = "data"
+    recompute: bool = False
     force: bool = False
     traceback: bool = False
 
 
 def register() -> None:
     """Makes the schema and the `scaled` resolver known to Hydra and OmegaConf. Calling it again changes nothing."""
-    ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("scaled", _scaled, replace=True)
-    OmegaConf.register_new_resolver("text", _text, replace=True)
+    store = ConfigStore.instance()
+    if "schema.yaml" in store.repo:
+        return
+    store.store(name="schema", node=Config)
+    for resolver in (_scaled, _text, _runs, _twin, _twin_sha256):
+        OmegaConf.register_new_resolver(resolver.__name__.lstrip("_"), resolver, replace=True)
+    for entry in sets.manifest():
+        group, _, name = entry.option.rpartition("/")
+        if entry.mode == "text":
+            continue
+        file = {"path": f"${{data}}/{entry.path}", "sha256": entry.sha256}
+        store.store(group=f"image/{group}", name=name, node={**_LISTED_IMAGE, **file})
+        if name.endswith("_mask"):
+            store.store(group=f"task/mask/{group}", name=name, node={**_LISTED_MASK, **file})
+
+
+_LISTED_IMAGE = {
+    "_target_": "dip_exp.images.File",
+    "role": "clean",
+    **dict.fromkeys(("box", "trim_multiple", "shrink_to", "crop_multiple")),
+    "grey": False,
+}
+_LISTED_MASK = {"_target_": "dip_exp.masks.File", "flip": False, "threshold": 0.5}
 
 
 def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
@@ -74,6 +120,22 @@ def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
     scale = OmegaConf.select(_root_, "scale")
     value = mini if scale in (Scale.mini, "mini") else paper
     return OmegaConf.create(list(value)) if isinstance(value, list) else value
+
+
+def _runs(each: int, *, _root_: Container) -> str:
+    """`seed: ${runs:1}` in an overlay's sweep: the seeds 0, 1, ..., `each` for every one of `seeds`."""
+    return ",".join(str(seed) for seed in range(each * OmegaConf.select(_root_, "seeds")))
+
+
+def _twin(family: str, path: str) -> str:
+    """`${twin:SET,PATH}`: the file of the same name in another set, beside the one at PATH."""
+    return str(Path(path).parent.parent / family / Path(path).name)
+
+
+def _twin_sha256(family: str, path: str) -> str | None:
+    """The sha256 that `${twin:SET,PATH}` must have, by the manifest."""
+    wanted = f"{family}/{Path(path).stem}"
+    return next((entry.sha256 for entry in sets.manifest() if entry.option == wanted), None)
 
 
 def _text(hexadecimal: Any) -> str:
@@ -105,9 +167,11 @@ def plain(cfg: Container) -> dict[str, Any]:
     assert isinstance(container, dict)
     config = {str(key): value for key, value in container.items()}
     _refuse_missing(config)
-    for key in ("seed", "degrade_seed", "threads"):
-        if config[key] < 0:
-            raise Refused(f"{key}: given {config[key]}; a whole number from 0 is allowed  [command line: {key}=0]")
+    for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1)):
+        if config[key] < least:
+            raise Refused(
+                f"{key}: given {config[key]}; a whole number from {least} is allowed  [command line: {key}={least}]"
+            )
     return config
 
 
@@ -133,6 +197,7 @@ def identity(config: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]
         parent, leaf = _parent(science, key)
         if parent is not None:
             parent[leaf] = f"sha256:{sha256}"
+            parent.pop("sha256", None)
     return {"numerics": NUMERICS, **_normal(science)}
 
 
@@ -148,14 +213,17 @@ def named_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def files(config: dict[str, Any]) -> dict[str, str]:
-    """Returns every file the scientific settings name, as {dotted key: path}: by rule, a key called `path`."""
-    found: dict[str, str] = {}
+def files(config: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    """Returns every file the scientific settings name, as {dotted key: (path, sha256 it was declared to have)}.
+
+    By rule, a file is a key called `path`, and its declared content the key `sha256` beside it.
+    """
+    found: dict[str, tuple[str, str | None]] = {}
 
     def walk(node: Any, where: str) -> None:
         for key, value in node.items() if isinstance(node, dict) else ():
             if key == "path" and value is not None:
-                found[where + key] = str(value)
+                found[where + key] = (str(value), node.get("sha256"))
             walk(value, f"{where}{key}.")
 
     walk({key: config[key] for key in SCIENTIFIC}, "")

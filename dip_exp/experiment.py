@@ -56,32 +56,52 @@ def run(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> dict[st
 
     Raises Refused before the first step and with nothing left behind; Failed or Interrupted after it.
     """
-    order = place(cfg, choices, command)
-    done = order.folder.record()
-    if done is not None and not order.config["force"]:
-        report.already(done, order.folder.path)
+    named = identify(cfg, choices)
+    folder = record.RunFolder(cfgs.located(named.config["results"]), named.run_id)
+    done = folder.record()
+    if done is not None and not named.config["force"]:
+        report.already(done, folder.path)
         return done
-    return compute(order)
+    return compute(place(cfg, named, folder, command))
 
 
-def place(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> Order:
-    """Returns the order: the picture read, its identity known, nothing computed."""
+@dataclass(frozen=True)
+class Named:
+    """A run known by its identity, nothing of it read but what tells one picture from another."""
+
+    config: dict[str, Any]
+    choices: dict[str, str]
+    contents: dict[str, str]
+    identity: dict[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        return cfgs.run_id(self.identity)
+
+
+def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
+    """Returns the identity of the run that `cfg` describes; a file whose content is declared need not be there."""
     config = cfgs.plain(cfg)
+    with refusing("image", choices):
+        contents = {"image.content": build(config, "image", choices).content()}
+    for key, (path, declared) in cfgs.files(config).items():
+        with refusing(key.split(".")[0], choices):
+            contents[key] = declared or images.file_sha256(cfgs.located(path))
+    return Named(config, choices, contents, cfgs.identity(config, contents))
+
+
+def place(cfg: DictConfig, named: Named, folder: record.RunFolder, command: list[str]) -> Order:
+    """Returns the order: the picture read, nothing computed."""
+    config, choices = named.config, named.choices
     image = build(config, "image", choices)
     with refusing("image", choices):
         picture = image.read()
-        contents = {"image.content": picture.sha256}
-    for key, path in cfgs.files(config).items():
-        with refusing(key.split(".")[0], choices):
-            contents[key] = images.file_sha256(cfgs.located(path))
-    what = cfgs.identity(config, contents)
     mini = cfg.copy()
     mini["scale"] = "mini"
-    is_smaller = cfgs.identity(cfgs.plain(mini), contents) != what
+    is_smaller = cfgs.identity(cfgs.plain(mini), named.contents) != named.identity
     words = [word for word in command if not word.startswith("scale=")]
     smaller = shlex.join([*words, "scale=mini"]) if is_smaller else ""
-    folder = record.RunFolder(cfgs.located(config["results"]), cfgs.run_id(what))
-    return Order(config, choices, command, picture, image.role, contents, what, folder, smaller)
+    return Order(config, choices, command, picture, image.role, named.contents, named.identity, folder, smaller)
 
 
 def compute(order: Order) -> dict[str, Any]:
@@ -116,6 +136,20 @@ def compute(order: Order) -> dict[str, Any]:
 
 
 def _carry_out(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any) -> dict[str, Any]:
+    with writing(order.folder.path, refuse=True):
+        lock = order.folder.lock(lambda: report.note("another process is at this run: waiting for it"))
+    try:
+        done = order.folder.record()
+        if done is not None and not order.config["force"]:
+            report.already(done, order.folder.path)
+            return done
+        return _alone(order, problem, fit, trainer, watch)
+    finally:
+        lock.release()
+
+
+def _alone(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any) -> dict[str, Any]:
+    """Carries the run out while its lock is held."""
     from dip_exp.loggers import Run, Session
 
     if order.folder.checkpoint.exists():
@@ -189,7 +223,7 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
         images.write(folder / f"{kind}.png", picture)
     images.write_restored(folder, restored, _cropped_like(like, restored) if order.role == "clean" else like)
     images.write(folder / "comparison.png", panels.side_by_side(report.captions(problem, outputs, scores)))
-    record.write_arrays(folder / "outputs.npz", outputs)
+    record.write_arrays(folder / "outputs.npz", {**outputs, **_truth(problem)})
     write_curve(folder / "history.csv", fitted.rows)
     return {
         "run_id": order.folder.run_id,
@@ -204,6 +238,12 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
         "baseline": {"name": name, "seconds": seconds},
         **record.facts(fitted, scores, order.config["threads"] or provenance.cores()),
     }
+
+
+def _truth(problem: "Problem") -> dict[str, np.ndarray]:
+    """Returns what later scores need besides the outputs: the clean picture, and where pixels were missing."""
+    tensors = {"truth": problem.x, "missing": problem.missing}
+    return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items() if tensor is not None}
 
 
 def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:

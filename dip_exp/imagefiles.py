@@ -17,6 +17,7 @@ import png
 import tifffile
 from PIL import Image
 
+from dip_exp import sets
 from dip_exp.imagedecode import MAX_PIXELS, Depth, check_range, decode
 
 __all__ = ["MAX_PIXELS", "Picture", "check", "file_sha256", "read", "read_mask", "to_grey", "write", "write_restored"]
@@ -73,25 +74,31 @@ def _check_layout(x: np.ndarray, who: str) -> None:
         raise ValueError(f"{who}: shape is {x.shape}; a picture is (1,C,H,W) with C 1 or 3 and at least one pixel")
 
 
-def read(path: str | os.PathLike[str]) -> Picture:
+def read(path: str | os.PathLike[str], sha256: str | None = None) -> Picture:
     """Returns the picture of a PNG, JPEG, TIFF or WebP file; the content decides which, not the name.
 
     Grey stays one channel; 16-bit and float files keep their depth; palettes and CMYK become RGB (CMYK through its
     profile, which is then not kept); the EXIF orientation is applied; alpha is kept aside, and dropped where it is 1
-    everywhere. A 16-bit PNG takes up to two seconds a megapixel. Raises FileNotFoundError, IsADirectoryError,
-    PermissionError, or ValueError for what is no whole single picture of at most MAX_PIXELS.
+    everywhere. A 16-bit PNG takes up to two seconds a megapixel. `sha256`: what the file must be; None: anything.
+    Raises FileNotFoundError, IsADirectoryError, PermissionError, or ValueError for what is no whole single picture of
+    at most MAX_PIXELS, or not the declared one.
     """
     path = Path(path)
     who = f"image {str(path)!r}"
+    if sha256 is not None and not path.exists():
+        raise FileNotFoundError(f"image: {sets.missing(str(path), sha256)}")
     with _opened(path) as file:
         data = file.read()
+    content = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, content):
+        raise ValueError(f"{who}: its sha256 is {content}, but {sha256} was declared; get the declared file")
     if not data:
         raise ValueError(f"{who}: the file is empty (0 bytes); was it saved or copied to the end?")
     pixels = decode(data, who)
     x, alpha = _planes(pixels.values, WHITE[pixels.depth])
     # A name that is not UTF-8 would break every table it is written to.
     name = os.fsencode(path.stem).decode("utf-8", "replace")
-    return Picture(x, alpha, pixels.icc, pixels.depth, name, hashlib.sha256(data).hexdigest())
+    return Picture(x, alpha, pixels.icc, pixels.depth, name, content)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -100,17 +107,19 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_mask(path: str | os.PathLike[str], flip: bool = False) -> np.ndarray:
-    """Returns a mask file as (1,1,H,W) float32 of 0 and 1: white (luma of at least half) is 1, known; black 0, missing.
+def read_mask(
+    path: str | os.PathLike[str], flip: bool = False, threshold: float = 0.5, sha256: str | None = None
+) -> np.ndarray:
+    """Returns a mask file as (1,1,H,W) float32 of 0 and 1: luma from `threshold` on is 1, known; below it 0, missing.
 
     A picture of one colour whose alpha varies is read by its alpha (opaque is known). `flip` exchanges the two.
     Raises as `read`.
     """
-    picture = read(path)
+    picture = read(path, sha256)
     brightness = to_grey(picture.x)
     if picture.alpha is not None and (picture.x == picture.x[:, :, :1, :1]).all():
         brightness = picture.alpha[None, None]
-    return ((brightness >= 0.5) != flip).astype(np.float32)
+    return ((brightness >= threshold) != flip).astype(np.float32)
 
 
 def to_grey(x: np.ndarray) -> np.ndarray:

@@ -135,13 +135,15 @@ class _Source:
 
     role: "clean", the picture is the truth, is degraded here and the result scored; "observed", the picture is what
     there is, it is restored as it is and scored against nothing. The rest is applied in this order: box, the part
-    [left, top, width, height] in pixels; grey, its luma; shrink_to, the longest side in pixels; crop_multiple, the
-    central part whose sides are multiples of it.
+    [left, top, width, height] in pixels; grey, its luma; trim_multiple, the part from the top left whose sides are
+    multiples of it (the truths of the super-resolution tables); shrink_to, the longest side in pixels; crop_multiple,
+    the central part whose sides are multiples of it.
     """
 
     role: Role = "clean"
     box: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
     grey: bool = False
+    trim_multiple: PositiveInt | None = None
     shrink_to: PositiveInt | None = None
     crop_multiple: PositiveInt | None = None
 
@@ -152,6 +154,15 @@ class _Source:
             x, alpha = x[..., rows, columns], None if alpha is None else alpha[rows, columns]
         if self.grey:
             x = to_grey(x)
+        if self.trim_multiple is not None:
+            height, width = x.shape[-2:]
+            rows, columns = (slice(side - side % self.trim_multiple) for side in (height, width))
+            x, alpha = x[..., rows, columns], None if alpha is None else alpha[rows, columns]
+            if 0 in x.shape:
+                raise ValueError(
+                    f"image: trim_multiple is {self.trim_multiple} but the picture is {width}x{height}; nothing would "
+                    f"be left; choose up to {min(height, width)}"
+                )
         if self.shrink_to is not None:
             x, alpha = shrink(x, self.shrink_to), None if alpha is None else shrink(alpha, self.shrink_to)
         if self.crop_multiple is not None:
@@ -187,18 +198,22 @@ class Packaged(_Source):
 
 @component
 class File(_Source):
-    """A picture file of the user's, by path (a leading ~/ is the home folder). Yaml: image=file image.path=..."""
+    """A picture file, by path (a leading ~/ is the home folder). Yaml: image=file image.path=..., or image=SET/NAME.
+
+    sha256: what the file must be (the paper's sets); null: whatever it is.
+    """
 
     path: PathText
     role: Role = "observed"
+    sha256: str | None = None
 
     def read(self) -> Picture:
         """Returns the picture after box, grey, shrink_to, crop_multiple; its sha256 is the file's. Raises as `read`."""
-        return self._processed(read(self._path()))
+        return self._processed(read(self._path(), self.sha256))
 
     def content(self) -> str:
-        """Returns the sha256 of the file's bytes, decoding nothing. Raises as `file_sha256`."""
-        return file_sha256(self._path())
+        """Returns the sha256 of the file's bytes, declared or computed, decoding nothing. Raises as `file_sha256`."""
+        return self.sha256 or file_sha256(self._path())
 
     def _path(self) -> Path:
         return located(self.path)

@@ -152,17 +152,23 @@ class Boxes(Mask):
 
 @component
 class File(Mask):
-    """The mask in a picture file of the picture's own size: white is known, black is missing; `flip` swaps them."""
+    """The mask in a picture file of the picture's own size: white is known, black is missing; `flip` swaps them.
+
+    threshold: the luma from which a pixel is known; a hair above 0 reads the mask off a picture that is black where
+    pixels are missing. sha256: what the file must be; null: whatever it is.
+    """
 
     made_up: ClassVar[bool] = False
     path: PathText
     flip: bool = False
+    threshold: Positive = 0.5
+    sha256: str | None = None
 
     def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
         """See `Mask.draw`; (1,1,H,W), `rng` is not used. Raises ValueError when the sizes differ."""
         from dip_exp.images import read_mask  # here: the other masks need no picture reader
 
-        known = read_mask(located(self.path), flip=self.flip)
+        known = read_mask(located(self.path), self.flip, self.threshold, self.sha256)
         if known.shape[2:] != shape[1:]:
             raise ValueError(
                 f"mask file {self.path}: the mask is {known.shape[3]}x{known.shape[2]} but the picture is "

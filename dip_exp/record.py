@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import BaseFileLock, FileLock, Timeout
 
 from dip_exp import provenance
 
@@ -55,6 +57,22 @@ class RunFolder:
         """Returns the finished run's record, or None."""
         path = self.path / RECORD
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def lock(self, waiting: Callable[[], None]) -> BaseFileLock:
+        """Returns this run's lock, taken; calls `waiting` first where another process has it. Whoever dies lets go.
+
+        It lies beside the runs and not in the run's folder, which a forced run sets aside. Raises OSError where it
+        cannot be made.
+        """
+        folder = self.path.parent.parent / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / self.run_id)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            waiting()
+            lock.acquire()
+        return lock
 
     def begin(self, *, afresh: bool) -> int:
         """Makes the folder and returns which attempt at this run now begins, from 1.

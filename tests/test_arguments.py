@@ -150,7 +150,7 @@ def test_no_picture_there_is_refused(tmp_path: Path, value: str):
 
 def test_a_misspelt_key_is_told_which_there_are():
     assert arguments.explain(["optim.lrr=1"]).endswith("weight_noise; did you mean optim.lr?")
-    assert "the top level has arch, degrade_seed" in arguments.explain(["sed=1"])
+    assert "the top level has about, arch, data, degrade_seed" in arguments.explain(["sed=1"])
     assert "did you mean seed?" in arguments.explain(["sed=1"])
     assert arguments.explain(["task=superres", "task.factr=3"]).endswith("did you mean task.factor?")
     assert arguments.explain(["optim.lr=0.1"]) is None

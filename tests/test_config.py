@@ -19,6 +19,7 @@ SCALES = ("paper", "mini")
 NEEDS = {
     ("image", "file"): ["image.path=x.png"],
     ("task/mask", "file"): ["task=inpaint", "task.mask.path=x.png"],
+    ("task/mask", "table1"): ["task=inpaint", "image=inpainting11/house"],
     **{("task/mask", option): ["task=inpaint"] for option in ("bernoulli", "text", "boxes")},
     ("trainer", "gpu"): ["trainer.accelerator=cpu"],
 }

@@ -91,9 +91,7 @@ def test_a_file_mask_is_the_files_white(tmp_path):
 
 def test_a_file_mask_of_another_size_is_refused(monkeypatch):
     reader = types.ModuleType("dip_exp.images")
-    monkeypatch.setattr(
-        reader, "read_mask", lambda path, flip: np.eye(37, 31, dtype=np.float32)[None, None], raising=False
-    )
+    monkeypatch.setattr(reader, "read_mask", lambda *_: np.eye(37, 31, dtype=np.float32)[None, None], raising=False)
     monkeypatch.setitem(sys.modules, "dip_exp.images", reader)
     with pytest.raises(
         ValueError, match=r"mask file m.png: the mask is 31x37 but the picture is 37x31 \(width x height\)"

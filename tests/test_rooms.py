@@ -11,13 +11,14 @@ from tests.conftest import ROOT
 
 ORDER = [
     ["errors", "component"],
+    ["sets"],
     ["config"],
     ["imagedecode"],
     ["imagefiles"],
     ["images"],
-    ["panels", "provenance", "arguments"],
+    ["panels", "provenance", "arguments", "fetch"],
     ["degrade", "masks", "metrics"],
-    ["operators", "baselines"],
+    ["operators", "baselines", "scoring"],
     ["problems"],
     ["scores"],
     ["archs"],
@@ -38,7 +39,7 @@ ORDER = [
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 MODULES = sorted((ROOT / "dip_exp").rglob("*.py"))
-TORCH_FREE = ["config", "images", "degrade", "masks", "metrics", "baselines", "panels", "record", "report", "arguments"]
+TORCH_FREE = ["sets", "fetch", "scoring", "config", "images", "degrade", "masks", "metrics", "baselines", "panels", "record", "report", "arguments"]
 
 
 def room_of(path: Path) -> str:
