@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from dip_exp import sets
 from dip_exp.config import UNCOMPOSABLE, compose, located
 from dip_exp.errors import Refused
 
@@ -75,10 +76,22 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
             guess = f"task={word}" if word in tasks else "task=denoise, without spaces around ="
             raise Refused(f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]")
         key, _, value = word.partition("=")
-        if key == "image" and ("." in value or "/" in value) and not value.startswith(("glob(", "choice(")):
-            raise Refused(f"image: {value!r} is no packaged picture; for a file of yours write image.path={value}")
+        if key == "image" and not value.startswith(("glob(", "choice(")):
+            _check_picture(value)
         settings.append(word)
     return options, settings
+
+
+def _check_picture(value: str) -> None:
+    """Raises Refused where `image=` was given a file, or a picture that its set does not have."""
+    for option in value.split(","):
+        family = option.partition("/")[0]
+        names = [entry.option for entry in sets.families().get(family, ()) if entry.mode != "text"]
+        if "/" in option and names:
+            if option not in names:
+                raise Refused(f"image: {family} has no picture {option!r}; it has {', '.join(names)}")
+        elif "." in option or "/" in option:
+            raise Refused(f"image: {value!r} is no packaged picture; for a file of yours write image.path={value}")
 
 
 def quoted(text: str) -> str:
