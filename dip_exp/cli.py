@@ -35,7 +35,8 @@ def job(cfg: DictConfig) -> None:
     if multirun:
         print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
     try:
-        experiment.run(cfg, ours, ["python", "run.py", *(overrides if multirun else GIVEN)])
+        command = ["python", "run.py", *(overrides if multirun else GIVEN)]
+        experiment.run(cfg, ours, command, tabled=multirun and "experiment" in ours)
     except Exception as error:  # whatever it is, a run tells of it in one message
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")

@@ -147,16 +147,16 @@ UNCOMPOSABLE = (HydraException, OmegaConfBaseException)
 """What `compose` raises for overrides that do not fit."""
 
 
-def compose(overrides: Iterable[str] = ()) -> DictConfig:
-    """Returns the configuration a command line of these overrides would compose; a Hydra application around this one
-    keeps its own state."""
+def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> DictConfig:
+    """Returns the configuration a command line of these overrides would compose, with Hydra's own part if asked for; a
+    Hydra application around this one keeps its own state."""
     register()
     around = GlobalHydra.instance()
     before = around.hydra
     around.clear()
     try:
         with initialize_config_module("conf", version_base="1.3"):
-            return hydra_compose("config", overrides=list(overrides))
+            return hydra_compose("config", overrides=list(overrides), return_hydra_config=hydra_config)
     finally:
         around.hydra = before
 

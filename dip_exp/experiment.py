@@ -23,7 +23,12 @@ from dip_exp import images, panels, provenance, record, report
 from dip_exp.errors import Failed, Interrupted, Refused
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from dip_exp.cost import Cost
     from dip_exp.fit import Fit
+    from dip_exp.inputs.source import Input
+    from dip_exp.optims import Optim
     from dip_exp.problems.problem import Problem
     from dip_exp.trainers import Fitted, Trainer
 
@@ -51,10 +56,11 @@ class Order:
         return f"{self.choices['task']} of {self.picture.name} with {self.choices['arch']}"
 
 
-def run(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> dict[str, Any]:
+def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any] | None:
     """Returns the record of the run that `cfg` describes, computing it unless it is finished already.
 
-    Raises Refused before the first step and with nothing left behind; Failed or Interrupted after it.
+    tabled: the committed tables will do where they have the run (an experiment's jobs); None is returned then. Raises
+    Refused before the first step and with nothing left behind; Failed or Interrupted after it.
     """
     named = identify(cfg, choices)
     folder = record.RunFolder(cfgs.located(named.config["results"]), named.run_id)
@@ -62,6 +68,11 @@ def run(cfg: DictConfig, choices: dict[str, str], command: list[str]) -> dict[st
     if done is not None and not named.config["force"]:
         report.already(done, folder.path)
         return done
+    if tabled and not (named.config["force"] or named.config["recompute"]):
+        table = record.tabled(folder.results).get(named.run_id)
+        if table is not None:
+            report.note(f"already in {table} (nothing was computed; recompute=true does it here)")
+            return None
     return compute(place(cfg, named, folder, command))
 
 
@@ -106,25 +117,17 @@ def place(cfg: DictConfig, named: Named, folder: record.RunFolder, command: list
 
 def compute(order: Order) -> dict[str, Any]:
     """Returns the finished run's record: every part is built and checked, then the fit goes, then all is written."""
-    import torch
-
-    from dip_exp import cost, prior
     from dip_exp.fit import Fit
 
     config, choices = order.config, order.choices
-    torch.set_num_threads(config["threads"] or provenance.cores())
-    task, arch, source, optim, stop, watch, trainer = (build(config, group, choices) for group in GROUPS[1:])
-    rng = np.random.default_rng(cfgs.named_seed(config["degrade_seed"], "degrade"))
-    with refusing("task", choices):
-        problem = task.problem(order.picture.x, order.role, rng)
-    with refusing("arch", choices):
-        net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
-    price = cost.estimate(net, arch, z, problem.shape, trainer.device)
-    report.opening(order.what, problem, price, optim.steps, trainer.device, order.smaller)
+    parts = prepare(order)
+    optim, trainer, source = parts.optim, parts.trainer, parts.source
+    report.opening(order.what, parts.problem, parts.price, optim.steps, trainer.device, order.smaller)
+    stop, watch = (build(config, group, choices) for group in ("stop", "logger"))
     fit = Fit(
-        problem,
-        net,
-        z,
+        parts.problem,
+        parts.net,
+        parts.z,
         optim=optim,
         stop=stop,
         perturb_std=source.perturb_std,
@@ -132,7 +135,40 @@ def compute(order: Order) -> dict[str, Any]:
         seed=cfgs.named_seed(config["seed"], "perturb"),
         every=watch.every,
     )
-    return _carry_out(order, problem, fit, trainer, watch)
+    return _carry_out(order, parts.problem, fit, trainer, watch)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, checked to fit together, and what a step of it costs here."""
+
+    problem: "Problem"
+    net: "nn.Module"
+    z: "Tensor"
+    source: "Input"
+    optim: "Optim"
+    trainer: "Trainer"
+    price: "Cost"
+
+
+def prepare(order: Order) -> Parts:
+    """Returns the parts of a run and their price; nothing is fitted yet."""
+    import torch
+
+    from dip_exp import cost, prior
+
+    config, choices = order.config, order.choices
+    torch.set_num_threads(config["threads"] or provenance.cores())
+    task, arch, source, optim, trainer = (
+        build(config, group, choices) for group in ("task", "arch", "input", "optim", "trainer")
+    )
+    rng = np.random.default_rng(cfgs.named_seed(config["degrade_seed"], "degrade"))
+    with refusing("task", choices):
+        problem = task.problem(order.picture.x, order.role, rng)
+    with refusing("arch", choices):
+        net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
+    price = cost.estimate(net, arch, z, problem.shape, trainer.device)
+    return Parts(problem, net, z, source, optim, trainer, price)
 
 
 def _carry_out(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """In: what a run came to. Out: its folder, `record.json` written last; and many runs as one table. No torch."""
 
+import csv
 import json
 import os
 import shutil
@@ -47,6 +48,7 @@ class RunFolder:
 
     def __init__(self, results: Path, run_id: str) -> None:
         self.run_id = run_id
+        self.results = results
         self.path = results / "runs" / run_id
 
     @property
@@ -64,7 +66,7 @@ class RunFolder:
         It lies beside the runs and not in the run's folder, which a forced run sets aside. Raises OSError where it
         cannot be made.
         """
-        folder = self.path.parent.parent / ".locks"
+        folder = self.results / ".locks"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / self.run_id)
         try:
@@ -123,6 +125,15 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **{k: a.astype(np.float32) for k, a in arrays.items()})
     temporary.replace(path)
+
+
+def tabled(results: Path) -> dict[str, Path]:
+    """Returns {run_id: the table it is in} for every run of the committed tables."""
+    found: dict[str, Path] = {}
+    for path in sorted((results / "tables").glob("*/runs.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            found.update((row["run_id"], path) for row in csv.DictReader(file))
+    return found
 
 
 def read_runs(results: Path) -> "pd.DataFrame":

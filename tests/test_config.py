@@ -20,7 +20,7 @@ NEEDS = {
     ("image", "file"): ["image.path=x.png"],
     ("task/mask", "file"): ["task=inpaint", "task.mask.path=x.png"],
     ("task/mask", "table1"): ["task=inpaint", "image=inpainting11/house"],
-    **{("task/mask", option): ["task=inpaint"] for option in ("bernoulli", "text", "boxes")},
+    **{("task/mask", option): ["task=inpaint"] for option in ("bernoulli", "text", "boxes", "holes")},
     ("trainer", "gpu"): ["trainer.accelerator=cpu"],
 }
 

@@ -1,0 +1,117 @@
+"""In: experiments and a scale. Out: which runs are missing, how long those should take here, and their sweeps."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from dip_exp import config, experiment, provenance, record, report, sweeps
+from dip_exp.errors import Refused
+
+FINISHED, TABLED, BEGUN, MISSING = "finished", "in the tables", "begun", "missing"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for: a scale, how many seeds, further settings of the command line, and whether tables will do."""
+
+    scale: str
+    seeds: int = 1
+    launcher: str = "local"
+    recompute: bool = False
+    overrides: tuple[str, ...] = ()
+    results: Path = Path("results")
+
+    def words(self, name: str) -> list[str]:
+        """Returns the command line's settings of one experiment's sweep."""
+        given = [f"experiment={name}", f"scale={self.scale}", f"seeds={self.seeds}", f"launcher={self.launcher}"]
+        given += ["recompute=true"] * self.recompute
+        given += [f"results={self.results}"] * (self.results != Path("results"))
+        return [*given, *self.overrides]
+
+
+def states(name: str, ask: Ask) -> list[tuple[sweeps.Job, str]]:
+    """Returns an experiment's jobs, each with how far its run is."""
+    known = set() if ask.recompute else set(record.tabled(ask.results))
+    found = []
+    for job in sweeps.jobs(name, ask.scale, ask.seeds, ask.overrides):
+        folder = record.RunFolder(ask.results, job.run_id)
+        if folder.record() is not None:
+            state = FINISHED
+        elif job.run_id in known:
+            state = TABLED
+        else:
+            state = BEGUN if folder.checkpoint.exists() else MISSING
+        found.append((job, state))
+    return found
+
+
+def missing(name: str, ask: Ask) -> list[sweeps.Job]:
+    """Returns the jobs whose runs still have to be computed."""
+    return [job for job, state in states(name, ask) if state in (BEGUN, MISSING)]
+
+
+def estimate(job: sweeps.Job, ask: Ask, known: dict[str, float]) -> float | None:
+    """Returns the seconds a job should take here; None where its pictures are not here.
+
+    known: seconds a step of what was tried before, by network, input and picture; added to.
+    """
+    settings = job.named.config
+    key = str([settings[group] for group in ("arch", "input", "image", "task")])
+    if key not in known:
+        folder = record.RunFolder(ask.results, job.run_id)
+        cfg = config.compose([f"scale={ask.scale}"])
+        try:
+            parts = experiment.prepare(experiment.place(cfg, job.named, folder, []))
+        except Refused:
+            return None
+        known[key] = parts.price.seconds
+    return known[key] * settings["optim"]["steps"]
+
+
+def dry_run(names: list[str], ask: Ask) -> None:
+    """Says what is missing, with the time it should take on this machine, and computes nothing."""
+    known: dict[str, float] = {}
+    counted: set[str] = set()
+    total = 0.0
+    for name in names:
+        found = states(name, ask)
+        todo = [job for job, state in found if state in (BEGUN, MISSING)]
+        times = [(job, estimate(job, ask, known)) for job in todo]
+        seconds = sum(time or 0 for job, time in times if job.run_id not in counted)
+        counted |= {job.run_id for job in todo}
+        total += seconds
+        report.note(f"{name}: {len(todo)} of {len(found)} runs missing, about {report.duration(seconds)}")
+        for job, time in times:
+            report.note(f"  {job.run_id}  {job.label} seed={job.seed}  {'' if time is None else report.duration(time)}")
+        absent = sorted(set((sweeps.about(name) or {})["sets"])) if any(time is None for _, time in times) else []
+        if absent:
+            report.note(f"  pictures that are not here: python scripts/fetch_images.py {' '.join(absent)}")
+    report.note(
+        f"in all about {report.duration(total)}, one job at a time (runs that two experiments share counted once)"
+    )
+
+
+def run(names: list[str], ask: Ask) -> list[str]:
+    """Runs each experiment's missing jobs, one sweep after the other; returns the experiments that had failures."""
+    failed = []
+    for name in names:
+        todo = missing(name, ask)
+        report.note(f"\n== {name} ({ask.scale}): {len(todo)} runs missing")
+        if todo and subprocess.run(_command(name, ask), env=_environment(), check=False).returncode != 0:
+            failed.append(name)
+    return failed
+
+
+def _command(name: str, ask: Ask) -> list[str]:
+    return [sys.executable, "-m", "dip_exp", "-m", *ask.words(name)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def parallel(launcher: str) -> int:
+    """Returns how many jobs a launcher runs at once here."""
+    return provenance.cores() if launcher == "joblib" else 1

@@ -1,0 +1,158 @@
+"""In: finished runs of the experiments. Out: the committed tables, rows added or renewed by run_id, none deleted."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from dip_exp import images, means, record, sweeps, tables
+from dip_exp.images import PackagedName
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CURVE_POINTS = 70
+"""Kept steps of a curve, evenly spread on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """How far an experiment is at a scale: jobs listed, jobs whose runs are in the tables, seconds they took."""
+
+    experiment: str
+    listed: int
+    finished: int
+    seconds: float
+
+
+def collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Collected]:
+    """Folds the finished runs of experiments into `results/tables/<scale>` and says how far each experiment is.
+
+    Only runs on some experiment's own job list are taken, so that a user's private runs never get in.
+    """
+    target = tables.folder(results, scale)
+    before = tables.Tables(results, scale)
+    rows, curves, jobs = [], [], []
+    known = set(before.runs.run_id)
+    names = list(experiments)
+    for name in names:
+        listed = [*finished_jobs(results, name, scale, known)]
+        listed += means.make(results, name, listed)
+        for job in listed:
+            jobs.append({"experiment": name, "run_id": job.run_id, "seed": job.seeds, "job": job.label})
+            done = record.RunFolder(results, job.run_id).record()
+            if done is None:
+                continue
+            rows += _rows(done)
+            curves += _curve(results, done)
+            if job.first:
+                _panels(results, scale, name, done)
+    target.mkdir(parents=True, exist_ok=True)
+    runs = _upsert(target / "runs.csv", tables.RUN_COLUMNS, rows, "run_id", ["run_id", "kind"])
+    _upsert(target / "curves.csv", tables.CURVE_COLUMNS, curves, "run_id", ["run_id", "step"])
+    listing = _upsert(target / "jobs.csv", tables.JOB_COLUMNS, jobs, "experiment", ["experiment"], gone=names)
+    return [_progress(name, listing, runs) for name in names]
+
+
+def finished_jobs(results: Path, name: str, scale: str, known: set[str]) -> Iterator[means.Listed]:
+    """Yields an experiment's jobs, for one seed and for as many more as have a finished run."""
+    seen: set[str] = set()
+    for seeds in count(1):
+        new = [job for job in sweeps.jobs(name, scale, seeds) if job.run_id not in seen]
+        done = [job for job in new if job.run_id in known or record.RunFolder(results, job.run_id).record() is not None]
+        if not new or (seeds > 1 and not done):
+            return
+        seen |= {job.run_id for job in new}
+        yield from (means.Listed(job.run_id, job.label, str(job.seed), job.seed == 0) for job in new)
+
+
+def _progress(name: str, listing: "pd.DataFrame", runs: "pd.DataFrame") -> Collected:
+    wanted = listing[listing.experiment == name].run_id
+    done = runs[runs.run_id.isin(wanted)].drop_duplicates("run_id")
+    seconds = done[done.members.isna()].seconds.sum()
+    return Collected(name, len(wanted), len(done), float(seconds))
+
+
+def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns a record as rows of runs.csv, one an output kind; an unscored run has one, of kind `stopped`."""
+    settings, choices, picture = done["config"], done["choices"], done["picture"]
+    facts = {
+        "run_id": done["run_id"],
+        **{group: choices.get(group) for group in ("task", "arch", "input", "optim", "stop", "image")},
+        "picture": picture["name"],
+        "channels": picture["channels"],
+        "role": picture["role"],
+        **dict(zip(("width", "height"), picture["size"], strict=True)),
+        **{key: settings[key] for key in ("seed", "degrade_seed", "precision")},
+        "lr": settings["optim"]["lr"],
+        "steps": done["steps"],
+        "stop_reason": done["stop"]["reason"],
+        "baseline": done["baseline"]["name"],
+        "baseline_seconds": done["baseline"]["seconds"],
+        **{key: done["versions"].get(key) for key in ("torch", "dip_exp")},
+        "members": " ".join(done.get("members", [])) or None,
+    }
+    same = ("rollbacks", "protocol", "seconds", "seconds_per_step", "peak_memory_bytes", "device", "threads")
+    facts.update({key: done[key] for key in (*same, "commit", "dirty")})
+    if "members" in done:
+        facts["seed"] = done["seeds"]
+    scores = done["scores"] or {"stopped": {}}
+    return [{**facts, "kind": kind, "step": done["steps_of"].get(kind), **row} for kind, row in scores.items()]
+
+
+def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
+    import pandas as pd
+
+    path = record.RunFolder(results, done["run_id"]).path / "history.csv"
+    if not path.is_file():
+        return []
+    history = pd.read_csv(path)
+    last = len(history)
+    kept = sorted({round(last ** (point / (CURVE_POINTS - 1))) for point in range(CURVE_POINTS)})
+    thinned = history.iloc[[step - 1 for step in kept]]
+    rounded = thinned[["loss", "psnr", "psnr_average"]].map(lambda value: float(f"{value:.5g}"))
+    return [
+        {"run_id": done["run_id"], "step": step, **row}
+        for step, row in zip(kept, rounded.to_dict("records"), strict=True)
+    ]
+
+
+def _panels(results: Path, scale: str, name: str, done: dict[str, Any]) -> None:
+    about = sweeps.about(name) or {}
+    folder = record.RunFolder(results, done["run_id"]).path
+    packaged = done["choices"]["image"] in get_args(PackagedName)
+    place = tables.folder(results, scale) / "panels" if packaged else results / "panels" / scale
+    with np.load(folder / "outputs.npz") as arrays:
+        pictures = {kind: arrays[kind] for kind in about["panels"] if kind in arrays}
+    for step in about["iterates"]:
+        path = folder / "snapshots" / f"{step:06d}.png"
+        if path.is_file():
+            pictures[f"step{step}"] = images.read(path).x
+    if pictures:
+        place.mkdir(parents=True, exist_ok=True)
+    for kind, picture in pictures.items():
+        images.write(place / f"{done['run_id']}-{kind}.png", picture)
+
+
+def _upsert(
+    path: Path,
+    columns: tuple[str, ...],
+    rows: list[dict[str, Any]],
+    key: str,
+    order: list[str],
+    gone: Iterable[str] = (),
+) -> "pd.DataFrame":
+    """Returns the table with the rows of equal `key` replaced and the others kept, having written it."""
+    import pandas as pd
+
+    before = tables.read_table(path, columns)
+    new = pd.DataFrame(rows, columns=list(columns))
+    replaced = {*new[key], *gone}
+    kept = before[~before[key].isin(replaced)]
+    whole = pd.concat([kept.astype(object), new.astype(object)]) if len(kept) else new
+    whole = whole.sort_values(order, kind="stable", ignore_index=True)
+    record.write_text(path, whole.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    return tables.read_table(path, columns)

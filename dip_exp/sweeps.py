@@ -1,0 +1,105 @@
+"""In: the name of an experiment. Out: the jobs of its own sweep, each known by its identity. No torch, nothing read."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from dip_exp import config, experiment
+from dip_exp.errors import Refused
+
+UNSWEPT = ("smoke",)
+"""Overlays of `conf/experiment` that are no figure or table of the paper."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of an experiment.
+
+    words: what the sweep sets, as the command line would ("task=denoise", "seed=0"). named: its identity.
+    """
+
+    words: tuple[str, ...]
+    named: experiment.Named
+
+    @property
+    def run_id(self) -> str:
+        return self.named.run_id
+
+    @property
+    def seed(self) -> int:
+        return self.named.config["seed"]
+
+    @property
+    def label(self) -> str:
+        """The words without the seed: what tells this job from the others of one seed."""
+        return shlex.join(word for word in self.words if not word.startswith("seed="))
+
+
+def names() -> list[str]:
+    """Returns every experiment that sweeps something: the overlays that say what they are about."""
+    overlays = sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("conf").joinpath("experiment").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+    return [name for name in overlays if about(name) is not None]
+
+
+@cache
+def about(name: str) -> dict[str, Any] | None:
+    """Returns what an experiment says of itself (`config.About`); None where it says nothing."""
+    node = config.compose([f"experiment={name}"])["about"]
+    return None if node is None else dict(OmegaConf.to_container(node))  # type: ignore[arg-type]
+
+
+def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -> list[Job]:
+    """Returns the jobs that `python run.py -m experiment=NAME scale=SCALE seeds=SEEDS OVERRIDES` runs, in its order.
+
+    Raises Refused for an experiment without a sweep.
+    """
+    given = [f"experiment={name}", f"scale={scale}", f"seeds={seeds}", *overrides]
+    swept = config.compose([word for word in given if "," not in word], hydra_config=True)
+    params = OmegaConf.to_container(swept.hydra.sweeper.params or OmegaConf.create(), resolve=True)
+    if not isinstance(params, dict) or not params:
+        raise Refused(
+            f"experiment: {name} has no sweep of its own  [conf/experiment/{name}.yaml: hydra.sweeper.params]"
+        )
+    own = {_key(word) for word in given}
+    words = [*(f"{key}={value}" for key, value in params.items() if key not in own), *given]
+    parsed = OverridesParser.create().parse_overrides(words)
+    (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    fixed = {word for word in given if "," not in word}
+    return [_job(tuple(combination), fixed) for combination in batch]
+
+
+def _job(words: tuple[str, ...], fixed: set[str]) -> Job:
+    parsed = OverridesParser.create().parse_overrides(list(words))
+    groups = tuple(word for word, one in zip(words, parsed, strict=True) if _is_group(one))
+    cfg = _composed(groups).copy()
+    for one in parsed:
+        if not _is_group(one):
+            OmegaConf.update(cfg, one.key_or_group, one.value())
+    choices = {str(one.key_or_group): str(one.value()) for one in parsed if _is_group(one)}
+    return Job(tuple(word for word in words if word not in fixed), experiment.identify(cfg, choices))
+
+
+@cache
+def _composed(groups: tuple[str, ...]) -> DictConfig:
+    """Composing is what takes the time, and only options of groups need it."""
+    return config.compose(groups)
+
+
+def _is_group(override: Override) -> bool:
+    return files("conf").joinpath(*override.key_or_group.split("/")).is_dir()
+
+
+def _key(word: str) -> str:
+    return word.split("=")[0].lstrip("+~")

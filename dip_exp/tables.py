@@ -1,0 +1,112 @@
+"""In: `results/tables/<scale>`. Out: the rows, curves and panels of one experiment. All that a figure reads; no torch.
+
+runs.csv:   a row per run and output kind (`RUN_COLUMNS`).
+curves.csv: a row per run and kept step (`CURVE_COLUMNS`), steps counted from one.
+jobs.csv:   a row per experiment and run: which job of the experiment's sweep it is.
+panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's pictures lie in the ignored
+            `results/panels/<scale>`.
+"""
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dip_exp.images import read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN_COLUMNS = (
+    *("run_id", "kind", "psnr", "ssim", "psnr_missing", "step"),
+    *("task", "arch", "input", "optim", "stop", "image", "picture", "width", "height", "channels", "role"),
+    *("seed", "degrade_seed", "precision", "lr", "steps", "stop_reason", "rollbacks", "protocol", "baseline"),
+    *("seconds", "seconds_per_step", "peak_memory_bytes", "baseline_seconds", "device", "threads"),
+    *("torch", "dip_exp", "commit", "dirty", "members"),
+)
+CURVE_COLUMNS = ("run_id", "step", "loss", "psnr", "psnr_average")
+JOB_COLUMNS = ("experiment", "run_id", "seed", "job")
+
+
+def folder(results: Path, scale: str) -> Path:
+    """Returns where the committed tables of a scale lie."""
+    return results / "tables" / scale
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one scale.
+
+    local: also look for panels of pictures that are never committed, in `results/panels/<scale>`.
+    """
+
+    results: Path
+    scale: str
+    local: bool = False
+
+    @cached_property
+    def runs(self) -> "pd.DataFrame":
+        """Every collected run, by `RUN_COLUMNS`; empty where nothing was collected."""
+        return self._read("runs.csv", RUN_COLUMNS)
+
+    @cached_property
+    def curves(self) -> "pd.DataFrame":
+        """Every kept step, by `CURVE_COLUMNS`."""
+        return self._read("curves.csv", CURVE_COLUMNS)
+
+    @cached_property
+    def jobs(self) -> "pd.DataFrame":
+        """The jobs of every experiment, finished or not, by `JOB_COLUMNS`."""
+        return self._read("jobs.csv", JOB_COLUMNS)
+
+    def listed(self, experiment: str) -> "pd.DataFrame":
+        """Returns an experiment's jobs, finished or not, with a column for each setting that its sweep varies."""
+        import pandas as pd
+
+        jobs = self.jobs[self.jobs.experiment == experiment]
+        settings = [dict(word.split("=", 1) for word in shlex.split(job)) for job in jobs.job]
+        wanted = pd.DataFrame(settings, index=jobs.index, dtype=str)
+        return pd.concat([jobs[["run_id", "job", "seed"]].rename(columns={"seed": "seeds"}), wanted], axis=1)
+
+    def of(self, experiment: str) -> "pd.DataFrame":
+        """Returns the rows of an experiment's finished runs; settings of its sweep as columns named `set.<key>`."""
+        jobs = self.listed(experiment)
+        jobs = jobs.rename(columns={key: f"set.{key}" for key in jobs.columns if key not in ("run_id", "job", "seeds")})
+        return jobs.merge(self.runs, on="run_id", how="inner")
+
+    def curve(self, run_id: str) -> "pd.DataFrame":
+        """Returns the kept steps of one run."""
+        return self.curves[self.curves.run_id == run_id].sort_values("step")
+
+    def panel(self, run_id: str, kind: str) -> np.ndarray | None:
+        """Returns a run's picture of a kind as (H, W, 3) or (H, W, 1) in [0, 1], or None where there is none."""
+        places = [folder(self.results, self.scale) / "panels"]
+        if self.local:
+            places.append(self.results / "panels" / self.scale)
+        for place in places:
+            path = place / f"{run_id}-{kind}.png"
+            if path.is_file():
+                return read(path).x[0].transpose(1, 2, 0)
+        return None
+
+    def reference(self, name: str) -> "pd.DataFrame":
+        """Returns facts of the paper and its authors, `results/reference/<name>.csv`."""
+        import pandas as pd
+
+        return pd.read_csv(self.results / "reference" / f"{name}.csv")
+
+    def _read(self, name: str, columns: tuple[str, ...]) -> "pd.DataFrame":
+        return read_table(folder(self.results, self.scale) / name, columns)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame":
+    """Returns a table, columns it lacks empty (it may be older than they are); no rows where there is no file."""
+    import pandas as pd
+
+    if not path.is_file():
+        return pd.DataFrame(columns=list(columns))
+    texts = dict.fromkeys(("run_id", "seed", "members", "commit", "job"), str)
+    return pd.read_csv(path, dtype=texts, keep_default_na=True).reindex(columns=list(columns))

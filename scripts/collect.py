@@ -1,0 +1,29 @@
+"""Folds finished runs of the paper's experiments into results/tables/<scale>: rows are added or renewed, none deleted.
+
+python scripts/collect.py --scale mini
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of conf/experiment (all)")
+    parser.add_argument("--scale", choices=["paper", "mini"], default="mini")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    given = parser.parse_args()
+
+    from dip_exp import collect, report, sweeps
+
+    for done in collect.collect(given.results, given.scale, given.experiments or sweeps.names()):
+        seconds = report.duration(done.seconds)
+        report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} runs, {seconds} of computing")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

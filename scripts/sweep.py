@@ -1,0 +1,59 @@
+"""Runs what is missing of the paper's experiments, then folds it into the tables.
+
+    python scripts/sweep.py fig2_curves --scale mini
+    python scripts/sweep.py all --scale mini --seeds 3 --launcher joblib
+    python scripts/sweep.py all --scale paper --dry-run
+
+Only missing runs are run; interrupted ones go on; a job that fails is told of and the others go on (exit status 1).
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", default=["all"], metavar="EXPERIMENT", help="of conf/experiment; all")
+    parser.add_argument("--scale", choices=["paper", "mini"], default="mini")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds of each job (1)")
+    parser.add_argument("--launcher", default="local", help="local, joblib (all cores, a thread a job), submitit, ray")
+    parser.add_argument("--recompute", action="store_true", help="also what only the committed tables have")
+    parser.add_argument("--dry-run", action="store_true", help="say what is missing and how long it should take here")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings for every job")
+    given = parser.parse_args()
+
+    from dip_exp import campaign, collect, report, sweeps
+    from dip_exp.errors import Refused
+
+    known = sweeps.names()
+    names = known if given.experiments in (["all"], []) else given.experiments
+    try:
+        unknown = [name for name in names if name not in known]
+        if unknown or given.seeds < 1:
+            wrong = f"there is no {unknown[0]!r}" if unknown else f"--seeds is {given.seeds}; 1 or more is allowed"
+            raise Refused(f"sweep: {wrong}; experiments are {', '.join(known)}")
+        ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set))
+        if given.dry_run:
+            campaign.dry_run(names, ask)
+            return 0
+        began = time.perf_counter()
+        failed = campaign.run(names, ask)
+        report.note(f"\nruns took {report.duration(time.perf_counter() - began)}; collecting")
+        for done in collect.collect(ask.results, ask.scale, names):
+            report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} in results/tables/{ask.scale}")
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if failed:
+        print(
+            f"error: some jobs ended without a record: {', '.join(failed)}; their messages are above", file=sys.stderr
+        )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
