@@ -1,6 +1,8 @@
 """The command line: Hydra's, with file names it cannot misread, folders as multiruns, and plain refusals."""
 
+import signal
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -15,15 +17,18 @@ REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 config.register()
 
 STARTED: list[bool] = []
-"""Whether any job began: before that, an error is the configuration's."""
+"""Whether any job began in this process: before that, an error is the configuration's, or of another process."""
 
 GIVEN: list[str] = []
 """The command line as the user wrote it."""
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
-def job(cfg: DictConfig) -> None:
-    """One run: a single one, or a multirun's."""
+def job(cfg: DictConfig) -> float | None:
+    """One run: a single one, or a multirun's, in this process or in one of a launcher.
+
+    Returns what a search (hydra/sweeper=optuna) looks at: the PSNR in dB of `stopped`; None where nothing is scored.
+    """
     from dip_exp import experiment
 
     STARTED.append(True)
@@ -36,15 +41,20 @@ def job(cfg: DictConfig) -> None:
         print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
     try:
         command = ["python", "run.py", *(overrides if multirun else GIVEN)]
-        experiment.run(cfg, ours, command, tabled=multirun and "experiment" in ours)
+        search = "optuna" in hydra_config.sweeper._target_
+        if search and cfg.image.get("role") == "observed":
+            raise Refused("image: a search wants scores, and an observed picture has no truth  [image.role=clean]")
+        done = experiment.run(cfg, ours, command, tabled=multirun and "experiment" in ours and not search)
+        return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
     except Exception as error:  # whatever it is, a run tells of it in one message
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
         experiment.describe(told, cfg.traceback)
         refused = isinstance(error, Refused)
         if multirun:  # Hydra goes on with the other jobs, and says this once at the end
-            kind = Refused if refused else Failed
-            raise kind("a job of this multirun ended without a record; its message is above") from None
+            kind, logs = Refused if refused else Failed, hydra_config.launcher.get("submitit_folder")
+            where = f"in {Path(logs).parent}, and this one's is: {told}" if logs else "above"
+            raise kind(f"a job of this multirun ended without a record; its message is {where}") from None
         sys.exit(REFUSED if refused else FAILED)
     except KeyboardInterrupt as stop:
         told = str(stop) if isinstance(stop, Interrupted) else "nothing was recorded"
@@ -60,10 +70,14 @@ def main() -> None:
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(REFUSED)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a launcher's processes end with this one
     try:
         job()
+    except KeyboardInterrupt:  # outside of any job of this process
+        print("\ninterrupted: the same command goes on from what was saved", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except SystemExit as end:
-        if end.code == 1 and not STARTED:
+        if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):
             hint = arguments.explain(sys.argv[1:])
             if hint is not None:
                 print(hint, file=sys.stderr)

@@ -63,11 +63,33 @@ class Tables:
         return self._read("jobs.csv", JOB_COLUMNS)
 
     def listed(self, experiment: str) -> "pd.DataFrame":
-        """Returns an experiment's jobs, finished or not, with a column for each setting that its sweep varies."""
+        """Returns an experiment's jobs, finished or not; the settings of its sweep are columns named `set.<key>`."""
         import pandas as pd
 
         jobs = self.jobs[self.jobs.experiment == experiment]
-        settings = [dict(word.split("=", 1) for word in shlex.split(job)) for job in jobs.job]
+        settings = [dict(f"set.{word}".split("=", 1) for word in shlex.split(job)) for job in jobs.job]
+        wanted = pd.DataFrame(settings, index=jobs.index, dtype=str)
+        return pd.concat([jobs[["run_id", "job", "seed"]].rename(columns={"seed": "seeds"}), wanted], axis=1)
+
+    def of(self, experiment: str) -> "pd.DataFrame":
+        """Returns the rows of an experiment's finished runs, with the columns of `listed`."""
+        return self.listed(experiment).merge(self.runs, on="run_id", how="inner")
+
+    def curves(self) -> "pd.DataFrame":
+        """Every kept step, by `CURVE_COLUMNS`."""
+        return self._read("curves.csv", CURVE_COLUMNS)
+
+    @cached_property
+    def jobs(self) -> "pd.DataFrame":
+        """The jobs of every experiment, finished or not, by `JOB_COLUMNS`."""
+        return self._read("jobs.csv", JOB_COLUMNS)
+
+    def listed(self, experiment: str) -> "pd.DataFrame":
+        """Returns an experiment's jobs, finished or not; the settings of its sweep are columns named `set.<key>`."""
+        import pandas as pd
+
+        jobs = self.jobs[self.jobs.experiment == experiment]
+        settings = [dict(f"set.{word}".split("=", 1) for word in shlex.split(job)) for job in jobs.job]
         wanted = pd.DataFrame(settings, index=jobs.index, dtype=str)
         return pd.concat([jobs[["run_id", "job", "seed"]].rename(columns={"seed": "seeds"}), wanted], axis=1)
 

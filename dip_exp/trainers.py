@@ -205,6 +205,7 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
             warnings.filterwarnings("ignore", message="GPU available but not used.*")
             warnings.filterwarnings("ignore", message=".*number of training batches.*")
+            warnings.filterwarnings("ignore", message="The `srun` command is available.*")
             warnings.filterwarnings("ignore", message="Total length of .* is zero.*")  # all steps were done before
             yield
     finally:

@@ -1,0 +1,1 @@
+"""One module a figure or table, named after its experiment: `draw(tables) -> Figure`, `table(tables) -> Table`."""

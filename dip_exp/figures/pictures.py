@@ -1,0 +1,81 @@
+"""The figures that are rows of pictures: which run and kind each column shows, and what stands above it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dip_exp.figures import rows, style
+from dip_exp.figures.strip import Panel, strip
+from dip_exp.tables import Tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Column:
+    """One picture of a row.
+
+    kind: the output kind, or `step<n>` for an iterate. title: what stands above it; `{baseline}` and `{steps}` are
+    filled in. job: the settings of the sweep that pick the run, as `{key: value}`; none for the first.
+    """
+
+    kind: str
+    title: str
+    job: dict[str, str] | None = None
+
+
+def picture_row(
+    tables: Tables,
+    experiment: str,
+    title: str,
+    columns: list[Column],
+    *,
+    score: str = "psnr",
+    zoom: bool = True,
+    per_row: int = 6,
+    more: str = "",
+) -> "Figure":
+    """Returns a row of the first seed's pictures, each with its score (`psnr`, or `psnr_missing` in inpainting).
+
+    Where nothing has run, a placeholder with the command.
+    """
+    found = tables.of(experiment)
+    if not len(found):
+        return style.placeholder(title, rows.command(tables, experiment))
+    panels = [panel for column in columns if (panel := _panel(tables, found, column, score)) is not None]
+    over_seeds = _over_seeds(found, columns, score)
+    footer = rows.small_print(tables, experiment, *([over_seeds] if over_seeds else []), *([more] if more else []))
+    return strip(panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
+
+
+def _panel(tables: Tables, found: "pd.DataFrame", column: Column, score: str) -> Panel | None:
+    """Returns one panel; None where its run is missing."""
+    of_job: Any = _picked(found, column)
+    if not len(of_job):
+        return None
+    first = of_job[of_job.seed == of_job.seed.min()]
+    row = first[first.kind == column.kind]
+    value = row[score].iloc[0] if len(row) else float("nan")
+    if value != value and len(row):  # the observation has no missing pixels of its own to be scored on
+        value = row.psnr.iloc[0]
+    facts = {"baseline": first.baseline.iloc[0], "steps": f"{int(first.steps.iloc[0]):,}"}
+    picture = tables.panel(first.run_id.iloc[0], column.kind)
+    return Panel(column.title.format(**facts), f"{value:.2f} dB" if value == value else " ", picture)
+
+
+def _picked(found: "pd.DataFrame", column: Column) -> "pd.DataFrame":
+    if column.job is None:
+        return found[found.job == found.job.iloc[0]]
+    return rows.picked(found, column.job)
+
+
+def _over_seeds(found: "pd.DataFrame", columns: list[Column], score: str) -> str:
+    """Returns the small print with mean and spread, where there is more than one seed."""
+    texts = []
+    for column in columns:
+        picked: Any = _picked(found, column)
+        values = rows.spread(picked[picked.kind == column.kind][score])
+        if values.count > 1 and values.deviation > 0:
+            texts.append(f"{column.title.split(chr(10))[0].format(baseline='', steps='')}: {values}")
+    return f"mean ± standard deviation over seeds, dB: {'; '.join(texts)}" if texts else ""

@@ -1,0 +1,68 @@
+"""What figures ask of the tables: one number over seeds, what is missing, and the small print that says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dip_exp.tables import Tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The mean of some numbers, their standard deviation (0 for one), and how many they are."""
+
+    mean: float
+    deviation: float
+    count: int
+
+    def __str__(self) -> str:
+        """26.22 ± 0.08; one number stands alone."""
+        if self.count == 0:
+            return "–"
+        return f"{self.mean:.2f} ± {self.deviation:.2f}" if self.count > 1 else f"{self.mean:.2f}"
+
+
+def spread(values: Any) -> Spread:
+    """Returns mean and spread of what is there of some numbers."""
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return Spread(float("nan"), 0.0, 0)
+    return Spread(float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0, len(numbers))
+
+
+def picked(frame: "pd.DataFrame", settings: Mapping[str, str]) -> "pd.DataFrame":
+    """Returns the rows whose job has these settings of the sweep; none where the sweep has no such setting."""
+    for key, value in settings.items():
+        column = f"set.{key}"
+        frame = frame[frame[column] == value] if column in frame else frame.iloc[:0]
+    return frame
+
+
+def command(tables: Tables, experiment: str) -> str:
+    """Returns the command that runs what is missing of an experiment."""
+    return f"make sweep FIG={experiment} SCALE={tables.scale}"
+
+
+def small_print(tables: Tables, experiment: str, *more: str) -> str:
+    """Returns what every figure says of itself: scale, seeds, hardware, what is missing, and where its rows are."""
+    rows, listed = tables.of(experiment), tables.listed(experiment)
+    single = rows[rows.members.isna()]
+    seeds = sorted({int(float(seed)) for seed in single.seed})
+    devices = ", ".join(sorted(set(single.device)))
+    parts = [f"scale={tables.scale}", f"seeds {_ranges(seeds)}", f"on {devices}"]
+    missing = len(listed) - rows.run_id.nunique()
+    if missing:
+        parts.append(f"{missing} of {len(listed)} runs missing: {command(tables, experiment)}")
+    source = f"results/tables/{tables.scale}/runs.csv"
+    return "\n".join([f"{experiment}: {'; '.join(parts)}; {source}", *more])
+
+
+def _ranges(seeds: list[int]) -> str:
+    contiguous = len(seeds) > 1 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    return f"{seeds[0]}–{seeds[-1]}" if contiguous else ", ".join(map(str, seeds))

@@ -1,0 +1,144 @@
+"""Tables of scores: pictures down, methods across; the paper's, the authors' and our numbers side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dip_exp.figures import rows
+from dip_exp.tables import Tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is printed: cells are text. notes: footnotes, in order."""
+
+    title: str
+    cells: "pd.DataFrame"
+    notes: tuple[str, ...]
+
+    def markdown(self) -> str:
+        """Returns it in Markdown."""
+        body = self.cells.to_markdown(index=False, colalign=("left", *["right"] * (self.cells.shape[1] - 1)))
+        return "\n\n".join([f"### {self.title}", body or "", *self.notes]) + "\n"
+
+    def latex(self) -> str:
+        """Returns it as a LaTeX table for the booktabs package."""
+        columns = "l" + "r" * (self.cells.shape[1] - 1)
+        body = self.cells.map(_tex).rename(columns=_tex).to_latex(index=False, column_format=columns)
+        notes = "\n".join(rf"\par\footnotesize {_tex(note)}" for note in self.notes)
+        return f"\\begin{{table}}\n\\centering\n\\caption{{{_tex(self.title)}}}\n{body}{notes}\n\\end{{table}}\n"
+
+
+_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$", "σ": r"$\sigma$", "×": r"$\times$", "–": "--"}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in str(text))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Jobs that belong together in a table.
+
+    label: what heads them. published: the table of `results/reference` they compare with. picks: settings of the sweep
+    that a job has. ours: {heading: output kind}. theirs: {heading: method of the published table}. measure: whose
+    difference is shown, as (heading of ours, heading of theirs).
+    """
+
+    label: str
+    published: str
+    picks: Mapping[str, str]
+    ours: Mapping[str, str]
+    theirs: Mapping[str, str]
+    measure: tuple[str, str] | None = None
+    image_set: str = ""
+
+
+def score_table(tables: Tables, experiment: str, title: str, blocks: list[Block], notes: tuple[str, ...]) -> Table:
+    """Returns the table of some blocks, PSNR in dB; each ends with the mean over the pictures that have run."""
+    import pandas as pd
+
+    found, listed = tables.of(experiment), tables.listed(experiment)
+    lines: list[dict[str, str]] = []
+    for block in blocks:
+        lines += _block(tables, found, listed, block)
+    small = rows.small_print(tables, experiment).replace("\n", " ") if len(found) else rows.command(tables, experiment)
+    return Table(title, pd.DataFrame(lines).fillna("–"), (*notes, f"({small})"))
+
+
+def _block(tables: Tables, found: "pd.DataFrame", listed: "pd.DataFrame", block: Block) -> list[dict[str, str]]:
+    pictures = list(dict.fromkeys(_of_block(listed, block)["set.image"]))
+    done: Any = _of_block(found, block)
+    theirs = _published(tables, block)
+    lines, numbers = [], []
+    for image in pictures:
+        name = image.rpartition("/")[2]
+        of_picture = done[done["set.image"] == image]
+        own = {head: rows.spread(of_picture[of_picture.kind == kind].psnr) for head, kind in block.ours.items()}
+        other = {head: theirs.get((name, method)) for head, method in block.theirs.items()}
+        line = {"": block.label, "picture": name, **{head: str(value) for head, value in own.items()}}
+        line |= {head: "–" if value is None else f"{value:.2f}" for head, value in other.items()}
+        means = {head: value.mean for head, value in own.items()} | {k: v for k, v in other.items() if v is not None}
+        lines.append(line | _difference(means, block))
+        if any(value.count for value in own.values()):
+            numbers.append(means)
+    if numbers:
+        lines.append(_mean_line(numbers, len(pictures), block))
+    if block.theirs:
+        lines += _printed(tables, block)
+    return lines
+
+
+def _of_block(frame: "pd.DataFrame", block: Block) -> "pd.DataFrame":
+    chosen: Any = rows.picked(frame, block.picks)
+    return (
+        chosen[chosen["set.image"].str.startswith(block.image_set)]
+        if len(chosen)
+        else chosen.reindex(columns=[*chosen.columns, *({"set.image"} - set(chosen.columns))])
+    )
+
+
+def _published(tables: Tables, block: Block) -> dict[tuple[str, str], float]:
+    if not block.theirs:
+        return {}
+    table: Any = tables.reference("published")
+    table = table[table.task == block.published]
+    return {
+        (row.image, row.method): float(row.value) for row in table.itertuples() if row.method in block.theirs.values()
+    }
+
+
+def _difference(means: Mapping[str, float], block: Block) -> dict[str, str]:
+    if block.measure is None:
+        return {}
+    ours, theirs = (means.get(head, float("nan")) for head in block.measure)
+    gap = ours - theirs
+    return {"difference": f"{gap:+.2f}" if np.isfinite(gap) else "–"}
+
+
+def _mean_line(numbers: list[dict[str, float]], pictures: int, block: Block) -> dict[str, str]:
+    heads = [*block.ours, *block.theirs]
+    means = {head: rows.spread([line.get(head, float("nan")) for line in numbers]).mean for head in heads}
+    label = "mean" if len(numbers) == pictures else f"mean of these {len(numbers)} of {pictures}"
+    cells = {head: f"{value:.2f}" if np.isfinite(value) else "–" for head, value in means.items()}
+    return {"": block.label, "picture": label, **cells} | _difference(means, block)
+
+
+def _printed(tables: Tables, block: Block) -> list[dict[str, str]]:
+    """Returns the means that the paper prints, over all pictures, under the headings they belong to."""
+    paper: Any = tables.reference("paper")
+    paper = paper[(paper.table == block.published) & (paper.picture.isin(["mean", "avg"]))]
+    kinds = {"last": "last", "average": "average", "mean of two runs": "mean"}
+    cells: dict[str, str] = {}
+    for row in paper.itertuples():
+        own = [head for head, kind in block.ours.items() if kinds.get(row.kind) == kind]
+        heads = [head for head, method in block.theirs.items() if method == row.method] or own
+        if row.method.startswith("deep_prior") and own and row.kind != "last":
+            heads = own
+        cells |= dict.fromkeys(heads, f"{row.value:.2f}")
+    return [{"": block.label, "picture": "paper prints, all pictures", **cells}] if cells else []

@@ -1,0 +1,96 @@
+"""Pictures in a row under one another's captions, with a magnified part below each."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dip_exp.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ABSENT = "not in the\nrepository\n(licence)"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture (H, W, 1 or 3) in [0, 1], None where it may not be shown. title, note: the two lines above it."""
+
+    title: str
+    note: str
+    picture: np.ndarray | None
+
+
+def strip(panels: list[Panel], *, title: str, footer: str, zoom: bool = True, per_row: int = 6) -> "Figure":
+    """Returns a figure of the panels in rows of `per_row`; with `zoom`, the same part of each below it, enlarged.
+
+    The part is the square, a third of the shorter side, where the first picture varies most.
+    """
+    import matplotlib.pyplot as plt
+
+    shown = [panel.picture for panel in panels if panel.picture is not None]
+    zoom = zoom and bool(shown)
+    columns = min(per_row, len(panels))
+    lines = -(-len(panels) // columns)
+    aspect = shown[0].shape[0] / shown[0].shape[1] if shown else 0.75
+    width = style.TWO_COLUMNS
+    cell = (width - 0.1) / columns - 0.06
+    heights = [cell * aspect, cell] if zoom else [cell * aspect]
+    top, bottom = 0.34, 0.16 + 0.12 * footer.count("\n")
+    caption = 0.36
+    height = top + lines * (sum(heights) + caption + 0.06 * len(heights)) + bottom
+    figure = plt.figure(figsize=(width, height))
+    figure.text(0.01, 1 - 0.14 / height, title, fontsize=9, va="center", fontweight="bold")
+    box = _busiest(shown[0]) if zoom else None
+    for index, panel in enumerate(panels):
+        row, column = divmod(index, columns)
+        left = (0.05 + column * (cell + 0.06)) / width
+        y = height - top - caption - row * (sum(heights) + caption + 0.06 * len(heights))
+        for level, size in enumerate(heights):
+            y -= size + (0.06 if level else 0)
+            axes = figure.add_axes((left, y / height, cell / width, size / height))
+            _show(axes, panel.picture, box if level else None, None if level else box)
+            if level == 0:
+                axes.text(0, 1.16, panel.title, transform=axes.transAxes, fontsize=7.5, va="bottom")
+                axes.text(0, 1.03, panel.note, transform=axes.transAxes, fontsize=6.5, va="bottom", color=style.GREY)
+    style.footer(figure, footer)
+    return figure
+
+
+def _show(axes: "Axes", picture: np.ndarray | None, part: Any, marked: Any) -> None:
+    from matplotlib.patches import Rectangle
+
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set(color=style.VERMILION if part else "#BBBBBB", linewidth=1.0 if part else 0.4)
+    if picture is None:
+        axes.set_facecolor("#EEEEEE")
+        axes.text(0.5, 0.5, ABSENT, transform=axes.transAxes, ha="center", va="center", fontsize=6, color=style.GREY)
+        return
+    shown = np.broadcast_to(picture, (*picture.shape[:2], 3))
+    if part:
+        top, left, side = part
+        shown = shown[top : top + side, left : left + side]
+    axes.imshow(shown, interpolation="nearest", vmin=0, vmax=1, aspect="auto")
+    if marked:
+        top, left, side = marked
+        edge = {"edgecolor": style.VERMILION, "linewidth": 0.9, "facecolor": "none"}
+        axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, **edge))
+
+
+def _busiest(picture: np.ndarray) -> tuple[int, int, int]:
+    """Returns (top, left, side) of the square with the largest variance of brightness."""
+    from skimage.util import view_as_windows
+
+    grey = picture.mean(axis=2)
+    side = max(8, min(grey.shape) // 3)
+    if min(grey.shape) <= side:
+        return 0, 0, min(grey.shape)
+    step = max(1, side // 8)
+    variance = view_as_windows(grey, (side, side), step).var(axis=(2, 3))
+    row, column = np.unravel_index(int(variance.argmax()), variance.shape)
+    return int(row) * step, int(column) * step, side

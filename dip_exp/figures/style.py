@@ -1,0 +1,70 @@
+"""How every figure looks: sizes for a paper's columns, one palette, captions that say what was measured."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches
+
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK, GREY = (
+    *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#777777"),
+)
+"""Okabe and Ito's palette: told apart by every kind of colour vision."""
+
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+
+SETTINGS = {
+    "font.size": 8,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "dip_exp",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draws with the project's settings, and without a screen."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    with mpl.rc_context(SETTINGS):
+        yield
+
+
+def footer(figure: "Figure", text: str, *, left: float = 0.01) -> None:
+    """Writes small print along the bottom of a figure: scale, seeds, source."""
+    figure.text(left, 0.005, text, fontsize=6, color=GREY, ha="left", va="bottom", linespacing=1.35)
+
+
+def light_grid(axes: "Axes") -> None:
+    """Draws thin lines behind the data at the ticks of y."""
+    axes.grid(True, axis="y", color="#DDDDDD", linewidth=0.5)
+    axes.set_axisbelow(True)
+
+
+def placeholder(title: str, text: str) -> "Figure":
+    """Returns a figure that says what is missing and which command makes it."""
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(TWO_COLUMNS, 1.4))
+    figure.text(0.5, 0.68, title, ha="center", va="center", fontsize=9, color=BLACK)
+    figure.text(0.5, 0.34, text, ha="center", va="center", fontsize=8, color=GREY, family="DejaVu Sans Mono")
+    return figure

@@ -1,0 +1,22 @@
+"""A picture from two per cent of its pixels (CVPR 2018, supplement, Fig. 14)."""
+
+from typing import TYPE_CHECKING
+
+from dip_exp.figures.pictures import Column, picture_row
+from dip_exp.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "supp14_sparse"
+
+
+def draw(tables: Tables) -> "Figure":
+    """Returns truth, the known pixels, result and biharmonic interpolation, left to right."""
+    columns = [
+        Column("truth", "truth"),
+        Column("observation", "2 % of the pixels"),
+        Column("stopped", "deep prior"),
+        Column("baseline", "{baseline}"),
+    ]
+    return picture_row(tables, NAME, "A picture from two per cent of its pixels", columns, zoom=False)

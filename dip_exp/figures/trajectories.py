@@ -1,0 +1,95 @@
+"""PSNR against step, beside the iterates that the authors published."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dip_exp.figures import rows, style
+from dip_exp.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAME = "trajectories"
+
+TITLES = {
+    "F16": "F16: denoising, σ = 25",
+    "zebra": "zebra: super-resolution by 4 (RGB)",
+    "snail": "snail: fit to the JPEG itself",
+    "kate": "kate: text inpainting",
+    "library": "library: irregular holes",
+    "vase": "vase: a large hole",
+    "mini_denoise": "denoising, σ = 25",
+    "mini_superres": "super-resolution by 4 (Y)",
+    "mini_jpeg": "JPEG, quality 10",
+    "mini_text": "text inpainting",
+    "mini_library": "irregular holes",
+    "mini_region": "a large hole",
+}
+FROM_LOSS = ("snail",)
+"""Runs without a truth: their PSNR is that of the fit, -10 log10 of the loss."""
+
+
+def draw(tables: Tables) -> "Figure":
+    """Returns one small plot a run: iterates, their running average, the authors' iterates."""
+    import matplotlib.pyplot as plt
+
+    listed: Any = tables.listed(NAME)
+    if not len(tables.of(NAME)):
+        return style.placeholder("Trajectories", rows.command(tables, NAME))
+    variants = list(dict.fromkeys(listed["set.variant"]))
+    figure, axes = plt.subplots(2, 3, figsize=(style.TWO_COLUMNS, 4.1))
+    for place, variant in zip(axes.flat, variants, strict=True):
+        _one(place, tables, variant)
+    for place in axes[:, 0]:
+        place.set_ylabel("PSNR, dB")
+    for place in axes[-1]:
+        place.set_xlabel("step (logarithmic)")
+    handles = [
+        *axes.flat[0].plot([], [], color=style.BLUE, alpha=0.5, linewidth=0.8, label="ours, iterate"),
+        *axes.flat[0].plot([], [], color=style.BLUE, label="ours, running average"),
+    ]
+    if tables.scale == "paper":
+        handles += axes.flat[0].plot([], [], color=style.BLACK, linestyle="--", linewidth=1, label="authors, iterate")
+    figure.legend(handles=handles, loc="upper right", ncols=len(handles), bbox_to_anchor=(0.99, 1.0))
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.90, bottom=0.16, wspace=0.22, hspace=0.38)
+    style.footer(figure, rows.small_print(tables, NAME, "iterates: mean over seeds; shaded: their range"))
+    return figure
+
+
+def _one(axes: "Axes", tables: Tables, variant: str) -> None:
+    name = variant.rpartition("/")[2]
+    axes.set_title(TITLES[name], loc="left")
+    axes.set_xscale("log")
+    style.light_grid(axes)
+    top = -np.inf
+    steps, raw, average = _curves(tables, variant, name)
+    if len(steps):
+        axes.plot(steps, raw.mean(axis=0), color=style.BLUE, alpha=0.5, linewidth=0.8)
+        if len(raw) > 1:
+            axes.fill_between(steps, raw.min(axis=0), raw.max(axis=0), color=style.BLUE, alpha=0.15, linewidth=0)
+        if np.isfinite(average).any():
+            axes.plot(steps, average.mean(axis=0), color=style.BLUE)
+        top = np.nanmax([np.nanmax(raw), np.nanmax(average) if np.isfinite(average).any() else -np.inf])
+    else:
+        axes.text(0.5, 0.1, "not run yet", transform=axes.transAxes, ha="center", fontsize=7, color=style.GREY)
+    if tables.scale == "paper":
+        theirs: Any = tables.reference("trajectories")
+        theirs = theirs[(theirs.run == name) & (theirs.iteration > 0)]
+        axes.plot(theirs.iteration, theirs.psnr_db, color=style.BLACK, linestyle="--", linewidth=1)
+        top = max(top, theirs.psnr_db.max())
+    axes.set_xlim(10, None)
+    axes.set_ylim(top - 16, top + 1)
+
+
+def _curves(tables: Tables, variant: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns (steps (n,), iterates (seeds, n), averages (seeds, n)), PSNR in dB."""
+    found: Any = tables.of(NAME)
+    runs = sorted(set(rows.picked(found, {"variant": variant}).run_id))
+    each = [tables.curve(run_id) for run_id in runs]
+    if not each:
+        return np.empty(0), np.empty((0, 0)), np.empty((0, 0))
+    raw = [-10 * np.log10(c.loss) if name in FROM_LOSS else c.psnr for c in each]
+    average = np.array([c.psnr_average for c in each], dtype=float)
+    return each[0].step.to_numpy(dtype=float), np.array(raw, dtype=float), average

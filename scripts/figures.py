@@ -1,0 +1,36 @@
+"""Rebuilds the paper's figures and tables from results/tables, for every scale that has any: seconds, no torch.
+
+    python scripts/figures.py                 # all
+    python scripts/figures.py fig2_curves --scale mini
+
+Pictures of sets without a clear licence are never in the committed figures; where their panels lie in results/panels, a
+second, ignored version with them goes to results/figures/local.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="FIGURE", help="of dip_exp/figures (all)")
+    parser.add_argument("--scale", choices=["paper", "mini"], help="one scale alone")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    given = parser.parse_args()
+
+    from dip_exp import gallery
+    from dip_exp.errors import Refused
+
+    try:
+        gallery.rebuild(given.results, given.names, [given.scale] if given.scale else ["paper", "mini"])
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
