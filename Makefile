@@ -5,10 +5,14 @@ VENV   ?= .venv
 # CUDA); TORCH_ARGS="--index-url URL" takes it from somewhere else.
 TORCH  ?= torch==2.13.0
 TORCH_ARGS ?=
+# The paper's experiments: make sweep FIG=fig2_curves, make paper SCALE=mini SEEDS=3, make sweep FIG=all ARGS=--dry-run
+SCALE    ?= mini
+SEEDS    ?= 1
+LAUNCHER ?= joblib
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format run clean
+.PHONY: help install demo test test-all lint format run sweep paper collect figures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +30,19 @@ demo: $(VENV)/.installed ## restore a picture: super-resolution by 4, small enou
 
 run: $(VENV)/.installed ## any run: make run ARGS="task=inpaint image=chelsea scale=mini"
 	$(BIN)/python run.py $(ARGS)
+
+sweep: $(VENV)/.installed ## one experiment's missing runs, then its tables: make sweep FIG=fig2_curves SCALE=mini SEEDS=1
+	$(BIN)/python scripts/sweep.py $(FIG) --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS)
+
+paper: $(VENV)/.installed ## every experiment's missing runs, tables and figures: make paper SCALE=mini SEEDS=1
+	$(BIN)/python scripts/sweep.py all --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS)
+	$(BIN)/python scripts/figures.py
+
+collect: $(VENV)/.installed ## fold finished runs into results/tables
+	$(BIN)/python scripts/collect.py --scale $(SCALE)
+
+figures: $(VENV)/.installed ## every figure and table from what is committed, in seconds
+	$(BIN)/python scripts/figures.py
 
 test: $(VENV)/.installed ## the default test suite: offline, on a CPU
 	$(BIN)/python -m pytest -q

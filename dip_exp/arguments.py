@@ -76,6 +76,11 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
             guess = f"task={word}" if word in tasks else "task=denoise, without spaces around ="
             raise Refused(f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]")
         key, _, value = word.partition("=")
+        if key == "experiment" and "," in value:
+            raise Refused(
+                f"experiment: given {value}; each has a sweep of its own, so one at a time is allowed; "
+                f"python scripts/sweep.py {value.replace(',', ' ')} runs them one after the other"
+            )
         if key == "image" and not value.startswith(("glob(", "choice(")):
             _check_picture(value)
         settings.append(word)

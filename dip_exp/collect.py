@@ -4,15 +4,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from dip_exp import images, means, record, sweeps, tables
 from dip_exp.images import PackagedName
+from dip_exp.tables import Frame
 
-if TYPE_CHECKING:
-    import pandas as pd
+PACKAGED: tuple[str, ...] = get_args(PackagedName)
+"""Pictures whose panels may be committed."""
 
 CURVE_POINTS = 70
 """Kept steps of a curve, evenly spread on a logarithmic axis."""
@@ -69,7 +70,7 @@ def finished_jobs(results: Path, name: str, scale: str, known: set[str]) -> Iter
         yield from (means.Listed(job.run_id, job.label, str(job.seed), job.seed == 0) for job in new)
 
 
-def _progress(name: str, listing: "pd.DataFrame", runs: "pd.DataFrame") -> Collected:
+def _progress(name: str, listing: Frame, runs: Frame) -> Collected:
     wanted = listing[listing.experiment == name].run_id
     done = runs[runs.run_id.isin(wanted)].drop_duplicates("run_id")
     seconds = done[done.members.isna()].seconds.sum()
@@ -123,7 +124,7 @@ def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
 def _panels(results: Path, scale: str, name: str, done: dict[str, Any]) -> None:
     about = sweeps.about(name) or {}
     folder = record.RunFolder(results, done["run_id"]).path
-    packaged = done["choices"]["image"] in get_args(PackagedName)
+    packaged = done["choices"]["image"] in PACKAGED
     place = tables.folder(results, scale) / "panels" if packaged else results / "panels" / scale
     with np.load(folder / "outputs.npz") as arrays:
         pictures = {kind: arrays[kind] for kind in about["panels"] if kind in arrays}
@@ -144,7 +145,7 @@ def _upsert(
     key: str,
     order: list[str],
     gone: Iterable[str] = (),
-) -> "pd.DataFrame":
+) -> Frame:
     """Returns the table with the rows of equal `key` replaced and the others kept, having written it."""
     import pandas as pd
 

@@ -98,7 +98,7 @@ def _page(tables: Tables, place: Path) -> str:
     table = lines[2:]
     for name in names():
         listed, done = tables.listed(name), tables.of(name)
-        once: Any = done[done.members.isna()].drop_duplicates("run_id")
+        once = done[done.members.isna()].drop_duplicates("run_id")
         facts = ["–"] * 4
         if len(once):
             devices, threads = (", ".join(sorted({str(v) for v in once[c]})) for c in ("device", "threads"))

@@ -11,14 +11,14 @@ import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from dip_exp.images import read
 
-if TYPE_CHECKING:
-    import pandas as pd
+Frame = Any
+"""A pandas table. Its type is not spelt out: what the stubs say of indexing is wider than what comes back."""
 
 RUN_COLUMNS = (
     *("run_id", "kind", "psnr", "ssim", "psnr_missing", "step"),
@@ -48,21 +48,21 @@ class Tables:
     local: bool = False
 
     @cached_property
-    def runs(self) -> "pd.DataFrame":
+    def runs(self) -> Frame:
         """Every collected run, by `RUN_COLUMNS`; empty where nothing was collected."""
         return self._read("runs.csv", RUN_COLUMNS)
 
     @cached_property
-    def curves(self) -> "pd.DataFrame":
+    def curves(self) -> Frame:
         """Every kept step, by `CURVE_COLUMNS`."""
         return self._read("curves.csv", CURVE_COLUMNS)
 
     @cached_property
-    def jobs(self) -> "pd.DataFrame":
+    def jobs(self) -> Frame:
         """The jobs of every experiment, finished or not, by `JOB_COLUMNS`."""
         return self._read("jobs.csv", JOB_COLUMNS)
 
-    def listed(self, experiment: str) -> "pd.DataFrame":
+    def listed(self, experiment: str) -> Frame:
         """Returns an experiment's jobs, finished or not; the settings of its sweep are columns named `set.<key>`."""
         import pandas as pd
 
@@ -71,35 +71,11 @@ class Tables:
         wanted = pd.DataFrame(settings, index=jobs.index, dtype=str)
         return pd.concat([jobs[["run_id", "job", "seed"]].rename(columns={"seed": "seeds"}), wanted], axis=1)
 
-    def of(self, experiment: str) -> "pd.DataFrame":
+    def of(self, experiment: str) -> Frame:
         """Returns the rows of an experiment's finished runs, with the columns of `listed`."""
         return self.listed(experiment).merge(self.runs, on="run_id", how="inner")
 
-    def curves(self) -> "pd.DataFrame":
-        """Every kept step, by `CURVE_COLUMNS`."""
-        return self._read("curves.csv", CURVE_COLUMNS)
-
-    @cached_property
-    def jobs(self) -> "pd.DataFrame":
-        """The jobs of every experiment, finished or not, by `JOB_COLUMNS`."""
-        return self._read("jobs.csv", JOB_COLUMNS)
-
-    def listed(self, experiment: str) -> "pd.DataFrame":
-        """Returns an experiment's jobs, finished or not; the settings of its sweep are columns named `set.<key>`."""
-        import pandas as pd
-
-        jobs = self.jobs[self.jobs.experiment == experiment]
-        settings = [dict(f"set.{word}".split("=", 1) for word in shlex.split(job)) for job in jobs.job]
-        wanted = pd.DataFrame(settings, index=jobs.index, dtype=str)
-        return pd.concat([jobs[["run_id", "job", "seed"]].rename(columns={"seed": "seeds"}), wanted], axis=1)
-
-    def of(self, experiment: str) -> "pd.DataFrame":
-        """Returns the rows of an experiment's finished runs; settings of its sweep as columns named `set.<key>`."""
-        jobs = self.listed(experiment)
-        jobs = jobs.rename(columns={key: f"set.{key}" for key in jobs.columns if key not in ("run_id", "job", "seeds")})
-        return jobs.merge(self.runs, on="run_id", how="inner")
-
-    def curve(self, run_id: str) -> "pd.DataFrame":
+    def curve(self, run_id: str) -> Frame:
         """Returns the kept steps of one run."""
         return self.curves[self.curves.run_id == run_id].sort_values("step")
 
@@ -114,21 +90,21 @@ class Tables:
                 return read(path).x[0].transpose(1, 2, 0)
         return None
 
-    def reference(self, name: str) -> "pd.DataFrame":
+    def reference(self, name: str) -> Frame:
         """Returns facts of the paper and its authors, `results/reference/<name>.csv`."""
         import pandas as pd
 
         return pd.read_csv(self.results / "reference" / f"{name}.csv")
 
-    def _read(self, name: str, columns: tuple[str, ...]) -> "pd.DataFrame":
+    def _read(self, name: str, columns: tuple[str, ...]) -> Frame:
         return read_table(folder(self.results, self.scale) / name, columns)
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame":
+def read_table(path: Path, columns: tuple[str, ...]) -> Frame:
     """Returns a table, columns it lacks empty (it may be older than they are); no rows where there is no file."""
     import pandas as pd
 
     if not path.is_file():
         return pd.DataFrame(columns=list(columns))
-    texts = dict.fromkeys(("run_id", "seed", "members", "commit", "job"), str)
+    texts: Any = dict.fromkeys(("run_id", "seed", "members", "commit", "job"), str)
     return pd.read_csv(path, dtype=texts, keep_default_na=True).reindex(columns=list(columns))

@@ -34,12 +34,31 @@ ORDER = [
     ["record"],
     ["report"],
     ["experiment"],
-    ["api"],
+    ["api", "sweeps"],
+    ["means", "campaign", "tables"],
+    ["figures", "collect"],
+    ["gallery"],
     ["cli"],
+    ["__main__"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 MODULES = sorted((ROOT / "dip_exp").rglob("*.py"))
-TORCH_FREE = ["sets", "fetch", "scoring", "config", "images", "degrade", "masks", "metrics", "baselines", "panels", "record", "report", "arguments"]
+TORCH_FREE = [
+    "sets",
+    "fetch",
+    "scoring",
+    "config",
+    "images",
+    "degrade",
+    "masks",
+    "metrics",
+    "baselines",
+    "panels",
+    "record",
+    "report",
+    "arguments",
+]
+TORCH_FREE += ["sweeps", "means", "campaign", "tables", "collect", "gallery", "figures.fig2_curves"]
 
 
 def room_of(path: Path) -> str:

@@ -1,14 +1,13 @@
 """The figures that are rows of pictures: which run and kind each column shows, and what stands above it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dip_exp.figures import rows, style
 from dip_exp.figures.strip import Panel, strip
-from dip_exp.tables import Tables
+from dip_exp.tables import Frame, Tables
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -49,9 +48,9 @@ def picture_row(
     return strip(panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
 
 
-def _panel(tables: Tables, found: "pd.DataFrame", column: Column, score: str) -> Panel | None:
+def _panel(tables: Tables, found: Frame, column: Column, score: str) -> Panel | None:
     """Returns one panel; None where its run is missing."""
-    of_job: Any = _picked(found, column)
+    of_job = _picked(found, column)
     if not len(of_job):
         return None
     first = of_job[of_job.seed == of_job.seed.min()]
@@ -64,17 +63,17 @@ def _panel(tables: Tables, found: "pd.DataFrame", column: Column, score: str) ->
     return Panel(column.title.format(**facts), f"{value:.2f} dB" if value == value else " ", picture)
 
 
-def _picked(found: "pd.DataFrame", column: Column) -> "pd.DataFrame":
+def _picked(found: Frame, column: Column) -> Frame:
     if column.job is None:
         return found[found.job == found.job.iloc[0]]
     return rows.picked(found, column.job)
 
 
-def _over_seeds(found: "pd.DataFrame", columns: list[Column], score: str) -> str:
+def _over_seeds(found: Frame, columns: list[Column], score: str) -> str:
     """Returns the small print with mean and spread, where there is more than one seed."""
     texts = []
     for column in columns:
-        picked: Any = _picked(found, column)
+        picked = _picked(found, column)
         values = rows.spread(picked[picked.kind == column.kind][score])
         if values.count > 1 and values.deviation > 0:
             texts.append(f"{column.title.split(chr(10))[0].format(baseline='', steps='')}: {values}")

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from dip_exp.tables import Tables
-
-if TYPE_CHECKING:
-    import pandas as pd
+from dip_exp.tables import Frame, Tables
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ def spread(values: Any) -> Spread:
     return Spread(float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0, len(numbers))
 
 
-def picked(frame: "pd.DataFrame", settings: Mapping[str, str]) -> "pd.DataFrame":
+def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:
     """Returns the rows whose job has these settings of the sweep; none where the sweep has no such setting."""
     for key, value in settings.items():
         column = f"set.{key}"

@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dip_exp.figures import rows
-from dip_exp.tables import Tables
-
-if TYPE_CHECKING:
-    import pandas as pd
+from dip_exp.tables import Frame, Tables
 
 
 @dataclass(frozen=True)
@@ -18,23 +14,36 @@ class Table:
     """A table as it is printed: cells are text. notes: footnotes, in order."""
 
     title: str
-    cells: "pd.DataFrame"
+    cells: Frame
     notes: tuple[str, ...]
 
     def markdown(self) -> str:
         """Returns it in Markdown."""
-        body = self.cells.to_markdown(index=False, colalign=("left", *["right"] * (self.cells.shape[1] - 1)))
-        return "\n\n".join([f"### {self.title}", body or "", *self.notes]) + "\n"
+        align = ("left", "left", *["right"] * (self.cells.shape[1] - 2))
+        body = self.cells.to_markdown(index=False, colalign=align, disable_numparse=True)
+        return (
+            "\n\n".join([f"### {self.title}", *(text.replace("*", "\\*") for text in (body or "", *self.notes))]) + "\n"
+        )
 
     def latex(self) -> str:
         """Returns it as a LaTeX table for the booktabs package."""
-        columns = "l" + "r" * (self.cells.shape[1] - 1)
+        columns = "ll" + "r" * (self.cells.shape[1] - 2)
         body = self.cells.map(_tex).rename(columns=_tex).to_latex(index=False, column_format=columns)
         notes = "\n".join(rf"\par\footnotesize {_tex(note)}" for note in self.notes)
         return f"\\begin{{table}}\n\\centering\n\\caption{{{_tex(self.title)}}}\n{body}{notes}\n\\end{{table}}\n"
 
 
-_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$", "σ": r"$\sigma$", "×": r"$\times$", "–": "--"}
+_TEX = {
+    "&": r"\&",
+    "%": r"\%",
+    "_": r"\_",
+    "#": r"\#",
+    "±": r"$\pm$",
+    "†": r"\dag{}",
+    "σ": r"$\sigma$",
+    "×": r"$\times$",
+    "–": "--",
+}
 
 
 def _tex(text: str) -> str:
@@ -71,9 +80,9 @@ def score_table(tables: Tables, experiment: str, title: str, blocks: list[Block]
     return Table(title, pd.DataFrame(lines).fillna("–"), (*notes, f"({small})"))
 
 
-def _block(tables: Tables, found: "pd.DataFrame", listed: "pd.DataFrame", block: Block) -> list[dict[str, str]]:
+def _block(tables: Tables, found: Frame, listed: Frame, block: Block) -> list[dict[str, str]]:
     pictures = list(dict.fromkeys(_of_block(listed, block)["set.image"]))
-    done: Any = _of_block(found, block)
+    done = _of_block(found, block)
     theirs = _published(tables, block)
     lines, numbers = [], []
     for image in pictures:
@@ -94,8 +103,8 @@ def _block(tables: Tables, found: "pd.DataFrame", listed: "pd.DataFrame", block:
     return lines
 
 
-def _of_block(frame: "pd.DataFrame", block: Block) -> "pd.DataFrame":
-    chosen: Any = rows.picked(frame, block.picks)
+def _of_block(frame: Frame, block: Block) -> Frame:
+    chosen = rows.picked(frame, block.picks)
     return (
         chosen[chosen["set.image"].str.startswith(block.image_set)]
         if len(chosen)
@@ -106,7 +115,7 @@ def _of_block(frame: "pd.DataFrame", block: Block) -> "pd.DataFrame":
 def _published(tables: Tables, block: Block) -> dict[tuple[str, str], float]:
     if not block.theirs:
         return {}
-    table: Any = tables.reference("published")
+    table = tables.reference("published")
     table = table[table.task == block.published]
     return {
         (row.image, row.method): float(row.value) for row in table.itertuples() if row.method in block.theirs.values()
@@ -131,7 +140,7 @@ def _mean_line(numbers: list[dict[str, float]], pictures: int, block: Block) -> 
 
 def _printed(tables: Tables, block: Block) -> list[dict[str, str]]:
     """Returns the means that the paper prints, over all pictures, under the headings they belong to."""
-    paper: Any = tables.reference("paper")
+    paper = tables.reference("paper")
     paper = paper[(paper.table == block.published) & (paper.picture.isin(["mean", "avg"]))]
     kinds = {"last": "last", "average": "average", "mean of two runs": "mean"}
     cells: dict[str, str] = {}

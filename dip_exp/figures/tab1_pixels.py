@@ -20,7 +20,7 @@ def table(tables: Tables) -> Table:
     notes = (
         "PSNR in dB, whole picture, ± standard deviation over seeds; biharmonic interpolation keeps the known pixels, "
         "so that it compares with the pasted column.",
-        "\\* Scored from the pictures the authors published."
+        "* Scored from the pictures the authors published."
         if theirs
         else "The paper's means over eleven pictures, last iterate, nothing pasted: 33.48; Papyan et al. 31.19.",
     )

@@ -20,8 +20,8 @@ def table(tables: Tables) -> Table:
     notes = ("PSNR in dB, RGB, whole picture, ± standard deviation over seeds (of the mean of two: over pairs).",)
     if theirs:
         notes += (
-            "\\* Scored from the pictures the authors published: other noise than ours, and for the deep prior a better or "
-            "further averaged run than the paper's text quotes. Ours: both runs of a mean see the same noise.",
+            "* Scored from the pictures the authors published: other noise than ours, and for the deep prior a better "
+            "or further averaged run than the paper's text quotes. Ours: both runs of a mean see the same noise.",
         )
     else:
         notes += ("The paper, nine pictures, σ 25: last 29.22, average 30.43, mean of two 31.00, NLM 30.26.",)

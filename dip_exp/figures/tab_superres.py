@@ -32,7 +32,7 @@ def table(tables: Tables) -> Table:
     notes = ("PSNR in dB, Y channel, border off, 8 bit, ± standard deviation over seeds.",)
     if tables.scale == "paper":
         notes += (
-            "\\* Scored from the pictures the authors published. † Made by their authors from other low-resolution data "
+            "* Scored from the pictures the authors published. † Made by their authors from other low-resolution data "
             "(MATLAB's bicubic) than the deep prior's (Pillow's Lanczos): not the same problem to the last decibel.",
         )
     else:

@@ -1,0 +1,157 @@
+"""Finished runs become committed tables: nothing is lost, nothing private gets in, means say what they are of."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dip_exp import collect, config, experiment, images, means, metrics, record, sweeps
+from dip_exp.tables import JOB_COLUMNS, RUN_COLUMNS, Tables
+
+NAME = "fig4_denoise"
+TINY = ("image.shrink_to=24", "arch=skip_tiny", "optim.steps=6", "threads=1", "logger=none", "trainer.progress=off")
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, int], Path]:
+    """Makes every experiment's jobs tiny, and runs an experiment's with results under tmp_path."""
+    jobs = sweeps.jobs
+    monkeypatch.setattr(sweeps, "jobs", lambda name, scale, seeds=1, more=(): jobs(name, scale, seeds, (*TINY, *more)))
+    results = tmp_path / "results"
+
+    def run(name: str, seeds: int = 1) -> Path:
+        for job in sweeps.jobs(name, "mini", seeds):
+            words = [f"experiment={name}", "scale=mini", *TINY, *job.words, f"results={results}"]
+            chosen = dict(word.split("=", 1) for word in ("task=denoise", "image=astronaut", *words))
+            experiment.run(config.compose(words), {g: chosen.get(g, "?") for g in experiment.GROUPS}, ["run.py"])
+        return results
+
+    return run
+
+
+def test_a_row_for_every_run_and_kind(tiny: Callable):
+    results = tiny("tab_denoise")
+    (done,) = collect.collect(results, "mini", ["tab_denoise"])
+    tables = Tables(results, "mini")
+    assert (done.finished, done.listed) == (12, 12)
+    assert tuple(tables.runs.columns) == RUN_COLUMNS
+    assert tuple(tables.jobs.columns) == JOB_COLUMNS
+    rows = tables.of("tab_denoise")
+    for job in sweeps.jobs("tab_denoise", "mini"):
+        kept = record.RunFolder(results, job.run_id).record()
+        assert kept is not None
+        of_run = rows[rows.run_id == job.run_id]
+        assert set(of_run.kind) == set(kept["scores"])
+        for kind, score in kept["scores"].items():
+            assert of_run[of_run.kind == kind].psnr.iloc[0] == pytest.approx(score["psnr"])
+        assert set(of_run.commit) == {kept["commit"]}
+        curve = tables.curve(job.run_id)
+        assert curve.step.iloc[0] == 1
+        assert curve.step.iloc[-1] == kept["steps"]
+
+
+def test_collecting_again_changes_no_byte_and_another_experiment_deletes_none(tiny: Callable):
+    results = tiny(NAME)
+    collect.collect(results, "mini", [NAME])
+    table = results / "tables/mini/runs.csv"
+    before = table.read_bytes()
+    collect.collect(results, "mini", [NAME])
+    assert table.read_bytes() == before
+    tiny("supp14_sparse")
+    collect.collect(results, "mini", ["supp14_sparse"])
+    ids = set(pd.read_csv(table).run_id)
+    assert set(pd.read_csv(pd.io.common.BytesIO(before)).run_id) < ids
+    assert set(Tables(results, "mini").jobs.experiment) == {NAME, "supp14_sparse"}
+
+
+def test_rows_outlive_their_run_folders(tiny: Callable):
+    results = tiny(NAME)
+    collect.collect(results, "mini", [NAME])
+    before = (results / "tables/mini/runs.csv").read_bytes()
+    (results / "runs").rename(results / "gone")
+    (done,) = collect.collect(results, "mini", [NAME])
+    assert done.finished == 1
+    assert (results / "tables/mini/runs.csv").read_bytes() == before
+
+
+def test_a_run_of_no_experiment_is_never_collected(tiny: Callable, tmp_path: Path):
+    results = tiny(NAME)
+    private = tmp_path / "my private picture.png"
+    images.write(private, np.random.default_rng(0).random((1, 3, 24, 24)).astype(np.float32))
+    words = ["experiment=smoke", "image=file", f"image.path='{private}'", *TINY, f"results={results}"]
+    experiment.run(config.compose(words), dict.fromkeys(experiment.GROUPS, "?"), ["run.py"])
+    assert len(list((results / "runs").iterdir())) == 2
+    collect.collect(results, "mini", [NAME])
+    tables = results / "tables" / "mini"
+    assert Tables(results, "mini").runs.run_id.nunique() == 1
+    assert not any(
+        "private" in path.name or "private" in path.read_text(errors="ignore") for path in tables.rglob("*.csv")
+    )
+
+
+def test_panels_of_packaged_pictures_are_committed_and_no_others(tiny: Callable, monkeypatch: pytest.MonkeyPatch):
+    results = tiny(NAME)
+    collect.collect(results, "mini", [NAME])
+    committed = sorted(path.name.split("-")[1] for path in (results / "tables/mini/panels").iterdir())
+    assert committed == ["average.png", "baseline.png", "last.png", "observation.png", "truth.png"]
+    for path in (results / "runs").glob("*/record.json"):
+        kept = json.loads(path.read_text())
+        kept["choices"]["image"] = "set5/baby"
+        path.write_text(json.dumps(kept))
+    for path in (results / "tables/mini/panels").iterdir():
+        path.unlink()
+    collect.collect(results, "mini", [NAME])
+    assert not list((results / "tables/mini/panels").iterdir())
+    assert len(list((results / "panels/mini").iterdir())) == 5
+
+
+def test_the_mean_of_two_runs_is_a_record_that_lists_its_members(tiny: Callable):
+    results = tiny("tab_denoise")
+    collect.collect(results, "mini", ["tab_denoise"])
+    rows = Tables(results, "mini").of("tab_denoise")
+    derived = rows[rows.kind == "mean"]
+    assert len(derived) == 4
+    assert set(derived.seeds) == {"0+1"}
+    for row in derived.itertuples():
+        members = row.members.split()
+        pictures, truths = [], []
+        for run_id in members:
+            with np.load(results / "runs" / run_id / "outputs.npz") as arrays:
+                pictures.append(arrays["average"].astype(float))
+                truths.append(arrays["truth"])
+        assert np.array_equal(*truths)
+        mean = np.clip(np.mean(pictures, axis=0), 0, 1).astype(np.float32)
+        assert row.psnr == pytest.approx(metrics.psnr(mean, truths[0], metrics.PROTOCOLS["rgb"]), abs=1e-6)
+        singles = rows[rows.run_id.isin(members) & (rows.kind == "average")].psnr
+        assert row.psnr > singles.mean()  # averaging lowers the mean squared error (Jensen)
+
+
+def test_a_mean_waits_for_its_members(tmp_path: Path):
+    jobs = [means.Listed(f"{seed:012}", "task=denoise", str(seed), seed == 0) for seed in range(2)]
+    (listed,) = means.make(tmp_path, "tab_denoise", jobs)
+    assert listed.seeds == "0+1"
+    assert record.RunFolder(tmp_path, listed.run_id).record() is None
+
+
+def test_more_seeds_are_listed_once_one_of_them_has_run(tiny: Callable):
+    results = tiny(NAME, 2)
+    (done,) = collect.collect(results, "mini", [NAME])
+    assert (done.listed, done.finished) == (2, 2)
+
+
+def test_an_experiment_s_job_already_in_the_tables_is_not_run_again(tiny: Callable, capsys: pytest.CaptureFixture):
+    results = tiny(NAME)
+    collect.collect(results, "mini", [NAME])
+    (results / "runs").rename(results / "gone")
+    (job,) = sweeps.jobs(NAME, "mini")
+    words = [f"experiment={NAME}", "scale=mini", *TINY, *job.words, f"results={results}"]
+    choices = dict.fromkeys(experiment.GROUPS, "astronaut")
+    assert experiment.run(config.compose(words), choices, ["run.py"], tabled=True) is None
+    assert "already in" in capsys.readouterr().out
+    assert not (results / "runs").exists()
+    assert experiment.run(config.compose(words), choices, ["run.py"]) is not None  # a user who asks for it gets it
+    done = experiment.run(config.compose([*words, "recompute=true"]), choices, ["run.py"], tabled=True)
+    assert done is not None

@@ -1,0 +1,198 @@
+"""Every figure and table, from the committed tables and from none: drawn without torch, the same each time."""
+
+import filecmp
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip_exp import collect, experiment, gallery, sweeps
+from dip_exp.figures import fig2_curves, rows, strip, style
+from dip_exp.figures.scored import Table
+from dip_exp.tables import Tables
+from tests.conftest import ROOT
+
+RESULTS = ROOT / "results"
+SCALES = [scale for scale in ("paper", "mini") if (RESULTS / "tables" / scale).is_dir()]
+
+
+def figures(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import runpy, sys; sys.argv[0] = 'figures.py'\n"
+        f"try: runpy.run_path({str(ROOT / 'scripts/figures.py')!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    sys.exit(end.code or 7 * any(m in sys.modules for m in ('torch', 'lightning', 'wandb')))"
+    )
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_experiment_has_a_figure_and_every_figure_an_experiment():
+    assert gallery.names() == sweeps.names()
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed tables' figures, rebuilt in a folder of their own."""
+    folder = tmp_path_factory.mktemp("figures")
+    for part in ("tables", "reference"):
+        shutil.copytree(RESULTS / part, folder / "results" / part)
+    done = figures(cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "results"
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_everything_is_rebuilt_from_what_is_committed(rebuilt: Path, scale: str):
+    made = {path.name for path in (rebuilt / "figures" / scale).iterdir()}
+    for name in gallery.names():
+        kinds = {path.suffix for path in (rebuilt / "figures" / scale).glob(f"{name}.*")}
+        assert kinds >= {".png", ".pdf"} or kinds >= {".md", ".tex"}
+    assert "README.md" in made
+    for path in (rebuilt / "figures" / scale).glob("*.png"):
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 1  # something is drawn
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_committed_figures_are_those_of_the_committed_tables(rebuilt: Path, scale: str):
+    """Text to the letter; pictures by name, for fonts and libraries differ between machines."""
+    committed, new = RESULTS / "figures" / scale, rebuilt / "figures" / scale
+    assert {path.name for path in committed.iterdir()} == {path.name for path in new.iterdir()}
+    for path in committed.iterdir():
+        if path.suffix in (".md", ".tex"):
+            assert path.read_text() == (new / path.name).read_text(), path
+
+
+def test_drawing_twice_gives_the_same_files(rebuilt: Path):
+    scale = SCALES[-1]
+    names = [path.name for path in (rebuilt / "figures" / scale).glob("fig[47]*")]
+    before = rebuilt.parent / "before"
+    shutil.copytree(rebuilt / "figures" / scale, before)
+    assert figures("fig4_denoise", "fig7_text", "--scale", scale, cwd=rebuilt.parent).returncode == 0
+    assert filecmp.cmpfiles(before, rebuilt / "figures" / scale, names, shallow=False)[0] == names
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_committed_job_lists_are_what_the_overlays_say_now(scale: str):
+    jobs = Tables(RESULTS, scale).jobs
+    for name in gallery.names():
+        now = {job.run_id for job in sweeps.jobs(name, scale)}
+        assert now <= set(jobs[jobs.experiment == name].run_id), f"{name}: python scripts/collect.py --scale {scale}"
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_no_picture_of_a_set_is_committed(scale: str):
+    runs = Tables(RESULTS, scale).runs
+    packaged = set(runs[runs.image.isin(collect.PACKAGED)].run_id)
+    for path in (RESULTS / "tables" / scale / "panels").glob("*.png"):
+        assert path.name.split("-")[0] in packaged
+
+
+def test_without_runs_every_figure_names_its_command(tmp_path: Path):
+    for scale in ("paper", "mini"):
+        shutil.copytree(RESULTS / "reference", tmp_path / scale / "results" / "reference")
+        tables = tmp_path / scale / "results" / "tables" / scale
+        tables.mkdir(parents=True)
+        (tables / "jobs.csv").write_text("experiment,run_id,seed,job\nfig2_curves,0123456789ab,0,task.target=natural\n")
+        done = figures(cwd=tmp_path / scale)
+        assert done.returncode == 0, done.stderr
+        assert f"1 of 1 runs missing, make sweep FIG=fig2_curves SCALE={scale}" in done.stdout
+
+
+def test_an_unknown_figure_is_refused(tmp_path: Path):
+    done = figures("fig99", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no 'fig99'; there are fig2_curves" in done.stderr
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_spread_is_mean_and_deviation_of_what_is_there():
+    several = rows.spread([1.0, 2.0, 3.0, float("nan"), None])
+    assert (several.mean, several.deviation, several.count) == (2.0, 1.0, 3)
+    assert str(several) == "2.00 ± 1.00"
+    assert str(rows.spread([4.0])) == "4.00"
+    assert str(rows.spread([])) == "–"
+
+
+def test_the_palette_is_told_apart_in_grey_too():
+    """Luminance of the learning curves' colours differs, for readers and printers without colour."""
+    weights = np.array([0.299, 0.587, 0.114])
+    luma = sorted(
+        float(weights @ [int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        for colour in (style.BLUE, style.ORANGE, style.SKY)
+    )
+    assert min(np.diff(luma)) > 10
+
+
+def test_the_magnified_part_is_where_the_picture_varies():
+    picture = np.full((60, 90, 3), 0.5)
+    picture[30:50, 60:80] = np.random.default_rng(0).random((20, 20, 1))
+    top, left, side = strip._busiest(picture)
+    assert side == 20
+    assert abs(top - 30) <= 3
+    assert abs(left - 60) <= 3
+
+
+def test_a_panel_that_may_not_be_shown_is_a_placeholder():
+    panels = [strip.Panel("truth", " ", None), strip.Panel("result", "30.00 dB", None)]
+    with style.styled():
+        figure = strip.strip(panels, title="t", footer="f")
+    texts = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert strip.ABSENT in texts
+
+
+def test_latex_and_markdown_carry_the_same_cells():
+    import pandas as pd
+
+    table = Table("T", pd.DataFrame([{"": "50 %", "picture": "a_b", "x": "1.00 ± 0.10"}]), ("* note", "† other"))
+    assert "1.00 ± 0.10" in table.markdown()
+    assert "\\* note" in table.markdown()
+    for text in (r"50 \%", r"a\_b", r"1.00 $\pm$ 0.10", r"\dag{} other", r"\toprule"):
+        assert text in table.latex()
+
+
+def curves_tables(tmp_path: Path, losses: dict[str, list[float]], steps: list[int]) -> Tables:
+    import pandas as pd
+
+    place = tmp_path / "tables" / "paper"
+    place.mkdir(parents=True)
+    ids = {target: f"{number:012}" for number, target in enumerate(losses)}
+    jobs = [
+        {"experiment": fig2_curves.NAME, "run_id": ids[target], "seed": 0, "job": f"task.target={target}"}
+        for target in losses
+    ]
+    pd.DataFrame(jobs).to_csv(place / "jobs.csv", index=False)
+    pd.DataFrame([{"run_id": i, "kind": "last", "seed": 0, "device": "cpu"} for i in ids.values()]).to_csv(
+        place / "runs.csv", index=False
+    )
+    curve = [{"run_id": ids[t], "step": s, "loss": v} for t, c in losses.items() for s, v in zip(steps, c, strict=True)]
+    pd.DataFrame(curve).to_csv(place / "curves.csv", index=False)
+    return Tables(tmp_path, "paper")
+
+
+def test_the_papers_own_curves_pass_the_checks_and_swapped_ones_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    published = Tables(RESULTS, "paper").reference("fig2_curves")
+    losses = {
+        ours: list(published[published.target == theirs].mse) for ours, (theirs, *_) in fig2_curves.TARGETS.items()
+    }
+    steps = sorted(set(published.iteration))
+    monkeypatch.setitem(fig2_curves.VARIANCE, "paper", 0.0683)  # the paper's picture, not ours
+    good = fig2_curves.checks(curves_tables(tmp_path / "good", losses, steps))
+    assert [check.passed for check in good] == [True] * 6, good
+    losses["natural"], losses["uniform"] = losses["uniform"], losses["natural"]
+    bad = fig2_curves.checks(curves_tables(tmp_path / "bad", losses, steps))
+    assert not any(check.passed for check in bad[:2])
+
+
+def test_the_plateau_is_the_variance_of_the_picture_drawn_from():
+    job = sweeps.jobs("fig2_curves", "mini")[0]
+    x = experiment.build(job.named.config, "image", {}).read().x
+    assert fig2_curves.VARIANCE["mini"] == pytest.approx(float(x.var(axis=(2, 3)).mean()), abs=5e-4)

@@ -1,0 +1,160 @@
+"""Every experiment's own job list: it composes at both scales, and needs no download in miniature."""
+
+import math
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from dip_exp import campaign, config, experiment, record, sets, sweeps
+from dip_exp.errors import Refused
+from dip_exp.experiment import GROUPS
+from tests.conftest import ROOT
+
+NAMES = sweeps.names()
+PACKAGED = ("astronaut", "chelsea", "camera")
+TUNING = "coffee"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scale", ["paper", "mini"])
+def test_every_job_of_every_experiment_composes_and_builds(name: str, scale: str):
+    jobs = sweeps.jobs(name, scale)
+    assert jobs
+    assert len({job.run_id for job in jobs}) == len(jobs)
+    for job in jobs:
+        for group in GROUPS:
+            experiment.build(job.named.config, group, {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_miniature_no_experiment_needs_a_download_or_the_tuning_picture(name: str):
+    for job in sweeps.jobs(name, "mini"):
+        assert job.named.config["image"]["name"] in PACKAGED
+        assert job.named.config["image"]["name"] != TUNING
+        assert not config.files(job.named.config)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_names_the_sets_it_needs_at_paper_scale(name: str):
+    needed = set()
+    for job in sweeps.jobs(name, "paper"):
+        for _, declared in config.files(job.named.config).values():
+            entry = sets.by_content(declared)
+            assert entry is not None
+            needed.add(entry.family)
+    about = sweeps.about(name)
+    assert about is not None
+    assert set(about["sets"]) == needed
+    assert about["title"]
+    assert about["cite"]
+
+
+def test_seeds_multiply_the_jobs_and_keep_those_of_fewer():
+    one, three = (sweeps.jobs("fig2_curves", "mini", seeds) for seeds in (1, 3))
+    assert len(three) == 3 * len(one)
+    assert {job.run_id for job in one} < {job.run_id for job in three}
+    assert {job.seed for job in three} == {0, 1, 2}
+
+
+def test_a_job_list_is_what_the_words_compose():
+    for job in sweeps.jobs("tab_superres", "mini"):
+        words = ["experiment=tab_superres", "scale=mini", *job.words]
+        assert experiment.identify(config.compose(words), {}).run_id == job.run_id
+
+
+def test_two_figures_share_a_run():
+    ids = {name: {job.run_id for job in sweeps.jobs(name, "mini")} for name in ("fig4_denoise", "tab_denoise")}
+    assert ids["fig4_denoise"] < ids["tab_denoise"]
+
+
+def test_a_plain_run_is_the_experiment_s_run():
+    """`python run.py task=superres scale=mini` serves the table, and the other way round."""
+    plain = experiment.identify(config.compose(["task=superres", "scale=mini"]), {}).run_id
+    assert plain in {job.run_id for job in sweeps.jobs("tab_superres", "mini")}
+
+
+def test_the_command_line_narrows_a_sweep():
+    (job,) = sweeps.jobs("tab_superres", "mini", overrides=["image=chelsea", "task=superres"])
+    assert job.named.config["image"]["name"] == "chelsea"
+    assert len(sweeps.jobs("tab_superres", "mini", overrides=["image=chelsea,camera", "task=superres"])) == 2
+
+
+def test_an_overlay_without_a_sweep_is_refused():
+    with pytest.raises(Refused, match="smoke has no sweep of its own"):
+        sweeps.jobs("smoke", "mini")
+
+
+def test_every_variant_is_used():
+    used = {
+        job.label.split("variant=")[1].split()[0]
+        for name in NAMES
+        for scale in ("paper", "mini")
+        for job in sweeps.jobs(name, scale)
+        if "variant=" in job.label
+    }
+    there = {str(p.relative_to(ROOT / "conf/variant").with_suffix("")) for p in (ROOT / "conf/variant").rglob("*.yaml")}
+    assert used == there
+
+
+def test_every_picture_of_every_set_is_an_option():
+    for entry in sets.manifest():
+        if entry.mode == "text":
+            continue
+        cfg = config.compose([f"image={entry.option}", "data=elsewhere"])
+        assert cfg.image.path == f"elsewhere/{entry.path}"
+        assert cfg.image.sha256 == entry.sha256
+
+
+def test_an_overlay_sets_only_what_differs():
+    """Deltas, a citation, a sweep: no overlay repeats a whole group."""
+    for name in NAMES:
+        overlay = OmegaConf.load(ROOT / f"conf/experiment/{name}.yaml")
+        assert set(overlay) <= {"defaults", "about", "task", "image", "arch", "optim", "input", "hydra"}
+
+
+# -- what is missing ---------------------------------------------------------------------------------------------------
+
+
+def test_finished_and_tabled_runs_are_not_missing(tmp_path: Path):
+    ask = campaign.Ask("mini", results=tmp_path)
+    jobs = campaign.missing("fig2_curves", ask)
+    assert len(jobs) == 4
+    folder = record.RunFolder(tmp_path, jobs[0].run_id)
+    folder.path.mkdir(parents=True)
+    folder.finish({})
+    tables = tmp_path / "tables" / "mini"
+    tables.mkdir(parents=True)
+    (tables / "runs.csv").write_text(f"run_id,kind\n{jobs[1].run_id},last\n")
+    assert [state for _, state in campaign.states("fig2_curves", ask)] == [
+        campaign.FINISHED,
+        campaign.TABLED,
+        campaign.MISSING,
+        campaign.MISSING,
+    ]
+    again = campaign.Ask("mini", results=tmp_path, recompute=True)
+    assert len(campaign.missing("fig2_curves", again)) == 3
+
+
+def test_a_dry_run_lists_what_is_missing_and_computes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture):
+    words = ("image.shrink_to=32", "arch=skip_tiny", "threads=1")
+    campaign.dry_run(["fig2_curves"], campaign.Ask("mini", results=tmp_path, overrides=words))
+    said = capsys.readouterr().out
+    assert "fig2_curves: 4 of 4 runs missing, about" in said
+    assert "task.target=uniform seed=0" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_says_how_to_get_pictures_that_are_not_here(tmp_path: Path, capsys: pytest.CaptureFixture):
+    ask = campaign.Ask("paper", results=tmp_path, overrides=(f"data={tmp_path / 'none'}",))
+    campaign.dry_run(["supp14_sparse"], ask)
+    assert "python scripts/fetch_images.py authors" in capsys.readouterr().out
+
+
+def test_estimates_are_times_of_this_machine(tmp_path: Path):
+    words = ("image.shrink_to=32", "arch=skip_tiny", "threads=1", "optim.steps=100")
+    (job,) = sweeps.jobs("fig7_text", "mini", overrides=words)
+    seconds = campaign.estimate(job, campaign.Ask("mini", results=tmp_path), {})
+    assert seconds is not None
+    assert math.isfinite(seconds)
+    assert seconds > 0
