@@ -1,6 +1,5 @@
 """In: experiments and a scale. Out: which runs are missing, how long those should take here, and their sweeps."""
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ def states(name: str, ask: Ask) -> list[tuple[sweeps.Job, str]]:
     """Returns an experiment's jobs, each with how far its run is."""
     known = set() if ask.recompute else set(record.tabled(ask.results))
     found = []
-    for job in sweeps.jobs(name, ask.scale, ask.seeds, ask.overrides):
+    for job in sweeps.jobs(name, ask.scale, ask.seeds, (f"launcher={ask.launcher}", *ask.overrides)):
         folder = record.RunFolder(ask.results, job.run_id)
         if folder.record() is not None:
             state = FINISHED
@@ -88,8 +87,10 @@ def dry_run(names: list[str], ask: Ask) -> None:
         absent = sorted(set((sweeps.about(name) or {})["sets"])) if any(time is None for _, time in times) else []
         if absent:
             report.note(f"  pictures that are not here: python scripts/fetch_images.py {' '.join(absent)}")
+    at_once = provenance.cores() if ask.launcher == "joblib" else 1
     report.note(
-        f"in all about {report.duration(total)}, one job at a time (runs that two experiments share counted once)"
+        f"in all about {report.duration(total / at_once)} with launcher={ask.launcher}, {at_once} at a time here; runs "
+        f"that two experiments share are counted once"
     )
 
 
@@ -99,19 +100,10 @@ def run(names: list[str], ask: Ask) -> list[str]:
     for name in names:
         todo = missing(name, ask)
         report.note(f"\n== {name} ({ask.scale}): {len(todo)} runs missing")
-        if todo and subprocess.run(_command(name, ask), env=_environment(), check=False).returncode != 0:
+        if todo and subprocess.run(_command(name, ask), check=False).returncode != 0:
             failed.append(name)
     return failed
 
 
 def _command(name: str, ask: Ask) -> list[str]:
     return [sys.executable, "-m", "dip_exp", "-m", *ask.words(name)]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
-
-
-def parallel(launcher: str) -> int:
-    """Returns how many jobs a launcher runs at once here."""
-    return provenance.cores() if launcher == "joblib" else 1

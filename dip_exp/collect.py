@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import StringIO
 from itertools import count
 from pathlib import Path
 from typing import Any, get_args
@@ -146,14 +147,25 @@ def _upsert(
     order: list[str],
     gone: Iterable[str] = (),
 ) -> Frame:
-    """Returns the table with the rows of equal `key` replaced and the others kept, having written it."""
+    """Returns the table with the rows of equal `key` replaced and the others kept to the letter, having written it."""
     import pandas as pd
 
-    before = tables.read_table(path, columns)
-    new = pd.DataFrame(rows, columns=list(columns))
-    replaced = {*new[key], *gone}
-    kept = before[~before[key].isin(replaced)]
-    whole = pd.concat([kept.astype(object), new.astype(object)]) if len(kept) else new
-    whole = whole.sort_values(order, kind="stable", ignore_index=True)
-    record.write_text(path, whole.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    text = pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, float_format="%.10g")
+    new = _as_text(StringIO(text))
+    before = _as_text(path) if path.is_file() else new.iloc[:0]
+    kept = before[~before[key].isin({*new[key], *gone})]
+    whole = pd.concat([kept, new]).reindex(columns=list(columns)).fillna("")
+    whole = whole.sort_values(order, kind="stable", key=_in_order)
+    record.write_text(path, whole.to_csv(index=False, lineterminator="\n"))
     return tables.read_table(path, columns)
+
+
+def _as_text(source: Path | StringIO) -> Frame:
+    import pandas as pd
+
+    return pd.read_csv(source, dtype=str, keep_default_na=False)
+
+
+def _in_order(column: Frame) -> Frame:
+    """Steps are put in order as numbers, names as names."""
+    return column.astype(int) if column.name == "step" else column

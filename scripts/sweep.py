@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--recompute", action="store_true", help="also what only the committed tables have")
     parser.add_argument("--dry-run", action="store_true", help="say what is missing and how long it should take here")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings for every job")
+    parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
 
     from dip_exp import campaign, collect, report, sweeps
@@ -36,7 +37,7 @@ def main() -> int:
         if unknown or given.seeds < 1:
             wrong = f"there is no {unknown[0]!r}" if unknown else f"--seeds is {given.seeds}; 1 or more is allowed"
             raise Refused(f"sweep: {wrong}; experiments are {', '.join(known)}")
-        ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set))
+        ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set), given.results)
         if given.dry_run:
             campaign.dry_run(names, ask)
             return 0
@@ -44,7 +45,7 @@ def main() -> int:
         failed = campaign.run(names, ask)
         report.note(f"\nruns took {report.duration(time.perf_counter() - began)}; collecting")
         for done in collect.collect(ask.results, ask.scale, names):
-            report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} in results/tables/{ask.scale}")
+            report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} in {ask.results}/tables/{ask.scale}")
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

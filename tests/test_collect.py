@@ -1,6 +1,8 @@
 """Finished runs become committed tables: nothing is lost, nothing private gets in, means say what they are of."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from dip_exp import collect, config, experiment, images, means, metrics, record, sweeps
 from dip_exp.tables import JOB_COLUMNS, RUN_COLUMNS, Tables
+from tests.conftest import ROOT
 
 NAME = "fig4_denoise"
 TINY = ("image.shrink_to=24", "arch=skip_tiny", "optim.steps=6", "threads=1", "logger=none", "trainer.progress=off")
@@ -155,3 +158,36 @@ def test_an_experiment_s_job_already_in_the_tables_is_not_run_again(tiny: Callab
     assert experiment.run(config.compose(words), choices, ["run.py"]) is not None  # a user who asks for it gets it
     done = experiment.run(config.compose([*words, "recompute=true"]), choices, ["run.py"], tabled=True)
     assert done is not None
+
+
+# -- the scripts, as they are called -----------------------------------------------------------------------------------
+
+
+def sweep(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts/sweep.py"), *words, "--results", "results"]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_a_sweep_runs_what_is_missing_collects_it_and_asked_again_runs_nothing(tmp_path: Path):
+    words = ["fig6_region", "--set", *TINY]
+    first = sweep(*words, "optim.steps=6", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "fig6_region (mini): 2 runs missing" in first.stdout
+    again = sweep(*words, "optim.steps=6", cwd=tmp_path)
+    assert again.returncode == 0
+    assert "fig6_region (mini): 0 runs missing" in again.stdout
+    assert "[job 0]" not in again.stdout
+
+
+def test_a_job_that_is_refused_does_not_stop_the_others(tmp_path: Path):
+    done = sweep("tab_superres", "--set", *TINY, "task.factor=2,64", "image=astronaut", "task=superres", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "superres: factor is 64" in done.stderr
+    assert "some jobs ended without a record: tab_superres" in done.stderr
+    assert len(list((tmp_path / "results/runs").iterdir())) == 1
+
+
+def test_an_unknown_experiment_is_refused(tmp_path: Path):
+    done = sweep("fig99", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no 'fig99'; experiments are fig2_curves" in done.stderr
