@@ -74,7 +74,8 @@ def main() -> None:
     try:
         job()
     except KeyboardInterrupt:  # outside of any job of this process
-        print("\ninterrupted: the same command goes on from what was saved", file=sys.stderr)
+        queued = "; what SLURM has goes on there (squeue, scancel)" if "launcher=submitit" in sys.argv else ""
+        print(f"\ninterrupted: the same command goes on from what was saved{queued}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except SystemExit as end:
         if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):

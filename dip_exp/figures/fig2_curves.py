@@ -37,7 +37,7 @@ def draw(tables: Tables) -> "Figure":
     found = tables.of(NAME)
     if not len(found):
         return style.placeholder("Learning curves", rows.command(tables, NAME))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 2.9), sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.1), sharey=True)
     published = tables.reference("fig2_curves")
     for ours, (theirs, label, colour) in TARGETS.items():
         curve: Any = published[published.target == theirs]
@@ -51,7 +51,7 @@ def draw(tables: Tables) -> "Figure":
     _dress(right, f"ours, scale={tables.scale}")
     left.set_ylabel("mean squared error to the target")
     left.legend(loc="upper right", bbox_to_anchor=(1.0, 0.92))
-    figure.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.24, wspace=0.06)
+    figure.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.28, wspace=0.06)
     marks = "   ".join(f"{'pass' if check.passed else 'FAIL'}: {check.name}" for check in checks(tables))
     band = "band: range over seeds" if found.seed.nunique() > 1 else "one seed"
     style.footer(figure, rows.small_print(tables, NAME, f"{band}; dotted: 1/12, the variance of uniform noise", marks))

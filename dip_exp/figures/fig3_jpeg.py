@@ -13,14 +13,14 @@ NAME = "fig3_jpeg"
 
 def draw(tables: Tables) -> "Figure":
     """Returns corrupted, iterates, result and overfitted picture, left to right."""
-    short, long = ("2400", "50000") if tables.scale == "paper" else ("1000", "6000")
+    short, long = ("2400", "50000") if tables.scale == "paper" else ("2400", "6000")
     columns = [
         Column("truth", "truth"),
         Column("observation", "corrupted (JPEG)"),
         Column("step100", "100 steps", {"optim.steps": short}),
         Column("last", "{steps} steps", {"optim.steps": short}),
         Column("stopped", "average of them", {"optim.steps": short}),
-        Column("last", "{steps} steps: overfitted", {"optim.steps": long}),
+        Column("last", "{steps} steps: too many", {"optim.steps": long}),
     ]
     if tables.scale == "paper":  # the snail is an observation: there is no truth
         columns = columns[1:]

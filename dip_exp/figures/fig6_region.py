@@ -22,4 +22,4 @@ def draw(tables: Tables) -> "Figure":
     ]
     more = "scores: PSNR over the missing pixels alone; nothing is pasted into the pictures"
     title = "A large hole: the step size matters"
-    return picture_row(tables, NAME, title, columns, score="psnr_missing", zoom=False, more=more)
+    return picture_row(tables, NAME, title, columns, score="psnr_missing", zoom=None, more=more)

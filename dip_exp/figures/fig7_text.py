@@ -20,4 +20,6 @@ def draw(tables: Tables) -> "Figure":
         Column("baseline", "{baseline}"),
     ]
     more = "scores: PSNR over the missing pixels alone; nothing is pasted into the pictures"
-    return picture_row(tables, NAME, "Text taken off a picture", columns, score="psnr_missing", more=more)
+    return picture_row(
+        tables, NAME, "Text taken off a picture", columns, score="psnr_missing", zoom="difference", more=more
+    )

@@ -25,4 +25,4 @@ def draw(tables: Tables) -> "Figure":
     columns += [Column("stopped", text, {"variant": f"library/{name}"}) for name, text in NETWORKS.items()]
     more = "scores: PSNR over the missing pixels alone; nothing is pasted into the pictures"
     title = "Irregular holes, by depth and architecture"
-    return picture_row(tables, NAME, title, columns, score="psnr_missing", zoom=False, per_row=4, more=more)
+    return picture_row(tables, NAME, title, columns, score="psnr_missing", zoom=None, per_row=4, more=more)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dip_exp.figures import rows, style
-from dip_exp.figures.strip import Panel, strip
+from dip_exp.figures.strip import Panel, Zoom, strip
 from dip_exp.tables import Frame, Tables
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def picture_row(
     columns: list[Column],
     *,
     score: str = "psnr",
-    zoom: bool = True,
+    zoom: Zoom = "detail",
     per_row: int = 6,
     more: str = "",
 ) -> "Figure":

@@ -18,10 +18,10 @@ class Spread:
     count: int
 
     def __str__(self) -> str:
-        """26.22 ± 0.08; one number stands alone."""
+        """26.22 ± 0.08; one number stands alone, and so does one that no seed changes."""
         if self.count == 0:
             return "–"
-        return f"{self.mean:.2f} ± {self.deviation:.2f}" if self.count > 1 else f"{self.mean:.2f}"
+        return f"{self.mean:.2f} ± {self.deviation:.2f}" if self.deviation > 0 else f"{self.mean:.2f}"
 
 
 def spread(values: Any) -> Spread:
@@ -30,7 +30,8 @@ def spread(values: Any) -> Spread:
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return Spread(float("nan"), 0.0, 0)
-    return Spread(float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0, len(numbers))
+    deviation = float(numbers.std(ddof=1)) if np.ptp(numbers) > 0 else 0.0
+    return Spread(float(numbers.mean()), deviation, len(numbers))
 
 
 def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:

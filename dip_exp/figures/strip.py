@@ -1,7 +1,7 @@
 """Pictures in a row under one another's captions, with a magnified part below each."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from dip_exp.figures import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Zoom = Literal["detail", "difference"] | None
 
 ABSENT = "not in the\nrepository\n(licence)"
 
@@ -23,15 +25,16 @@ class Panel:
     picture: np.ndarray | None
 
 
-def strip(panels: list[Panel], *, title: str, footer: str, zoom: bool = True, per_row: int = 6) -> "Figure":
+def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail", per_row: int = 6) -> "Figure":
     """Returns a figure of the panels in rows of `per_row`; with `zoom`, the same part of each below it, enlarged.
 
-    The part is the square, a third of the shorter side, where the first picture varies most.
+    The part is the square, a third of the shorter side, with most detail of the first picture; or, with `zoom` of
+    "difference", with most of what the second picture lacks of the first.
     """
     import matplotlib.pyplot as plt
 
     shown = [panel.picture for panel in panels if panel.picture is not None]
-    zoom = zoom and bool(shown)
+    zoom = zoom if shown else None
     columns = min(per_row, len(panels))
     lines = -(-len(panels) // columns)
     aspect = shown[0].shape[0] / shown[0].shape[1] if shown else 0.75
@@ -43,7 +46,10 @@ def strip(panels: list[Panel], *, title: str, footer: str, zoom: bool = True, pe
     height = top + lines * (sum(heights) + caption + 0.06 * len(heights)) + bottom
     figure = plt.figure(figsize=(width, height))
     figure.text(0.01, 1 - 0.14 / height, title, fontsize=9, va="center", fontweight="bold")
-    box = _busiest(shown[0]) if zoom else None
+    box = None
+    if zoom:
+        compared = zoom == "difference" and len(shown) > 1 and shown[0].shape == shown[1].shape
+        box = _busiest(np.abs(shown[1] - shown[0]).mean(axis=2) if compared else _detail(shown[0]))
     for index, panel in enumerate(panels):
         row, column = divmod(index, columns)
         left = (0.05 + column * (cell + 0.06)) / width
@@ -53,8 +59,9 @@ def strip(panels: list[Panel], *, title: str, footer: str, zoom: bool = True, pe
             axes = figure.add_axes((left, y / height, cell / width, size / height))
             _show(axes, panel.picture, box if level else None, None if level else box)
             if level == 0:
-                axes.text(0, 1.16, panel.title, transform=axes.transAxes, fontsize=7.5, va="bottom")
-                axes.text(0, 1.03, panel.note, transform=axes.transAxes, fontsize=6.5, va="bottom", color=style.GREY)
+                above = {"xy": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
+                axes.annotate(panel.title, xytext=(0, 11), fontsize=7.5, **above)
+                axes.annotate(panel.note, xytext=(0, 2.5), fontsize=6.5, color=style.GREY, **above)
     style.footer(figure, footer)
     return figure
 
@@ -75,22 +82,27 @@ def _show(axes: "Axes", picture: np.ndarray | None, part: Any, marked: Any) -> N
     if part:
         top, left, side = part
         shown = shown[top : top + side, left : left + side]
-    axes.imshow(shown, interpolation="nearest", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(shown, interpolation="none", vmin=0, vmax=1, aspect="auto")
     if marked:
         top, left, side = marked
         edge = {"edgecolor": style.VERMILION, "linewidth": 0.9, "facecolor": "none"}
         axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, **edge))
 
 
-def _busiest(picture: np.ndarray) -> tuple[int, int, int]:
-    """Returns (top, left, side) of the square with the largest variance of brightness."""
+def _detail(picture: np.ndarray) -> np.ndarray:
+    """Returns how much brightness changes at each pixel, (H, W)."""
+    down, right = np.gradient(picture.mean(axis=2))
+    return np.hypot(down, right)
+
+
+def _busiest(interest: np.ndarray) -> tuple[int, int, int]:
+    """Returns (top, left, side) of the square that holds most of what is of interest (H, W)."""
     from skimage.util import view_as_windows
 
-    grey = picture.mean(axis=2)
-    side = max(8, min(grey.shape) // 3)
-    if min(grey.shape) <= side:
-        return 0, 0, min(grey.shape)
+    side = max(8, min(interest.shape) // 3)
+    if min(interest.shape) <= side:
+        return 0, 0, min(interest.shape)
     step = max(1, side // 8)
-    variance = view_as_windows(grey, (side, side), step).var(axis=(2, 3))
-    row, column = np.unravel_index(int(variance.argmax()), variance.shape)
+    inside = view_as_windows(interest, (side, side), step).mean(axis=(2, 3))
+    row, column = np.unravel_index(int(inside.argmax()), inside.shape)
     return int(row) * step, int(column) * step, side

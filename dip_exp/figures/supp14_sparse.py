@@ -19,4 +19,4 @@ def draw(tables: Tables) -> "Figure":
         Column("stopped", "deep prior"),
         Column("baseline", "{baseline}"),
     ]
-    return picture_row(tables, NAME, "A picture from two per cent of its pixels", columns, zoom=False)
+    return picture_row(tables, NAME, "A picture from two per cent of its pixels", columns, zoom=None)
