@@ -33,7 +33,7 @@ SETTINGS: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.3,
     "figure.dpi": 100,
-    "savefig.dpi": 170,
+    "savefig.dpi": 150,
     "pdf.fonttype": 42,
     "svg.hashsalt": "dip_exp",
 }
