@@ -1,7 +1,9 @@
 """The command line: Hydra's, with file names it cannot misread, folders as multiruns, and plain refusals."""
 
+import shutil
 import signal
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import hydra
@@ -21,6 +23,14 @@ STARTED: list[bool] = []
 
 GIVEN: list[str] = []
 """The command line as the user wrote it."""
+
+PLUGINS = {
+    "launcher=joblib": ("hydra-joblib-launcher", "joblib"),
+    "launcher=submitit": ("hydra-submitit-launcher", "slurm"),
+    "launcher=ray": ("hydra-ray-launcher", "ray"),
+    "experiment=search_denoise": ("hydra-optuna-sweeper", "optuna"),
+}
+"""Words that want a plugin of Hydra: the package it is in, and the extra that installs it."""
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
@@ -62,10 +72,26 @@ def job(cfg: DictConfig) -> float | None:
         sys.exit(INTERRUPTED)
 
 
+def _check_plugins(words: list[str]) -> None:
+    """Raises Refused for a word that wants what is not installed here."""
+    for word in words:
+        if word in PLUGINS:
+            package, extra = PLUGINS[word]
+            try:
+                version(package)
+            except PackageNotFoundError:
+                raise Refused(f"{word}: {package} is not installed  [pip install -e '.[{extra}]']") from None
+    if "launcher=submitit" in words and arguments.is_multirun(sys.argv):
+        absent = [command for command in ("sbatch", "srun") if shutil.which(command) is None]
+        if absent:
+            raise Refused(f"launcher=submitit: SLURM's {' and '.join(absent)} not found here  [launcher=joblib]")
+
+
 def main() -> None:
     """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 broken off, 130 interrupted."""
     GIVEN[:] = [word for word in sys.argv[1:] if not word.startswith("-")]
     try:
+        _check_plugins(GIVEN)
         sys.argv[1:] = arguments.prepare(sys.argv[1:])
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)

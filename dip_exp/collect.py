@@ -38,7 +38,7 @@ def collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Colle
     target = tables.folder(results, scale)
     before = tables.Tables(results, scale)
     rows, curves, jobs = [], [], []
-    known = set(before.runs.run_id)
+    known, taken = set(before.runs.run_id), set()
     names = list(experiments)
     for name in names:
         listed = [*finished_jobs(results, name, scale, known)]
@@ -48,8 +48,10 @@ def collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Colle
             done = record.RunFolder(results, job.run_id).record()
             if done is None:
                 continue
-            rows += _rows(done)
-            curves += _curve(results, done)
+            if job.run_id not in taken:  # a run that two experiments share has its rows once
+                rows += _rows(done)
+                curves += _curve(results, done)
+                taken.add(job.run_id)
             if job.first:
                 _panels(results, scale, name, done)
     target.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,15 @@ def test_a_row_for_every_run_and_kind(tiny: Callable):
         assert curve.step.iloc[-1] == kept["steps"]
 
 
+def test_a_run_that_two_experiments_share_has_its_rows_once(tiny: Callable):
+    results = tiny(NAME)
+    collect.collect(results, "mini", [NAME, "tab_denoise", "trajectories"])
+    tables = Tables(results, "mini")
+    assert not tables.runs.duplicated(["run_id", "kind"]).any()
+    assert not tables.curves.duplicated(["run_id", "step"]).any()
+    assert len(tables.of(NAME)) == len(tables.of("trajectories").dropna(subset="kind")) > 0
+
+
 def test_collecting_again_changes_no_byte_and_another_experiment_deletes_none(tiny: Callable):
     results = tiny(NAME)
     collect.collect(results, "mini", [NAME])

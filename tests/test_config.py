@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from dip_exp import config, experiment
@@ -79,7 +80,7 @@ def test_yaml_holds_every_setting_of_its_class():
             continue
         words = [*NEEDS.get((group, option), []), f"{group}={option}"]
         settings = config.plain(config.compose(words))[group]
-        target = experiment.get_class(settings["_target_"])
+        target = get_class(settings["_target_"])
         missing = set(target.__dataclass_fields__) - set(settings)
         assert not missing, f"conf/{group}/{option}.yaml lacks {missing}"
 

@@ -73,7 +73,7 @@ def _one(axes: "Axes", tables: Tables, variant: str) -> None:
             axes.plot(steps, average.mean(axis=0), color=style.BLUE)
         top = np.nanmax([np.nanmax(raw), np.nanmax(average) if np.isfinite(average).any() else -np.inf])
     else:
-        axes.text(0.5, 0.1, "not run yet", transform=axes.transAxes, ha="center", fontsize=7, color=style.GREY)
+        axes.text(0.97, 0.06, "not run yet", transform=axes.transAxes, ha="right", fontsize=7, color=style.GREY)
     if tables.scale == "paper":
         theirs: Any = tables.reference("trajectories")
         theirs = theirs[(theirs.run == name) & (theirs.iteration > 0)]

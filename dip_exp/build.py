@@ -1,0 +1,77 @@
+"""In: plain settings. Out: the object they describe, or a refusal in words. Used by the composition root alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+from pydantic import ValidationError
+
+from dip_exp.errors import Failed, Refused
+
+
+def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
+    """Returns the object a group's settings describe: the one place where a `_target_` is called.
+
+    Raises Refused, naming every setting that is unknown, of the wrong type or out of range, and what is allowed.
+    """
+    with refusing(group, choices):
+        return _call(config[group], group)
+
+
+def _call(node: dict[str, Any], where: str) -> Any:
+    settings = {key: value for key, value in node.items() if key != "_target_"}
+    for key, value in settings.items():
+        if isinstance(value, dict) and "_target_" in value:
+            settings[key] = _call(value, f"{where}.{key}")
+    try:
+        target = get_class(node["_target_"])
+    except Exception as error:
+        raise ValueError(f"{where}._target_: {node.get('_target_')!r} cannot be found ({error})") from error
+    try:
+        return target(**settings)
+    except ValidationError as error:
+        lines = [_complaint(problem, where, list(node)) for problem in error.errors()]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _complaint(problem: Any, where: str, keys: list[str]) -> str:
+    key = ".".join([where, *(str(part) for part in problem["loc"])])
+    given = problem["input"]
+    match problem["type"]:
+        case "unexpected_keyword_argument":
+            known = ", ".join(sorted(key for key in keys if key not in ("_target_", problem["loc"][0])))
+            return f"{key}: there is no such setting; {where} has {known}"
+        case "missing":
+            return f"{key}: nothing was given and it has no default"
+        case "value_error":
+            return f"{where}: {problem['ctx']['error']}"
+        case _:
+            return f"{key}: given {given!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+@contextmanager
+def refusing(group: str, choices: dict[str, str]) -> Iterator[None]:
+    """Turns what a part says of what it was given into a refusal that also says where to mend it."""
+    try:
+        yield
+    except Refused:
+        raise
+    except (ValueError, TypeError, OSError) as error:
+        place = f"  [conf/{group}/{choices[group]}.yaml, or {group}.<setting>=...]" if group in choices else ""
+        raise Refused(f"{error}{place}") from error
+
+
+@contextmanager
+def writing(folder: Path, *, refuse: bool = False) -> Iterator[None]:
+    """Turns a full disk or a folder that cannot be written into one plain message."""
+    try:
+        yield
+    except OSError as error:
+        if refuse:
+            raise Refused(f"results: {folder} cannot be written ({error})  [results=FOLDER]") from error
+        raise Failed(
+            f"results: writing to {folder} failed ({error}); there is no record of this run. Make room and give the "
+            f"same command again: it goes on from its last checkpoint"
+        ) from error
