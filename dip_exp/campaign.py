@@ -1,11 +1,12 @@
 """In: experiments and a scale. Out: which runs are missing, how long those should take here, and their sweeps."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dip_exp import config, experiment, provenance, record, report, sweeps
+from dip_exp import config, experiment, record, report, sweeps
 from dip_exp.errors import Refused
 
 FINISHED, TABLED, BEGUN, MISSING = "finished", "in the tables", "begun", "missing"
@@ -63,8 +64,10 @@ def estimate(job: sweeps.Job, ask: Ask, known: dict[str, float]) -> float | None
         cfg = config.compose([f"scale={ask.scale}"])
         try:
             parts = experiment.prepare(experiment.place(cfg, job.named, folder, []))
-        except Refused:
-            return None
+        except Refused as error:
+            if any(not config.located(path).exists() for path, _ in config.files(settings).values()):
+                return None
+            raise error
         known[key] = parts.price.seconds
     return known[key] * settings["optim"]["steps"]
 
@@ -73,24 +76,27 @@ def dry_run(names: list[str], ask: Ask) -> None:
     """Says what is missing, with the time it should take on this machine, and computes nothing."""
     known: dict[str, float] = {}
     counted: set[str] = set()
-    total = 0.0
+    total, unknown = 0.0, 0
     for name in names:
         found = states(name, ask)
         todo = [job for job, state in found if state in (BEGUN, MISSING)]
         times = [(job, estimate(job, ask, known)) for job in todo]
         seconds = sum(time or 0 for job, time in times if job.run_id not in counted)
+        unknown += sum(time is None and job.run_id not in counted for job, time in times)
         counted |= {job.run_id for job in todo}
         total += seconds
-        report.note(f"{name}: {len(todo)} of {len(found)} runs missing, about {report.duration(seconds)}")
+        about = f", about {report.duration(seconds)}" if seconds else ""
+        report.note(f"{name}: {len(todo)} of {len(found)} runs missing{about}")
         for job, time in times:
             report.note(f"  {job.run_id}  {job.label} seed={job.seed}  {'' if time is None else report.duration(time)}")
         absent = sorted(set((sweeps.about(name) or {})["sets"])) if any(time is None for _, time in times) else []
         if absent:
             report.note(f"  pictures that are not here: python scripts/fetch_images.py {' '.join(absent)}")
-    at_once = provenance.cores() if ask.launcher == "joblib" else 1
+    at_once = (os.cpu_count() or 1) if ask.launcher == "joblib" else 1
+    without = f"; without {unknown} runs whose pictures are not here, which are not estimated" if unknown else ""
     report.note(
-        f"in all about {report.duration(total / at_once)} with launcher={ask.launcher}, {at_once} at a time here; runs "
-        f"that two experiments share are counted once"
+        f"in all about {report.duration(total / at_once)} with launcher={ask.launcher}, {at_once} at a time here, runs "
+        f"that two experiments share counted once{without}"
     )
 
 

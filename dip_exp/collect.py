@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from filelock import FileLock
 
 from dip_exp import images, means, record, sweeps, tables
 from dip_exp.images import PackagedName
@@ -35,6 +36,13 @@ def collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Colle
 
     Only runs on some experiment's own job list are taken, so that a user's private runs never get in.
     """
+    locks = results / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"tables-{scale}"):  # two sweeps that end together must not lose one's rows
+        return _collect(results, scale, experiments)
+
+
+def _collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Collected]:
     target = tables.folder(results, scale)
     before = tables.Tables(results, scale)
     rows, curves, jobs = [], [], []

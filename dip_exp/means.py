@@ -69,6 +69,8 @@ def _make(results: Path, members: list[str], seeds: str) -> None:
         {
             **{key: value for key, value in first.items() if key not in ("identity", "command", "attempt", "sha256")},
             **sums,
+            "dirty": any(one["dirty"] for one in records if one),
+            "commit": " ".join(dict.fromkeys(str(one["commit"]) for one in records if one)),
             "run_id": folder.run_id,
             "members": members,
             "mean_of": KIND,

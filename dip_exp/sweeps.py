@@ -66,7 +66,7 @@ def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -
     Raises Refused for an experiment without a sweep.
     """
     given = [f"experiment={name}", f"scale={scale}", f"seeds={seeds}", *overrides]
-    swept = config.compose([word for word in given if "," not in word], hydra_config=True)
+    swept = _or_refused([word for word in given if "," not in word], hydra_config=True)
     params = OmegaConf.to_container(swept.hydra.sweeper.params or OmegaConf.create(), resolve=True)
     if not isinstance(params, dict) or not params:
         raise Refused(
@@ -86,7 +86,10 @@ def _job(words: tuple[str, ...], fixed: set[str]) -> Job:
     cfg = _composed(groups).copy()
     for one in parsed:
         if not _is_group(one):
-            OmegaConf.update(cfg, one.key_or_group, one.value())
+            try:
+                OmegaConf.update(cfg, one.key_or_group, one.value())
+            except config.UNCOMPOSABLE as error:
+                raise Refused(f"{one.input_line}: {str(error).splitlines()[0]}") from error
     choices = {str(one.key_or_group): str(one.value()) for one in parsed if _is_group(one)}
     return Job(tuple(word for word in words if word not in fixed), experiment.identify(cfg, choices))
 
@@ -94,7 +97,14 @@ def _job(words: tuple[str, ...], fixed: set[str]) -> Job:
 @cache
 def _composed(groups: tuple[str, ...]) -> DictConfig:
     """Composing is what takes the time, and only options of groups need it."""
-    return config.compose(groups)
+    return _or_refused(list(groups))
+
+
+def _or_refused(words: list[str], *, hydra_config: bool = False) -> DictConfig:
+    try:
+        return config.compose(words, hydra_config=hydra_config)
+    except config.UNCOMPOSABLE as error:
+        raise Refused(f"{' '.join(words)}: {str(error).splitlines()[0]}") from error
 
 
 def _is_group(override: Override) -> bool:

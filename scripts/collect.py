@@ -19,7 +19,12 @@ def main() -> int:
 
     from dip_exp import collect, report, sweeps
 
-    for done in collect.collect(given.results, given.scale, given.experiments or sweeps.names()):
+    known = sweeps.names()
+    unknown = [name for name in given.experiments if name not in known]
+    if unknown:
+        print(f"error: collect: there is no {unknown[0]!r}; experiments are {', '.join(known)}", file=sys.stderr)
+        return 2
+    for done in collect.collect(given.results, given.scale, given.experiments or known):
         seconds = report.duration(done.seconds)
         report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} runs, {seconds} of computing")
     return 0

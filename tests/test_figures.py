@@ -111,6 +111,16 @@ def test_an_unknown_figure_is_refused(tmp_path: Path):
     assert "there is no 'fig99'; there are fig2_curves" in done.stderr
 
 
+def test_the_papers_numbers_stand_under_their_own_kind(rebuilt: Path):
+    lines = (rebuilt / "figures/paper/tab_denoise.md").read_text().splitlines()
+    heads = [cell.strip() for cell in next(line for line in lines if "picture" in line).split("|")]
+    printed = [cell.strip() for cell in next(line for line in lines if "the paper's own" in line).split("|")]
+    cells = dict(zip(heads, printed, strict=True))
+    assert (cells["last"], cells["average"], cells["mean of two"]) == ("29.22", "30.43", "31.00")
+    superres = (rebuilt / "figures/paper/tab_superres.md").read_text()
+    assert "25.79" not in superres  # on the project page alone, not in the paper
+
+
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ NAME = "fig5_superres"
 
 
 def draw(tables: Tables) -> "Figure":
-    """Returns truth, low-resolution picture, bicubic, last iterate, running average, left to right."""
+    """Returns truth, bicubic, last iterate, running average, left to right."""
     columns = [
         Column("truth", "truth"),
         Column("baseline", "{baseline}"),

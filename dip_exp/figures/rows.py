@@ -43,8 +43,12 @@ def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:
 
 
 def command(tables: Tables, experiment: str) -> str:
-    """Returns the command that runs what is missing of an experiment."""
-    return f"make sweep FIG={experiment} SCALE={tables.scale}"
+    """Returns the command that runs what is missing of an experiment, for as many seeds as it has jobs."""
+    jobs = tables.listed(experiment)
+    each = max((seeds.count("+") + 1 for seeds in jobs.seeds if "+" in seeds), default=1)
+    single = jobs[~jobs.seeds.str.contains("+", regex=False)] if len(jobs) else jobs
+    seeds = -(-int(single.groupby("job").size().max()) // each) if len(single) else 1
+    return f"make sweep FIG={experiment} SCALE={tables.scale}" + (f" SEEDS={seeds}" if seeds > 1 else "")
 
 
 def small_print(tables: Tables, experiment: str, *more: str) -> str:

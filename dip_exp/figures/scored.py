@@ -132,7 +132,9 @@ def _difference(means: Mapping[str, float], block: Block) -> dict[str, str]:
 
 def _mean_line(numbers: list[dict[str, float]], pictures: int, block: Block) -> dict[str, str]:
     heads = [*block.ours, *block.theirs]
-    means = {head: rows.spread([line.get(head, float("nan")) for line in numbers]).mean for head in heads}
+    stat = {head: rows.spread([line.get(head, float("nan")) for line in numbers]) for head in heads}
+    # A column that only some of the pictures have has no mean: it would be of other pictures than its neighbours'.
+    means = {head: one.mean if one.count == len(numbers) else float("nan") for head, one in stat.items()}
     label = "mean" if len(numbers) == pictures else f"mean of these {len(numbers)} of {pictures}"
     cells = {head: f"{value:.2f}" if np.isfinite(value) else "–" for head, value in means.items()}
     return {"": block.label, "picture": label, **cells} | _difference(means, block)
@@ -145,9 +147,10 @@ def _printed(tables: Tables, block: Block) -> list[dict[str, str]]:
     kinds = {"last": "last", "average": "average", "mean of two runs": "mean"}
     cells: dict[str, str] = {}
     for row in paper.itertuples():
-        own = [head for head, kind in block.ours.items() if kinds.get(row.kind) == kind]
-        heads = [head for head, method in block.theirs.items() if method == row.method] or own
-        if row.method.startswith("deep_prior") and own and row.kind != "last":
-            heads = own
+        if "not printed" in row.source:
+            continue
+        heads = [head for head, method in block.theirs.items() if method == row.method]
+        if row.method.startswith("deep_prior"):  # a printed number of the prior belongs to its output kind
+            heads = [head for head, kind in block.ours.items() if kinds.get(row.kind) == kind]
         cells |= dict.fromkeys(heads, f"{row.value:.2f}")
-    return [{"": block.label, "picture": "paper prints, all pictures", **cells}] if cells else []
+    return [{"": block.label, "picture": "the paper's own, all pictures", **cells}] if cells else []
