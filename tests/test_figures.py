@@ -135,10 +135,8 @@ def test_a_spread_is_mean_and_deviation_of_what_is_there():
 def test_the_palette_is_told_apart_in_grey_too():
     """Luminance of the learning curves' colours differs, for readers and printers without colour."""
     weights = np.array([0.299, 0.587, 0.114])
-    luma = sorted(
-        float(weights @ [int(colour[i : i + 2], 16) for i in (1, 3, 5)])
-        for colour in (style.BLUE, style.ORANGE, style.SKY)
-    )
+    colours = [colour for _, _, colour in fig2_curves.TARGETS.values()]
+    luma = sorted(float(weights @ [int(colour[i : i + 2], 16) for i in (1, 3, 5)]) for colour in colours)
     assert min(np.diff(luma)) > 10
 
 
