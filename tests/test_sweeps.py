@@ -138,10 +138,10 @@ def test_finished_and_tabled_runs_are_not_missing(tmp_path: Path):
 
 def test_a_dry_run_lists_what_is_missing_and_computes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture):
     words = ("image.shrink_to=32", "arch=skip_tiny", "threads=1")
-    campaign.dry_run(["fig2_curves"], campaign.Ask("mini", results=tmp_path, overrides=words))
+    campaign.dry_run(["fig6_region"], campaign.Ask("mini", results=tmp_path, overrides=words))
     said = capsys.readouterr().out
-    assert "fig2_curves: 4 of 4 runs missing, about" in said
-    assert "task.target=uniform seed=0" in said
+    assert "fig6_region: 2 of 2 runs missing, about" in said
+    assert "optim.lr=0.0001 seed=0" in said
     assert not list(tmp_path.iterdir())
 
 
