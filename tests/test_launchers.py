@@ -1,6 +1,7 @@
 """What runs a multirun's jobs changes where they run, never what they come to; searches; two processes at one run."""
 
 import json
+import pickle
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from dip_exp import cli, config
+from dip_exp.errors import Failed, Interrupted, Refused
 from dip_exp.record import RunFolder
 from tests.conftest import ROOT, SMOKE, Runner
 from tests.test_cli import command, start
@@ -150,6 +152,13 @@ def test_ending_the_process_that_launched_ends_its_jobs(tmp_path: Path, number: 
     assert process.returncode == cli.INTERRUPTED
     assert "the same command goes on from what was saved" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("kind", [Refused, Failed, Interrupted])
+def test_what_a_job_raises_comes_whole_from_another_process(kind: type[BaseException]):
+    back = pickle.loads(pickle.dumps(kind("image: no")))
+    assert type(back) is kind
+    assert str(back) == "image: no"
 
 
 # -- two processes at one run ------------------------------------------------------------------------------------------
