@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from filelock import FileLock
 
 from dip_exp import images, means, record, sweeps, tables
 from dip_exp.images import PackagedName
@@ -36,9 +35,7 @@ def collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Colle
 
     Only runs on some experiment's own job list are taken, so that a user's private runs never get in.
     """
-    locks = results / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"tables-{scale}"):  # two sweeps that end together must not lose one's rows
+    with record.lock_of(results, f"tables-{scale}"):  # two sweeps that end together must not lose one's rows
         return _collect(results, scale, experiments)
 
 

@@ -93,6 +93,9 @@ def register() -> None:
     store = ConfigStore.instance()
     if "schema.yaml" in store.repo:
         return
+    # Hydra copies the whole store into every repository it opens: once a composition, some 220 times for --help. What
+    # is in it never changes and is copied again when it is loaded, so the store may stand for its own copy.
+    vars(store)["__deepcopy__"] = lambda memo: store
     store.store(name="schema", node=Config)
     for resolver in (_scaled, _text, _runs, _twin, _twin_sha256):
         OmegaConf.register_new_resolver(resolver.__name__.lstrip("_"), resolver, replace=True)
@@ -163,9 +166,7 @@ def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> Dic
 
 def plain(cfg: Container) -> dict[str, Any]:
     """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked."""
-    container = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True, throw_on_missing=False)
-    assert isinstance(container, dict)
-    config = {str(key): value for key, value in container.items()}
+    config = plain_dict(cfg)
     _refuse_missing(config)
     for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1)):
         if config[key] < least:
@@ -173,6 +174,13 @@ def plain(cfg: Container) -> dict[str, Any]:
                 f"{key}: given {config[key]}; a whole number from {least} is allowed  [command line: {key}={least}]"
             )
     return config
+
+
+def plain_dict(node: Container) -> dict[str, Any]:
+    """Returns a node of the configuration resolved into plain dicts, lists and scalars, nothing checked."""
+    container = OmegaConf.to_container(node, resolve=True, enum_to_str=True, throw_on_missing=False)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
 
 
 def _refuse_missing(node: Any, where: str = "") -> None:

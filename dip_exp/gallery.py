@@ -89,13 +89,12 @@ def _checks(module: ModuleType, tables: Tables) -> list[Any]:
 
 def _page(tables: Tables, place: Path) -> str:
     """Returns the page over all figures and tables of a scale."""
-    lines = [
-        f"# Figures and tables, scale={tables.scale}",
-        f"Made by `make figures` from `results/tables/{tables.scale}`; not edited by hand.",
+    head = f"# Figures and tables, scale={tables.scale}"
+    origin = f"Made by `make figures` from `results/tables/{tables.scale}`; not edited by hand."
+    table = [
         "| experiment | runs | missing | seconds of computing | median s per step | on | threads |",
         "|---|---|---|---|---|---|---|",
     ]
-    table = lines[2:]
     for name in names():
         listed, done = tables.listed(name), tables.of(name)
         once = done[done.members.isna()].drop_duplicates("run_id")
@@ -116,7 +115,7 @@ def _page(tables: Tables, place: Path) -> str:
         checks = _checks(_module(name), tables)
         marks = [f"- {'pass' if check.passed else '**fail**'}: {check.name} ({check.detail})" for check in checks]
         sections.append("\n\n".join([*parts, *(["\n".join(marks)] if marks else [])]))
-    return "\n\n".join([*lines[:2], "\n".join(table), *sections]) + "\n"
+    return "\n\n".join([head, origin, "\n".join(table), *sections]) + "\n"
 
 
 def _module(name: str) -> ModuleType:

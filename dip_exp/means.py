@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -54,23 +53,23 @@ def _identity(members: list[str]) -> str:
 def _make(results: Path, members: list[str], seeds: str) -> None:
     folder = record.RunFolder(results, _identity(members))
     folders = [record.RunFolder(results, run_id) for run_id in members]
-    records = [one.record() for one in folders]
-    if folder.record() is not None or None in records:
+    records = [done for one in folders if (done := one.record()) is not None]
+    if folder.record() is not None or len(records) < len(members):
         return
     picture, truth = _mean(folders)
-    first: dict[str, Any] = records[0]  # type: ignore[assignment]
+    first = records[0]
     protocol = metrics.PROTOCOLS[first["protocol"]]
     score = {"psnr": metrics.psnr(picture, truth, protocol), "ssim": metrics.ssim(picture, truth, protocol)}
     folder.path.mkdir(parents=True, exist_ok=True)
     record.write_arrays(folder.path / "outputs.npz", {"mean": picture, "truth": truth})
     images.write(folder.path / "mean.png", picture)
-    sums = {key: sum(one[key] for one in records if one) for key in ("seconds", "rollbacks")}
+    sums = {key: sum(one[key] for one in records) for key in ("seconds", "rollbacks")}
     folder.finish(
         {
             **{key: value for key, value in first.items() if key not in ("identity", "command", "attempt", "sha256")},
             **sums,
-            "dirty": any(one["dirty"] for one in records if one),
-            "commit": " ".join(dict.fromkeys(str(one["commit"]) for one in records if one)),
+            "dirty": any(one["dirty"] for one in records),
+            "commit": " ".join(dict.fromkeys(str(one["commit"]) for one in records)),
             "run_id": folder.run_id,
             "members": members,
             "mean_of": KIND,

@@ -66,9 +66,7 @@ class RunFolder:
         It lies beside the runs and not in the run's folder, which a forced run sets aside. Raises OSError where it
         cannot be made.
         """
-        folder = self.results / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / self.run_id)
+        lock = lock_of(self.results, self.run_id)
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -107,6 +105,13 @@ class RunFolder:
         write_text(self.path / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
         self.checkpoint.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)
+
+
+def lock_of(results: Path, name: str) -> BaseFileLock:
+    """Returns the lock called `name` of a results folder, not taken. Raises OSError where its folder cannot be made."""
+    folder = results / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / name)
 
 
 def write_text(path: Path, text: str) -> None:

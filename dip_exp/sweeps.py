@@ -15,9 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 from dip_exp import config, experiment
 from dip_exp.errors import Refused
 
-UNSWEPT = ("smoke",)
-"""Overlays of `conf/experiment` that are no figure or table of the paper."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -57,7 +54,7 @@ def names() -> list[str]:
 def about(name: str) -> dict[str, Any] | None:
     """Returns what an experiment says of itself (`config.About`); None where it says nothing."""
     node = config.compose([f"experiment={name}"])["about"]
-    return None if node is None else dict(OmegaConf.to_container(node))  # type: ignore[arg-type]
+    return None if node is None else config.plain_dict(node)
 
 
 def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -> list[Job]:

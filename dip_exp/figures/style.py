@@ -15,8 +15,6 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK, GREY = (
 )
 """Okabe and Ito's palette: told apart by every kind of colour vision."""
 
-CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-
 SETTINGS: Any = {
     "font.size": 8,
     "font.family": "DejaVu Sans",
