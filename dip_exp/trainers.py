@@ -102,8 +102,10 @@ class Trainer:
             )
             try:
                 trainer.fit(fit, _steps(fit))
-            except SIGTERMException:  # Lightning's own answer to SIGTERM, after the step and its checkpoint
+            except SIGTERMException:  # Lightning's own answer to SIGTERM: after the step, and maybe after our callbacks
                 received.append(signal.SIGTERM)
+                for callback in saver:
+                    callback.save(fit)
             except SystemExit:
                 if not received:
                     raise

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
 
 from dip_exp import callbacks, images, record
@@ -193,6 +194,26 @@ def test_ctrl_c_and_the_same_command_equal_an_uninterrupted_run(
     assert {path.name: path.read_bytes() for path in runs()[0].glob("*.png")} == kept
     assert pd.read_csv(runs()[0] / "history.csv").drop(columns="seconds").equals(curve)
     assert not (runs()[0] / "checkpoint.pt").exists()
+
+
+class LateSigterm(pl.Callback):
+    """What Lightning does when SIGTERM comes after the callbacks of step 4: it raises before the next step."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if batch_idx == 3:
+            raise SIGTERMException
+
+
+def test_a_sigterm_that_no_callback_sees_leaves_a_checkpoint_too(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch
+):
+    whole = run()
+    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [LateSigterm()])
+    with pytest.raises(Interrupted, match="stopped after step 4 of 10; the same command goes on from there"):
+        run("force=true")
+    assert (runs()[0] / "checkpoint.pt").exists()
+    monkeypatch.undo()
+    assert run()["scores"] == whole["scores"]
 
 
 def test_a_forced_run_that_is_interrupted_loses_neither_the_old_result_nor_its_own_steps(
