@@ -60,9 +60,11 @@ def about(name: str) -> dict[str, Any] | None:
 def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -> list[Job]:
     """Returns the jobs that `python run.py -m experiment=NAME scale=SCALE seeds=SEEDS OVERRIDES` runs, in its order.
 
-    Raises Refused for an experiment without a sweep.
+    Overrides of Hydra's own part say where jobs run, not which there are: they are passed over. Raises Refused for an
+    experiment without a sweep.
     """
-    given = [f"experiment={name}", f"scale={scale}", f"seeds={seeds}", *overrides]
+    ours = [word for word in overrides if not _key(word).startswith(("hydra.", "hydra/"))]
+    given = [f"experiment={name}", f"scale={scale}", f"seeds={seeds}", *ours]
     swept = _or_refused([word for word in given if "," not in word], hydra_config=True)
     params = OmegaConf.to_container(swept.hydra.sweeper.params or OmegaConf.create(), resolve=True)
     if not isinstance(params, dict) or not params:

@@ -80,6 +80,12 @@ def test_the_command_line_narrows_a_sweep():
     assert len(sweeps.jobs("tab_superres", "mini", overrides=["image=chelsea,camera", "task=superres"])) == 2
 
 
+def test_hydras_own_settings_change_no_job():
+    words = ["launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/launcher=joblib"]
+    plain, launched = sweeps.jobs("fig7_text", "mini"), sweeps.jobs("fig7_text", "mini", overrides=words)
+    assert [job.run_id for job in plain] == [job.run_id for job in launched]
+
+
 def test_an_overlay_without_a_sweep_is_refused():
     with pytest.raises(Refused, match="smoke has no sweep of its own"):
         sweeps.jobs("smoke", "mini")
