@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from dip_exp.fit import Fit
 from dip_exp.history import COLUMNS
+from dip_exp.rounds import is_round
 
 QUIET_SECONDS = 30.0
 """Between two progress lines where there is no terminal to draw a bar on."""
@@ -146,9 +147,3 @@ class Snapshots(pl.Callback):
         number = fit.history.done
         if is_round(number) or fit.ended:
             self._write(number, fit.x_hat.float().cpu().numpy())
-
-
-def is_round(number: int) -> bool:
-    """Returns whether a number is 1, 2 or 5 times a power of ten."""
-    text = str(number)
-    return text[0] in "125" and set(text[1:]) <= {"0"}

@@ -101,9 +101,12 @@ def dry_run(names: list[str], ask: Ask) -> None:
 
 
 def run(names: list[str], ask: Ask) -> list[str]:
-    """Runs each experiment's missing jobs, one sweep after the other; returns the experiments that had failures."""
+    """Runs each experiment's missing jobs, one sweep after the other; returns the experiments that had failures.
+
+    The largest sweep goes first: a run that two share is then made where there is most to run beside it.
+    """
     failed = []
-    for name in names:
+    for name in sorted(names, key=lambda name: -len(states(name, ask))):
         todo = missing(name, ask)
         report.note(f"\n== {name} ({ask.scale}): {len(todo)} runs missing")
         if todo and subprocess.run(_command(name, ask), check=False).returncode != 0:

@@ -72,8 +72,8 @@ def job(cfg: DictConfig) -> float | None:
         sys.exit(INTERRUPTED)
 
 
-def _check_plugins(words: list[str]) -> None:
-    """Raises Refused for a word that wants what is not installed here."""
+def check_plugins(words: list[str], *, multirun: bool) -> None:
+    """Raises Refused for a word that wants what is not installed here; only a multirun wants SLURM itself."""
     for word in words:
         if word in PLUGINS:
             package, extra = PLUGINS[word]
@@ -81,7 +81,7 @@ def _check_plugins(words: list[str]) -> None:
                 version(package)
             except PackageNotFoundError:
                 raise Refused(f"{word}: {package} is not installed  [pip install -e '.[{extra}]']") from None
-    if "launcher=submitit" in words and arguments.is_multirun(sys.argv):
+    if "launcher=submitit" in words and multirun:
         absent = [command for command in ("sbatch", "srun") if shutil.which(command) is None]
         if absent:
             raise Refused(f"launcher=submitit: SLURM's {' and '.join(absent)} not found here  [launcher=joblib]")
@@ -91,7 +91,7 @@ def main() -> None:
     """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 broken off, 130 interrupted."""
     GIVEN[:] = [word for word in sys.argv[1:] if not word.startswith("-")]
     try:
-        _check_plugins(GIVEN)
+        check_plugins(GIVEN, multirun=arguments.is_multirun(sys.argv))
         sys.argv[1:] = arguments.prepare(sys.argv[1:])
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)

@@ -11,13 +11,14 @@ import numpy as np
 
 from dip_exp import images, means, record, sweeps, tables
 from dip_exp.images import PackagedName
+from dip_exp.rounds import is_round
 from dip_exp.tables import Frame
 
 PACKAGED: tuple[str, ...] = get_args(PackagedName)
 """Pictures whose panels may be committed."""
 
 CURVE_POINTS = 70
-"""Kept steps of a curve, evenly spread on a logarithmic axis."""
+"""Kept steps of a curve, evenly spread on a logarithmic axis; those whose pictures are kept come on top."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     history = pd.read_csv(path)
     last = len(history)
-    kept = sorted({round(last ** (point / (CURVE_POINTS - 1))) for point in range(CURVE_POINTS)})
+    spread = {round(last ** (point / (CURVE_POINTS - 1))) for point in range(CURVE_POINTS)}
+    kept = sorted(spread | {step for step in range(1, last + 1) if is_round(step)})  # those have pictures
     thinned = history.iloc[[step - 1 for step in kept]]
     rounded = thinned[["loss", "psnr", "psnr_average"]].map(lambda value: float(f"{value:.5g}"))
     return [

@@ -19,8 +19,11 @@ from omegaconf.errors import OmegaConfBaseException
 from dip_exp import sets
 from dip_exp.errors import Refused
 
-NUMERICS = 1
-"""Raised by hand whenever code changes what a config computes: every run is then a new run."""
+NUMERICS = 2
+"""Raised by hand whenever code changes what a config computes: every run is then a new run.
+
+2: Adam in one fused pass, which rounds otherwise.
+"""
 
 SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
 """The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
@@ -104,14 +107,13 @@ def register() -> None:
         if entry.mode == "text":
             continue
         file = {"path": f"${{data}}/{entry.path}", "sha256": entry.sha256}
-        store.store(group=f"image/{group}", name=name, node={**_LISTED_IMAGE, **file})
+        store.store(group=f"image/{group}", name=name, node={**_LISTED_IMAGE, **file, "role": entry.role})
         if name.endswith("_mask"):
             store.store(group=f"task/mask/{group}", name=name, node={**_LISTED_MASK, **file})
 
 
 _LISTED_IMAGE = {
     "_target_": "dip_exp.images.File",
-    "role": "clean",
     **dict.fromkeys(("box", "trim_multiple", "shrink_to", "crop_multiple")),
     "grey": False,
 }

@@ -14,10 +14,11 @@ import lightning.pytorch as pl
 import numpy as np
 from lightning.pytorch.loggers import Logger
 
-from dip_exp.callbacks import Curve, is_round
+from dip_exp.callbacks import Curve
 from dip_exp.component import Positive, PositiveInt, component
 from dip_exp.fit import Fit
 from dip_exp.metrics import psnr, ssim
+from dip_exp.rounds import is_round
 
 log = logging.getLogger(__name__)
 

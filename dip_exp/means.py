@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dip_exp import config, images, metrics, record, sweeps
+from dip_exp import config, images, metrics, record, report, sweeps
 
 KIND = "average"
 """The output kind that is averaged over runs: the paper's 31.00 dB is the mean of two such pictures."""
@@ -27,7 +27,7 @@ class Listed:
 def make(results: Path, experiment: str, jobs: Iterable[Listed]) -> list[Listed]:
     """Returns the means an experiment asks for (`about.mean_of` runs, seed after seed), making those it can.
 
-    A mean is made where all its members lie in `results/runs`.
+    A mean is made where all its members lie in `results/runs`, and made anew each time: a member may have been forced.
     """
     of = (sweeps.about(experiment) or {}).get("mean_of", 1)
     if of < 2:
@@ -54,9 +54,12 @@ def _make(results: Path, members: list[str], seeds: str) -> None:
     folder = record.RunFolder(results, _identity(members))
     folders = [record.RunFolder(results, run_id) for run_id in members]
     records = [done for one in folders if (done := one.record()) is not None]
-    if folder.record() is not None or len(records) < len(members):
+    if len(records) < len(members):
         return
-    picture, truth = _mean(folders)
+    mean = _mean(folders)
+    if mean is None:
+        return
+    picture, truth = mean
     first = records[0]
     protocol = metrics.PROTOCOLS[first["protocol"]]
     score = {"psnr": metrics.psnr(picture, truth, protocol), "ssim": metrics.ssim(picture, truth, protocol)}
@@ -80,11 +83,16 @@ def _make(results: Path, members: list[str], seeds: str) -> None:
     )
 
 
-def _mean(folders: list[record.RunFolder]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the mean of the members' pictures and their truth, (1, C, H, W) each."""
+def _mean(folders: list[record.RunFolder]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the mean of the members' pictures and their truth, (1, C, H, W) each; None where one left no truth."""
     pictures, truths = [], []
     for folder in folders:
         with np.load(folder.path / "outputs.npz") as arrays:
+            if "truth" not in arrays:
+                report.note(
+                    f"{folder.run_id} left no truth in outputs.npz: no mean with it  [force=true runs it again]"
+                )
+                return None
             pictures.append(arrays[KIND].astype(np.float64))
             truths.append(arrays["truth"])
     if any(not np.array_equal(truths[0], truth) for truth in truths):

@@ -58,18 +58,22 @@ def closing(done: dict[str, Any], folder: Path) -> None:
     if scores:
         columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
         heads = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
-        note(f"\n{'':14}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})")
+        lines = ["", f"{'':14}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})"]
         for kind, row in scores.items():
             values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
             step = done["steps_of"].get(kind, "")
             meaning = MEANING[kind].format(baseline=done["baseline"]["name"])
-            note(f"{kind:14}{values}  {step!s:7} {meaning}")
+            lines.append(f"{kind:14}{values}  {step!s:7} {meaning}")
     else:
-        note("\nnothing is scored: there is no truth to score against")
-    note(f"\n{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)")
-    note(f"restored picture: {folder / 'restored.png'}")
-    note(f"side by side:     {folder / 'comparison.png'}")
-    note(f"everything:       {folder}")
+        lines = ["", "nothing is scored: there is no truth to score against"]
+    lines += [
+        "",
+        f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
+        f"restored picture: {folder / 'restored.png'}",
+        f"side by side:     {folder / 'comparison.png'}",
+        f"everything:       {folder}",
+    ]
+    note("\n".join(lines))  # one write: the tables of jobs that end together stay whole
 
 
 def captions(

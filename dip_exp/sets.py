@@ -19,9 +19,10 @@ FETCH = "python scripts/fetch_images.py"
 class Entry:
     """One file of a set.
 
-    path: below the data folder. width, height: pixels, 0 for a text. mode: Pillow's, or "text". size: bytes. sha256: of
-    the file, 64 hexadecimal digits. repo, commit, source: the public repository (owner/name) it is in, the commit it
-    was taken at, and its path in there. note: what is known of it.
+    path: below the data folder. width, height: pixels, 0 for a text. mode: Pillow's, or "text". size: bytes. role: what
+    `image=` takes it for: "clean", or "observed" where it is itself noisy, masked or a JPEG to be restored; a text has
+    none. sha256: of the file, 64 hexadecimal digits. repo, commit, source: the public repository (owner/name) it is in,
+    the commit it was taken at, and its path in there. note: what is known of it.
     """
 
     set: str
@@ -31,6 +32,7 @@ class Entry:
     height: int
     mode: str
     size: int
+    role: str
     sha256: str
     repo: str
     commit: str
@@ -68,6 +70,7 @@ def _entry(row: dict[str, str]) -> Entry:
         height=int(row["height"] or 0),
         mode=row["mode"],
         size=int(row["bytes"]),
+        role=row["role"],
         sha256=row["sha256"],
         repo=row["source_repo"],
         commit=row["source_commit"],

@@ -64,7 +64,11 @@ def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -
     experiment without a sweep.
     """
     ours = [word for word in overrides if not _key(word).startswith(("hydra.", "hydra/"))]
-    given = [f"experiment={name}", f"scale={scale}", f"seeds={seeds}", *ours]
+    return list(_jobs(name, (f"experiment={name}", f"scale={scale}", f"seeds={seeds}", *ours)))
+
+
+@cache
+def _jobs(name: str, given: tuple[str, ...]) -> tuple[Job, ...]:
     swept = _or_refused([word for word in given if "," not in word], hydra_config=True)
     params = OmegaConf.to_container(swept.hydra.sweeper.params or OmegaConf.create(), resolve=True)
     if not isinstance(params, dict) or not params:
@@ -76,7 +80,7 @@ def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -
     parsed = OverridesParser.create().parse_overrides(words)
     (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     fixed = {word for word in given if "," not in word}
-    return [_job(tuple(combination), fixed) for combination in batch]
+    return tuple(_job(tuple(combination), fixed) for combination in batch)
 
 
 def _job(words: tuple[str, ...], fixed: set[str]) -> Job:

@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
 
-    from dip_exp import campaign, collect, report, sweeps
+    from dip_exp import campaign, cli, collect, report, sweeps
     from dip_exp.errors import Refused
 
     known = sweeps.names()
@@ -37,6 +37,7 @@ def main() -> int:
         if unknown or given.seeds < 1:
             wrong = f"there is no {unknown[0]!r}" if unknown else f"--seeds is {given.seeds}; 1 or more is allowed"
             raise Refused(f"sweep: {wrong}; experiments are {', '.join(known)}")
+        cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
         ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set), given.results)
         if given.dry_run:
             campaign.dry_run(names, ask)
@@ -46,6 +47,8 @@ def main() -> int:
         report.note(f"\nruns took {report.duration(time.perf_counter() - began)}; collecting")
         for done in collect.collect(ask.results, ask.scale, names):
             report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} in {ask.results}/tables/{ask.scale}")
+        if given.set:
+            report.note(f"runs with --set are not the paper's: they are in {ask.results}/runs and in no table")
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -141,6 +141,27 @@ def test_the_mean_of_two_runs_is_a_record_that_lists_its_members(tiny: Callable)
         assert row.psnr > singles.mean()  # averaging lowers the mean squared error (Jensen)
 
 
+def test_a_mean_is_made_anew_when_a_member_was_forced(tiny: Callable, capsys: pytest.CaptureFixture):
+    results = tiny("tab_denoise")
+    collect.collect(results, "mini", ["tab_denoise"])
+
+    def mean_of(run_id: str) -> float:
+        rows = Tables(results, "mini").of("tab_denoise")
+        return rows[(rows.kind == "mean") & rows.members.fillna("").str.contains(run_id)].psnr.iloc[0]
+
+    member = sweeps.jobs("tab_denoise", "mini")[0].run_id
+    outputs = results / "runs" / member / "outputs.npz"
+    before = mean_of(member)
+    with np.load(outputs) as arrays:
+        kept = dict(arrays)
+    record.write_arrays(outputs, {**kept, "average": np.zeros_like(kept["average"])})
+    collect.collect(results, "mini", ["tab_denoise"])
+    assert mean_of(member) < before - 1
+    record.write_arrays(outputs, {kind: picture for kind, picture in kept.items() if kind != "truth"})
+    collect.collect(results, "mini", ["tab_denoise"])
+    assert f"{member} left no truth in outputs.npz" in capsys.readouterr().out
+
+
 def test_a_mean_waits_for_its_members(tmp_path: Path):
     jobs = [means.Listed(f"{seed:012}", "task=denoise", str(seed), seed == 0) for seed in range(2)]
     (listed,) = means.make(tmp_path, "tab_denoise", jobs)

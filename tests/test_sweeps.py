@@ -91,6 +91,13 @@ def test_an_overlay_without_a_sweep_is_refused():
         sweeps.jobs("smoke", "mini")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_takes_another_network(name: str):
+    cfg = config.compose([f"experiment={name}", "arch=resnet"])
+    assert cfg.arch._target_ == "dip_exp.archs.resnet.ResNet"
+    experiment.build(config.plain(cfg), "arch", {})
+
+
 def test_every_variant_is_used():
     used = {
         job.label.split("variant=")[1].split()[0]
@@ -110,6 +117,14 @@ def test_every_picture_of_every_set_is_an_option():
         cfg = config.compose([f"image={entry.option}", "data=elsewhere"])
         assert cfg.image.path == f"elsewhere/{entry.path}"
         assert cfg.image.sha256 == entry.sha256
+        assert cfg.image.role == entry.role
+
+
+def test_a_picture_that_is_itself_degraded_is_taken_as_it_is():
+    roles = {entry.option: entry.role for entry in sets.manifest()}
+    observed = ("denoising9_noisy25/F16", "inpainting11_masked50/boat", "authors/denoising/snail")
+    assert [roles[option] for option in observed] == ["observed"] * 3
+    assert [roles[option] for option in ("denoising9/F16", "set5/baby", "authors/inpainting/kate")] == ["clean"] * 3
 
 
 def test_an_overlay_sets_only_what_differs():

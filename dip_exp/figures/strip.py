@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 
 Zoom = Literal["detail", "difference"] | None
 
-ABSENT = "not in the\nrepository\n(licence)"
-
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture (H, W, 1 or 3) in [0, 1], None where it may not be shown. title, note: the two lines above it."""
+    """One picture (H, W, 1 or 3) in [0, 1], or None, and then `absent` says why. title, note: the lines above it."""
 
     title: str
     note: str
     picture: np.ndarray | None
+    absent: str = ""
 
 
 def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail", per_row: int = 6) -> "Figure":
@@ -57,7 +56,7 @@ def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail"
         for level, size in enumerate(heights):
             y -= size + (0.06 if level else 0)
             axes = figure.add_axes((left, y / height, cell / width, size / height))
-            _show(axes, panel.picture, box if level else None, None if level else box)
+            _show(axes, panel, box if level else None, None if level else box)
             if level == 0:
                 above = {"xy": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
                 axes.annotate(panel.title, xytext=(0, 11), fontsize=7.5, **above)
@@ -66,7 +65,7 @@ def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail"
     return figure
 
 
-def _show(axes: "Axes", picture: np.ndarray | None, part: Any, marked: Any) -> None:
+def _show(axes: "Axes", panel: Panel, part: Any, marked: Any) -> None:
     from matplotlib.patches import Rectangle
 
     axes.set_xticks([])
@@ -74,11 +73,12 @@ def _show(axes: "Axes", picture: np.ndarray | None, part: Any, marked: Any) -> N
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set(color=style.VERMILION if part else "#BBBBBB", linewidth=1.0 if part else 0.4)
-    if picture is None:
+    if panel.picture is None:
         axes.set_facecolor("#EEEEEE")
-        axes.text(0.5, 0.5, ABSENT, transform=axes.transAxes, ha="center", va="center", fontsize=6, color=style.GREY)
+        middle = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+        axes.text(0.5, 0.5, panel.absent, fontsize=6, color=style.GREY, **middle)
         return
-    shown = np.broadcast_to(picture, (*picture.shape[:2], 3))
+    shown = np.broadcast_to(panel.picture, (*panel.picture.shape[:2], 3))
     if part:
         top, left, side = part
         shown = shown[top : top + side, left : left + side]
