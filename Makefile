@@ -46,10 +46,10 @@ figures: $(VENV)/.installed ## every figure and table from what is committed, in
 	$(BIN)/python scripts/figures.py
 
 test: $(VENV)/.installed ## the default test suite: offline, on a CPU
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 test-all: $(VENV)/.installed ## the slow, gpu and network tests too
-	$(BIN)/python -m pytest -q -m ''
+	$(BIN)/python -m pytest -q -n auto -m ''
 
 lint: $(VENV)/.installed ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from dip_exp import campaign, config, experiment, record, sets, sweeps
@@ -111,13 +112,19 @@ def test_every_variant_is_used():
 
 
 def test_every_picture_of_every_set_is_an_option():
+    store, composed = ConfigStore.instance(), set()
     for entry in sets.manifest():
         if entry.mode == "text":
             continue
-        cfg = config.compose([f"image={entry.option}", "data=elsewhere"])
-        assert cfg.image.path == f"elsewhere/{entry.path}"
-        assert cfg.image.sha256 == entry.sha256
-        assert cfg.image.role == entry.role
+        *group, name = entry.option.split("/")
+        node = store.load(f"image/{'/'.join(group)}/{name}.yaml").node
+        assert node.path == f"${{data}}/{entry.path}"
+        assert (node.sha256, node.role) == (entry.sha256, entry.role)
+        if entry.set not in composed:  # one of each set as the command line has it
+            composed.add(entry.set)
+            cfg = config.compose([f"image={entry.option}", "data=elsewhere"])
+            assert cfg.image.path == f"elsewhere/{entry.path}"
+            assert cfg.image.sha256 == entry.sha256
 
 
 def test_a_picture_that_is_itself_degraded_is_taken_as_it_is():
