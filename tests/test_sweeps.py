@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.config_store import ConfigStore
@@ -117,9 +118,9 @@ def test_every_picture_of_every_set_is_an_option():
         if entry.mode == "text":
             continue
         *group, name = entry.option.split("/")
-        node = store.load(f"image/{'/'.join(group)}/{name}.yaml").node
-        assert node.path == f"${{data}}/{entry.path}"
-        assert (node.sha256, node.role) == (entry.sha256, entry.role)
+        kept: Any = OmegaConf.to_container(store.load(f"image/{'/'.join(group)}/{name}.yaml").node)
+        assert kept["path"] == f"${{data}}/{entry.path}"
+        assert (kept["sha256"], kept["role"]) == (entry.sha256, entry.role)
         if entry.set not in composed:  # one of each set as the command line has it
             composed.add(entry.set)
             cfg = config.compose([f"image={entry.option}", "data=elsewhere"])
