@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,18 +102,27 @@ def dry_run(names: list[str], ask: Ask) -> None:
 
 
 def run(names: list[str], ask: Ask) -> list[str]:
-    """Runs each experiment's missing jobs, one sweep after the other; returns the experiments that had failures.
+    """Runs each experiment's missing jobs and returns the experiments that had failures.
 
-    The largest sweep goes first: a run that two share is then made where there is most to run beside it.
+    The largest sweep goes first, so that a run two share is made where there is most to run beside it. With joblib, two
+    sweeps go at a time with half of the cores each: the last job of one does not leave the other cores idle.
     """
-    failed = []
-    for name in sorted(names, key=lambda name: -len(states(name, ask))):
+    cores = os.cpu_count() or 1
+    set_by_hand = any(word.startswith("hydra.launcher.n_jobs=") for word in ask.overrides)
+    two = ask.launcher == "joblib" and min(len(names), cores) > 1 and not set_by_hand
+    share = [f"hydra.launcher.n_jobs={cores // 2}"] * two
+
+    def sweep(name: str) -> bool:
         todo = missing(name, ask)
         report.note(f"\n== {name} ({ask.scale}): {len(todo)} runs missing")
-        if todo and subprocess.run(_command(name, ask), check=False).returncode != 0:
-            failed.append(name)
-    return failed
+        command = [sys.executable, "-m", "dip_exp", "-m", *ask.words(name), *share]
+        return not todo or subprocess.run(command, check=False).returncode == 0
 
-
-def _command(name: str, ask: Ask) -> list[str]:
-    return [sys.executable, "-m", "dip_exp", "-m", *ask.words(name)]
+    ordered = sorted(names, key=lambda name: -len(states(name, ask)))
+    with ThreadPoolExecutor(2 if two else 1) as pool:
+        try:
+            went = dict(zip(ordered, pool.map(sweep, ordered), strict=True))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)  # those that go on were interrupted with this process
+            raise
+    return [name for name in names if not went[name]]

@@ -52,6 +52,9 @@ def main() -> int:
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on from what was saved", file=sys.stderr)
+        return 130
     if failed:
         print(
             f"error: some jobs ended without a record: {', '.join(failed)}; their messages are above", file=sys.stderr
