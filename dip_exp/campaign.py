@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from dip_exp import config, experiment, record, report, sweeps
 from dip_exp.errors import Refused
@@ -104,25 +105,61 @@ def dry_run(names: list[str], ask: Ask) -> None:
 def run(names: list[str], ask: Ask) -> list[str]:
     """Runs each experiment's missing jobs and returns the experiments that had failures.
 
-    The largest sweep goes first, so that a run two share is made where there is most to run beside it. With joblib, two
-    sweeps go at a time with half of the cores each: the last job of one does not leave the other cores idle.
+    The largest sweep goes first. With joblib, two sweeps go at a time with half of the cores each, so that the last job
+    of one does not leave the other cores idle; two that share a run do not go together while there are others.
     """
     cores = os.cpu_count() or 1
     set_by_hand = any(word.startswith("hydra.launcher.n_jobs=") for word in ask.overrides)
     two = ask.launcher == "joblib" and min(len(names), cores) > 1 and not set_by_hand
     share = [f"hydra.launcher.n_jobs={cores // 2}"] * two
+    runs = {name: {job.run_id for job in missing(name, ask)} for name in names}
+    queue = _Queue({name: runs[name] for name in sorted(names, key=lambda name: -len(runs[name]))})
+    failed: set[str] = set()
 
-    def sweep(name: str) -> bool:
-        todo = missing(name, ask)
-        report.note(f"\n== {name} ({ask.scale}): {len(todo)} runs missing")
-        command = [sys.executable, "-m", "dip_exp", "-m", *ask.words(name), *share]
-        return not todo or subprocess.run(command, check=False).returncode == 0
+    def work() -> None:
+        while (name := queue.take()) is not None:
+            todo = missing(name, ask)  # others may have been made meanwhile
+            report.note(f"\n== {name} ({ask.scale}): {len(todo)} runs missing")
+            command = [sys.executable, "-m", "dip_exp", "-m", *ask.words(name), *share]
+            if todo and subprocess.run(command, check=False).returncode != 0:
+                failed.add(name)
+            queue.done(name)
 
-    ordered = sorted(names, key=lambda name: -len(states(name, ask)))
     with ThreadPoolExecutor(2 if two else 1) as pool:
+        workers = [pool.submit(work) for _ in range(2 if two else 1)]
         try:
-            went = dict(zip(ordered, pool.map(sweep, ordered), strict=True))
+            for worker in workers:
+                worker.result()
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)  # those that go on were interrupted with this process
+            queue.clear()  # those that go on were interrupted with this process
             raise
-    return [name for name in names if not went[name]]
+    return [name for name in names if name in failed]
+
+
+class _Queue:
+    """Experiments and their missing runs, taken by several threads."""
+
+    def __init__(self, waiting: dict[str, set[str]]) -> None:
+        self._waiting = waiting
+        self._going: dict[str, set[str]] = {}
+        self._lock = Lock()
+
+    def take(self) -> str | None:
+        """Returns the first experiment that shares no run with those that are going, else the first; None at the end."""
+        with self._lock:
+            busy = set[str]().union(*self._going.values())
+            free = (name for name, runs in self._waiting.items() if not runs & busy)
+            name = next(free, next(iter(self._waiting), None))
+            if name is not None:
+                self._going[name] = self._waiting.pop(name)
+            return name
+
+    def done(self, name: str) -> None:
+        """An experiment is through."""
+        with self._lock:
+            del self._going[name]
+
+    def clear(self) -> None:
+        """Nothing more is taken."""
+        with self._lock:
+            self._waiting.clear()

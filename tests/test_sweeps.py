@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,3 +188,34 @@ def test_estimates_are_times_of_this_machine(tmp_path: Path):
     assert seconds is not None
     assert math.isfinite(seconds)
     assert seconds > 0
+
+
+def test_sweeps_that_share_a_run_do_not_go_together():
+    queue = campaign._Queue({"a": {"1", "2"}, "b": {"2"}, "c": {"3"}})
+    assert [queue.take(), queue.take()] == ["a", "c"]
+    assert queue.take() == "b"  # nothing else is left
+    assert queue.take() is None
+    queue.done("a")
+    fresh = campaign._Queue({"a": {"1"}})
+    fresh.clear()
+    assert fresh.take() is None
+
+
+def test_every_sweep_goes_and_failures_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    went: list[list[str]] = []
+
+    def go(command: list[str], *, check: bool) -> Any:
+        went.append(command)
+        return SimpleNamespace(returncode=int("experiment=fig7_text" in command))
+
+    monkeypatch.setattr(campaign.subprocess, "run", go)
+    monkeypatch.setattr(campaign.os, "cpu_count", lambda: 8)
+    names = ["fig7_text", "supp14_sparse", "fig6_region"]
+    assert campaign.run(names, campaign.Ask("mini", launcher="joblib", results=tmp_path)) == ["fig7_text"]
+    assert {word.split("=")[1] for words in went for word in words if word.startswith("experiment=")} == set(names)
+    assert all("hydra.launcher.n_jobs=4" in words for words in went)
+    went.clear()
+    campaign.run(
+        names, campaign.Ask("mini", launcher="joblib", results=tmp_path, overrides=("hydra.launcher.n_jobs=3",))
+    )
+    assert all([word for word in words if "n_jobs" in word] == ["hydra.launcher.n_jobs=3"] for words in went)
