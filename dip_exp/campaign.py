@@ -145,7 +145,7 @@ class _Queue:
         self._lock = Lock()
 
     def take(self) -> str | None:
-        """Returns the first experiment that shares no run with those that are going, else the first; None at the end."""
+        """Returns the first experiment that shares no run with those that go, else the first; None at the end."""
         with self._lock:
             busy = set[str]().union(*self._going.values())
             free = (name for name, runs in self._waiting.items() if not runs & busy)
