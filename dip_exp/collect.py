@@ -14,7 +14,7 @@ from dip_exp.images import PackagedName
 from dip_exp.rounds import is_round
 from dip_exp.tables import Frame
 
-PACKAGED: tuple[str, ...] = get_args(PackagedName)
+PACKAGED: tuple[str, ...] = (*get_args(PackagedName), "blank")
 """Pictures whose panels may be committed."""
 
 CURVE_POINTS = 70
@@ -124,7 +124,7 @@ def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
     spread = {round(last ** (point / (CURVE_POINTS - 1))) for point in range(CURVE_POINTS)}
     kept = sorted(spread | {step for step in range(1, last + 1) if is_round(step)})  # those have pictures
     thinned = history.iloc[[step - 1 for step in kept]]
-    rounded = thinned[["loss", "psnr", "psnr_average"]].map(lambda value: float(f"{value:.5g}"))
+    rounded = thinned.reindex(columns=list(tables.CURVE_COLUMNS[2:])).map(lambda value: float(f"{value:.5g}"))
     return [
         {"run_id": done["run_id"], "step": step, **row}
         for step, row in zip(kept, rounded.to_dict("records"), strict=True)

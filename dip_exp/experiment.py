@@ -87,14 +87,18 @@ class Named:
         return cfgs.run_id(self.identity)
 
 
-def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
-    """Returns the identity of the run that `cfg` describes; a file whose content is declared need not be there."""
+def identify(cfg: DictConfig, choices: dict[str, str], *, absent: str | None = None) -> Named:
+    """Returns the identity of the run that `cfg` describes; a file whose content is declared need not be there.
+
+    absent: stands for the content of another file that is not there, for lists of jobs; without, that is refused.
+    """
     config = cfgs.plain(cfg)
     with refusing("image", choices):
         contents = {"image.content": build(config, "image", choices).content()}
     for key, (path, declared) in cfgs.files(config).items():
         with refusing(key.split(".")[0], choices):
-            contents[key] = declared or images.file_sha256(cfgs.located(path))
+            there = declared is not None or absent is None or cfgs.located(path).is_file()
+            contents[key] = (declared or images.file_sha256(cfgs.located(path))) if there else str(absent)
     return Named(config, choices, contents, cfgs.identity(config, contents))
 
 
@@ -164,7 +168,7 @@ def prepare(order: Order) -> Parts:
         problem = task.problem(order.picture.x, order.role, rng)
     with refusing("arch", choices):
         net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
-    price = cost.estimate(net, arch, z, problem.shape, trainer.device)
+    price = cost.estimate(net, arch, z, problem, trainer.device)
     return Parts(problem, net, z, source, optim, trainer, price)
 
 
@@ -229,10 +233,11 @@ def _strip_of_iterates(folder: Path) -> list[Any]:
 def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
     """Writes all of a run but its record, and returns that."""
     from dip_exp.callbacks import write_curve
-    from dip_exp.scores import paste, score
+    from dip_exp.scores import finished, score
 
     folder, like = order.folder.path, order.picture
-    outputs = {"observation": problem.y.float().cpu().numpy()}
+    shown = problem.observation
+    outputs = {} if shown is None else {"observation": shown.float().cpu().numpy()}
     name, seconds = None, None
     if problem.baseline is not None:
         began = time.perf_counter()
@@ -248,14 +253,17 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
         except Exception as error:  # a run of hours is not lost to a rival that fails
             report.note(f"baseline: {name} failed ({type(error).__name__}: {error}); the run goes without it")
     outputs.update(fitted.pictures)
-    if problem.paste is not None:
-        outputs["pasted"] = paste(problem, outputs["stopped"])
-    restored = outputs["pasted" if "pasted" in outputs else "stopped"]
+    made = finished(problem, outputs["stopped"])
+    outputs.update(made)
+    result = list(made)[-1] if made else "stopped"
+    restored = outputs[result]
     scores = score(problem, outputs)
+    if problem.guide is not None:
+        outputs["guide"] = problem.guide.float().cpu().numpy()
     for kind, picture in outputs.items():
         images.write(folder / f"{kind}.png", picture)
-    images.write_restored(folder, restored, _cropped_like(like, restored) if order.role == "clean" else like)
-    images.write(folder / "comparison.png", panels.side_by_side(report.captions(problem, outputs, scores)))
+    images.write_restored(folder, restored, _as_source(order, problem, restored))
+    images.write(folder / "comparison.png", panels.side_by_side(report.captions(problem, outputs, scores, result)))
     record.write_arrays(folder / "outputs.npz", {**outputs, **_truth(problem)})
     write_curve(folder / "history.csv", fitted.rows)
     return {
@@ -269,6 +277,8 @@ def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> 
         "sha256": order.contents,
         "protocol": order.config["task"]["protocol"],
         "baseline": {"name": name, "seconds": seconds},
+        "notes": list(problem.notes),
+        "remarks": problem.remarks(restored) if problem.remarks is not None else [],
         **record.facts(fitted, scores, order.config["threads"] or provenance.cores()),
     }
 
@@ -277,6 +287,13 @@ def _truth(problem: "Problem") -> dict[str, np.ndarray]:
     """Returns what later scores need besides the outputs: the clean picture, and where pixels were missing."""
     tensors = {"truth": problem.x, "missing": problem.missing}
     return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items() if tensor is not None}
+
+
+def _as_source(order: Order, problem: "Problem", restored: np.ndarray) -> images.Picture:
+    """Returns the source in the restored picture's frame, for its depth, profile and transparency."""
+    if problem.observation is not problem.y:  # another frame: there is no saying what of it was transparent
+        return replace(order.picture, alpha=None)
+    return _cropped_like(order.picture, restored) if order.role == "clean" else order.picture
 
 
 def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:

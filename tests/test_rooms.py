@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 ORDER = [
-    ["errors", "component"],
+    ["errors", "component", "rounds"],
     ["sets"],
     ["config"],
     ["imagedecode"],
@@ -18,7 +18,7 @@ ORDER = [
     ["images"],
     ["panels", "provenance", "arguments", "fetch"],
     ["degrade", "masks", "metrics"],
-    ["operators", "baselines", "scoring"],
+    ["operators", "baselines", "scoring", "flashes", "classifiers"],
     ["problems"],
     ["scores"],
     ["archs"],

@@ -1,0 +1,48 @@
+"""Natural pre-image (CVPR 2018 Sec. 3 and Fig. 9, IJCV 2020 Sec. 3.4): a picture with the features of another one."""
+
+import numpy as np
+import torch
+
+from dip_exp import images
+from dip_exp.classifiers.classifier import Classifier
+from dip_exp.component import PositiveInt, component
+from dip_exp.problems.problem import Problem
+from dip_exp.problems.task import Role, Task, tensor
+
+
+@component
+class Invert(Task):
+    """A(x) is the output of a layer of a trained classifier, and y that of the picture: what did the layer keep of it?
+
+    net:   the classifier (group task/net). layer: by name; a wrong one is refused with the list.
+    side:  of the square picture, in pixels; null: what the classifier was trained on. Only layers without fully
+           connected ones before them take another.
+    A picture of another shape is cut to its central square and resized: the classifier wants it so.
+    """
+
+    net: Classifier
+    layer: str
+    side: PositiveInt | None = None
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        self.net.check(self.layer)
+        side = self.side or self.net.side
+        square = images.square(picture, side)
+        x = tensor(np.repeat(square, 3 // square.shape[1], axis=1))
+        features = self.net.upto(self.layer, side)
+        with torch.no_grad():
+            y = features(x)
+        notes = []
+        if picture.shape[2:] != (side, side):
+            height, width = picture.shape[2:]
+            notes.append(f"the picture was brought from {width}x{height} to {side}x{side}, its central square")
+        return Problem(
+            y=y,
+            shown=x,
+            shape=(3, side, side),
+            forward=features,
+            prior=self.prior(),
+            x=x if role == "clean" else None,
+            protocol=self.scoring,
+            notes=tuple(notes),
+        )
