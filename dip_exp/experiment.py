@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from dip_exp.problems.problem import Problem
     from dip_exp.trainers import Fitted, Trainer
 
+ABSENT = "not here"
+"""Stands for the content of a file that is not there."""
+
 GROUPS = ("image", "task", "arch", "input", "optim", "stop", "logger", "trainer")
 
 
@@ -87,18 +90,16 @@ class Named:
         return cfgs.run_id(self.identity)
 
 
-def identify(cfg: DictConfig, choices: dict[str, str], *, absent: str | None = None) -> Named:
-    """Returns the identity of the run that `cfg` describes; a file whose content is declared need not be there.
-
-    absent: stands for the content of another file that is not there, for lists of jobs; without, that is refused.
-    """
+def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
+    """Returns the identity of the run that `cfg` describes. A file whose content is declared need not be there; another
+    one that is not there is refused by whoever reads it, and until then its run is one that cannot have run."""
     config = cfgs.plain(cfg)
     with refusing("image", choices):
         contents = {"image.content": build(config, "image", choices).content()}
     for key, (path, declared) in cfgs.files(config).items():
         with refusing(key.split(".")[0], choices):
-            there = declared is not None or absent is None or cfgs.located(path).is_file()
-            contents[key] = (declared or images.file_sha256(cfgs.located(path))) if there else str(absent)
+            found = cfgs.located(path)
+            contents[key] = declared or (images.file_sha256(found) if found.is_file() else ABSENT)
     return Named(config, choices, contents, cfgs.identity(config, contents))
 
 

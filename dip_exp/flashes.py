@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from dip_exp import images
 from dip_exp.component import Fraction, NonNegative, PathText, PositiveInt, component
@@ -46,7 +47,7 @@ class Synthetic(Flash):
     """
 
     exposure: Fraction = 0.6
-    cast: tuple[float, float, float] = (1.0, 0.8, 0.55)
+    cast: list[Fraction] = Field(default=[1.0, 0.8, 0.55], min_length=3, max_length=3)
     sigma: NonNegative = 25.0
     falloff: Fraction = 0.6
     shadow: Fraction = 0.75

@@ -94,7 +94,7 @@ def _job(words: tuple[str, ...], fixed: set[str]) -> Job:
             except config.UNCOMPOSABLE as error:
                 raise Refused(f"{one.input_line}: {str(error).splitlines()[0]}") from error
     choices = {str(one.key_or_group): str(one.value()) for one in parsed if _is_group(one)}
-    return Job(tuple(word for word in words if word not in fixed), experiment.identify(cfg, choices, absent="not here"))
+    return Job(tuple(word for word in words if word not in fixed), experiment.identify(cfg, choices))
 
 
 @cache

@@ -96,3 +96,11 @@ def test_the_cost_is_tried_on_a_copy():
 def test_a_network_too_deep_for_a_small_corner_is_tried_on_a_larger_one():
     net, z = prior.draw(problem(300, 300), DEEP, Noise(channels=1), seed=0)
     assert cost.estimate(net, DEEP, z, problem(300, 300), torch.device("cpu")).seconds > 0
+
+
+def test_the_inputs_own_seed_holds_z_while_the_weights_are_drawn_anew():
+    one, other = (prior.draw(problem(32, 32), SMALL, Noise(channels=4, seed=7), seed=seed) for seed in (0, 1))
+    assert torch.equal(one[1], other[1])
+    assert not torch.equal(next(one[0].parameters()), next(other[0].parameters()))
+    free = prior.draw(problem(32, 32), SMALL, Noise(channels=4), seed=7)
+    assert torch.equal(free[1], one[1])

@@ -17,7 +17,7 @@ BLOCKS = (
 
 @component
 class EfficientNetLite0(Classifier):
-    """stem, block1, ..., block16, head, pool, fc8, prob. ReLU6, frozen batch normalisation, no squeeze-and-excitation."""
+    """stem, block1, ..., block16, head, pool, fc8, prob. ReLU6, no squeeze-and-excitation."""
 
     @property
     def side(self) -> int:

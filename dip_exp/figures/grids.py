@@ -46,11 +46,16 @@ def grid(
 def _panel(tables: Tables, found: Frame, cell: Cell) -> Panel:
     of_job = rows.picked(found, cell.job)
     if not len(of_job):
-        return Panel(cell.title, cell.note, None, "not run yet")
+        return Panel(_spoken(cell.title), cell.note, None, "not run yet")
     first = of_job[of_job.seed == of_job.seed.min()]
     picture = tables.panel(first.run_id.iloc[0], cell.kind)
     absent = why_absent(tables, first.image.iloc[0]) if picture is None else ""
-    return Panel(cell.title, cell.note, picture, absent)
+    return Panel(_spoken(cell.title), cell.note, picture, absent)
+
+
+def _spoken(setting: str) -> str:
+    """Returns a setting's value as it was meant: the command line escapes spaces."""
+    return setting.replace("\\ ", " ")
 
 
 def swept(tables: Tables, experiment: str, key: str) -> list[str]:

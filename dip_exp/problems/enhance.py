@@ -32,7 +32,7 @@ class Enhance(Task):
 
 def detail(x0: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """Returns x0 - coarse on a grey ground: 0.5 is none."""
-    return np.clip(0.5 + x0 - coarse, 0, 1).astype(np.float32)
+    return np.clip(0.5 + (x0 - coarse), 0, 1).astype(np.float32)
 
 
 def boosted(x0: np.ndarray, strength: float, coarse: np.ndarray) -> np.ndarray:
