@@ -33,19 +33,21 @@ def test_every_job_of_every_experiment_composes_and_builds(name: str, scale: str
 @pytest.mark.parametrize("name", NAMES)
 def test_in_miniature_no_experiment_needs_a_download_or_the_tuning_picture(name: str):
     for job in sweeps.jobs(name, "mini"):
-        assert job.named.config["image"]["name"] in PACKAGED
-        assert job.named.config["image"]["name"] != TUNING
-        assert not config.files(job.named.config)
+        image = job.named.config["image"]
+        assert image["_target_"].endswith("Blank") or image["name"] in PACKAGED
+        assert image.get("name") != TUNING
+        # the substitute's weights are a package's
+        assert all(config.CLASSIFIER in path for path, _ in config.files(job.named.config).values())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_names_the_sets_it_needs_at_paper_scale(name: str):
     needed = set()
     for job in sweeps.jobs(name, "paper"):
-        for _, declared in config.files(job.named.config).values():
+        for path, declared in config.files(job.named.config).values():
             entry = sets.by_content(declared)
-            assert entry is not None
-            needed.add(entry.family)
+            assert entry is not None or "alexnet" in path  # which no public source has
+            needed |= {entry.family} if entry is not None else set()
     about = sweeps.about(name)
     assert about is not None
     assert set(about["sets"]) == needed
@@ -116,7 +118,7 @@ def test_every_variant_is_used():
 def test_every_picture_of_every_set_is_an_option():
     store, composed = ConfigStore.instance(), set()
     for entry in sets.manifest():
-        if entry.mode == "text":
+        if not entry.is_picture:
             continue
         *group, name = entry.option.split("/")
         kept: Any = OmegaConf.to_container(store.load(f"image/{'/'.join(group)}/{name}.yaml").node)

@@ -20,8 +20,8 @@ class Invert(Task):
     net:   the classifier (group task/net). layer: by name; a wrong one is refused with the list.
     side:  of the square picture, in pixels; null: what the classifier was trained on. Only layers without fully
            connected ones before them take another.
-    relative: the loss is divided by the mean square of y, so that 0.01 is one per cent of it at every layer, and an extra
-           term weighs the same; the descent by Adam is the same. The released code does not divide.
+    relative: the loss is divided by the mean square of y, so that 0.01 is one per cent of it at every layer, and an
+           extra term weighs the same; the descent by Adam is the same. The released code does not divide.
     A picture of another shape is cut to its central square and resized: the classifier wants it so.
     """
 
