@@ -9,7 +9,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from dip_exp import campaign, config, experiment, record, sets, sweeps
+from dip_exp import campaign, config, experiment, fetch, record, sets, sweeps
 from dip_exp.errors import Refused
 from dip_exp.experiment import GROUPS
 from tests.conftest import ROOT
@@ -136,6 +136,15 @@ def test_a_picture_that_is_itself_degraded_is_taken_as_it_is():
     observed = ("denoising9_noisy25/F16", "inpainting11_masked50/boat", "authors/denoising/snail")
     assert [roles[option] for option in observed] == ["observed"] * 3
     assert [roles[option] for option in ("denoising9/F16", "set5/baby", "authors/inpainting/kate")] == ["clean"] * 3
+
+
+def test_all_is_every_picture_and_weights_are_got_by_name():
+    assert {entry.family for entry in fetch.choose(["all"])} == {*sets.families()} - {"weights"}
+    (vgg,) = fetch.choose(["weights/vgg19-dcbb9e9d"])
+    assert vgg.url() == "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+    assert vgg.url("http://mirror/") == "http://mirror/models/vgg19-dcbb9e9d.pth"
+    assert vgg.sha256.startswith("dcbb9e9d")  # as its public name has it
+    assert [entry.option for entry in fetch.choose(["set5/baby", "set5/bird"])] == ["set5/baby", "set5/bird"]
 
 
 def test_an_overlay_sets_only_what_differs():
