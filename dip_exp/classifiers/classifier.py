@@ -147,6 +147,9 @@ def _check_keys(who: str, chain: "OrderedDict[str, nn.Module]", state: State) ->
 class Features(nn.Module):
     """A(x): a picture (1, 3, H, W) in [0, 1], RGB, to the output of a layer, (1, C, h, w); a vector has h = w = 1."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, net: nn.Sequential, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.net = net
