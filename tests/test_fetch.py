@@ -64,7 +64,9 @@ def declared(option: str, content: bytes) -> Entry:
     family, _, name = option.rpartition("/")
     digest = hashlib.sha256(content).hexdigest()
     source = f"some folder/{name}#1.png"
-    return Entry(family, name, f"{option}.png", 8, 8, "RGB", len(content), "clean", digest, "who/what", "c0ffee", source, "")
+    return Entry(
+        family, name, f"{option}.png", 8, 8, "RGB", len(content), "clean", digest, "who/what", "c0ffee", source, ""
+    )
 
 
 ENTRIES = {option: declared(option, content) for option, content in CONTENTS.items()}

@@ -204,3 +204,28 @@ def test_the_plateau_is_the_variance_of_the_picture_drawn_from():
     job = sweeps.jobs("fig2_curves", "mini")[0]
     x = experiment.build(job.named.config, "image", {}).read().x
     assert fig2_curves.VARIANCE["mini"] == pytest.approx(float(x.var(axis=(2, 3)).mean()), abs=5e-4)
+
+
+def test_a_figure_with_some_of_its_runs_is_drawn(tmp_path: Path):
+    """One of the trajectories has run, the others not yet."""
+    import pandas as pd
+
+    place = tmp_path / "results" / "tables" / "mini"
+    place.mkdir(parents=True)
+    source = RESULTS / "tables" / "mini"
+    jobs = pd.read_csv(source / "jobs.csv", dtype=str)
+    jobs.to_csv(place / "jobs.csv", index=False)
+    one = jobs[jobs.experiment == "trajectories"].run_id.iloc[0]
+    for name in ("runs.csv", "curves.csv"):
+        table = pd.read_csv(source / name, dtype={"run_id": str})
+        table[table.run_id == one].to_csv(place / name, index=False)
+    assert len(Tables(tmp_path / "results", "mini").of("trajectories"))
+    done = figures("trajectories", "--scale", "mini", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_small_print_is_broken_and_nothing_of_it_lost():
+    text = "mean: " + "; ".join(f"column {n}: 1.00 ± 0.10" for n in range(20)) + "\nsecond line"
+    broken = style.wrapped(text)
+    assert max(map(len, broken.splitlines())) <= style.CHARACTERS
+    assert broken.split() == text.split()
