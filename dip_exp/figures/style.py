@@ -38,7 +38,7 @@ SETTINGS: Any = {
 }
 
 
-CHARACTERS = 172
+CHARACTERS = 150
 """Of small print, in a line of two columns' width."""
 
 
