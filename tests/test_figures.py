@@ -154,7 +154,7 @@ def test_a_panel_that_may_not_be_shown_is_a_placeholder():
     with style.styled():
         figure = strip.strip(panels, title="t", footer="f")
     texts = {text.get_text() for axes in figure.axes for text in axes.texts}
-    assert texts == {"not here", "nor this"}
+    assert texts >= {"not here", "nor this"}
 
 
 def test_latex_and_markdown_carry_the_same_cells():

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 ORDER = [
-    ["errors", "component"],
+    ["errors", "component", "rounds"],
     ["sets"],
     ["config"],
     ["imagedecode"],
