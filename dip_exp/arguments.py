@@ -167,7 +167,11 @@ def explain(words: list[str]) -> str | None:
     for key in map(_key, overrides):
         parent, _, leaf = key.rpartition(".")
         node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
+        while parent and not isinstance(node, DictConfig):  # the first part of the key that is wrong
+            parent, _, leaf = parent.rpartition(".")
+            node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
         keys = sorted(str(name) for name in node if name != "_target_") if isinstance(node, DictConfig) else []
+        keys += [] if parent else [group for group in ("experiment", "launcher", "variant") if group not in keys]
         if keys and leaf not in keys and not _options(key):
             guess = _guess(leaf, keys, f"{parent}." if parent else "")
             return f"error: {key}: there is no such setting; {parent or 'the top level'} has {', '.join(keys)}{guess}"

@@ -94,7 +94,7 @@ def dry_run(names: list[str], ask: Ask) -> None:
         absent = sorted(set((sweeps.about(name) or {})["sets"])) if any(time is None for _, time in times) else []
         if absent:
             report.note(f"  pictures that are not here: python scripts/fetch_images.py {' '.join(absent)}")
-    at_once = (os.cpu_count() or 1) if ask.launcher == "joblib" else 1
+    at_once = min(os.cpu_count() or 1, max(1, len(counted))) if ask.launcher == "joblib" else 1
     without = f"; without {unknown} runs whose pictures are not here, which are not estimated" if unknown else ""
     report.note(
         f"in all about {report.duration(total / at_once)} with launcher={ask.launcher}, {at_once} at a time here, runs "

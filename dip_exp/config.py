@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
@@ -187,6 +187,10 @@ def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> Dic
 def plain(cfg: Container) -> dict[str, Any]:
     """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked."""
     config = plain_dict(cfg)
+    known = [entry.name for entry in fields(Config)]
+    for key in config:
+        if key not in known:
+            raise Refused(f"{key}: there is no such setting; the top level has {', '.join(known)}")
     _refuse_missing(config)
     for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1)):
         if config[key] < least:

@@ -85,6 +85,7 @@ class Fit(pl.LightningModule):
     def on_train_end(self) -> None:
         """Takes the last picture while network and z are still where they were fitted."""
         self.final_picture = self.last_picture()
+        self.history.consider_last(self.final_picture)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         optimizer = self.optimizers(use_pl_optimizer=False)

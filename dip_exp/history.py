@@ -44,12 +44,21 @@ class History:
         if self._truth is None:
             return
         for which, picture in enumerate((x_hat, average)):
-            error = (self._view(picture) - self._truth).square().mean()
-            self.series[step, 1 + which] = error
-            better = error < self.best[which]
-            self.best[which] = torch.where(better, error, self.best[which])
-            self.best_step[which] = torch.where(better, step, self.best_step[which])
-            self.best_picture[which] = torch.where(better, picture[0], self.best_picture[which])
+            self.series[step, 1 + which] = self._consider(which, step, picture)
+
+    def consider_last(self, x_hat: Tensor) -> None:
+        """Lets the picture after the last update be the best one too; it is no step's of the curve."""
+        if self._truth is not None:
+            self._consider(0, self.done - 1, x_hat)
+
+    def _consider(self, which: int, step: int, picture: Tensor) -> Tensor:
+        """Returns the picture's squared error, having kept it where it is the least so far."""
+        error = (self._view(picture) - self._truth).square().mean()
+        better = error < self.best[which]
+        self.best[which] = torch.where(better, error, self.best[which])
+        self.best_step[which] = torch.where(better, step, self.best_step[which])
+        self.best_picture[which] = torch.where(better, picture[0], self.best_picture[which])
+        return error
 
     def first_bad_step(self, since: int) -> int | None:
         """Returns the first step from `since` on whose loss is not finite, or None."""

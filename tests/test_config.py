@@ -167,6 +167,7 @@ def test_named_seeds_differ_by_name_and_by_seed():
     ("word", "text"),
     [
         ("seed=-1", "seed: given -1; a whole number from 0"),
+        ("+optm.steps=3", "optm: there is no such setting; the top level has image, task"),
         ("image=file", "image.path: nothing was given"),
         ("optim.lr=abc", "optim.lr: given 'abc'; input should be a valid number"),
         ("optim.lr=-1", "optim.lr: given -1; input should be greater than 0"),

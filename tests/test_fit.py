@@ -190,9 +190,10 @@ def test_the_curve_is_the_loss_and_the_peaks_are_its_best():
     assert np.allclose(
         [10 ** (-row["psnr"] / 10) for row in fitted.rows], [row["loss"] for row in fitted.rows], rtol=1e-4
     )
-    assert fitted.steps_of["peak"] == int(np.argmax(psnr)) + 1
-    error = np.mean((fitted.pictures["peak"] - waves().numpy()) ** 2)
-    assert -10 * np.log10(error) == pytest.approx(max(psnr), abs=1e-3)
+    of = {kind: -10 * np.log10(np.mean((fitted.pictures[kind] - waves().numpy()) ** 2)) for kind in ("peak", "last")}
+    assert of["peak"] == pytest.approx(max(*psnr, of["last"]), abs=1e-3)  # no result beats the oracle
+    best = int(np.argmax(psnr)) + 1 if max(psnr) > of["last"] else 12
+    assert fitted.steps_of["peak"] == best
     assert [row["step"] for row in fitted.rows] == list(range(12))
     seconds = [row["seconds"] for row in fitted.rows]
     assert seconds == sorted(seconds)

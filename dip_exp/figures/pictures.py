@@ -88,5 +88,6 @@ def _over_seeds(found: Frame, columns: list[Column], score: str) -> str:
         picked = _picked(found, column)
         values = rows.spread(picked[picked.kind == column.kind][score])
         if values.count > 1 and values.deviation > 0:
-            texts.append(f"{column.title.split(chr(10))[0].format(baseline='', steps='')}: {values}")
+            facts = {"baseline": picked.baseline.iloc[0], "steps": f"{int(picked.steps.iloc[0]):,}"}
+            texts.append(f"{column.title.split(chr(10))[0].format(**facts)}: {values}")
     return f"mean ± standard deviation over seeds, dB: {'; '.join(texts)}" if texts else ""

@@ -32,6 +32,7 @@ def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail"
     """
     import matplotlib.pyplot as plt
 
+    footer = style.wrapped(footer)
     shown = [panel.picture for panel in panels if panel.picture is not None]
     zoom = zoom if shown else None
     columns = min(per_row, len(panels))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ SETTINGS: Any = {
 }
 
 
+CHARACTERS = 150
+"""Of small print, in a line of two columns' width."""
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Draws with the project's settings, and without a screen."""
@@ -48,8 +53,15 @@ def styled() -> Iterator[None]:
 
 
 def footer(figure: "Figure", text: str, *, left: float = 0.01) -> None:
-    """Writes small print along the bottom of a figure: scale, seeds, source."""
-    figure.text(left, 0.005, text, fontsize=6, color=GREY, ha="left", va="bottom", linespacing=1.35)
+    """Writes small print along the bottom of a figure: scale, seeds, source. Lines too long are broken."""
+    broken = wrapped(text, figure.get_figwidth())
+    figure.text(left, 0.005, broken, fontsize=6, color=GREY, ha="left", va="bottom", linespacing=1.35)
+
+
+def wrapped(text: str, width: float = TWO_COLUMNS) -> str:
+    """Returns small print broken to lines that a figure of a width, in inches, has room for."""
+    room = int(width / TWO_COLUMNS * CHARACTERS)
+    return "\n".join(part for line in text.split("\n") for part in wrap(line, room, subsequent_indent="    "))
 
 
 def light_grid(axes: "Axes") -> None:

@@ -82,7 +82,8 @@ def _one(axes: "Axes", tables: Tables, variant: str) -> None:
         axes.plot(theirs.iteration, theirs.psnr_db, color=style.BLACK, linestyle="--", linewidth=1)
         top = max(top, theirs.psnr_db.max())
     axes.set_xlim(10, None)
-    axes.set_ylim(top - 16, top + 1)
+    if np.isfinite(top):
+        axes.set_ylim(top - 16, top + 1)
 
 
 def _curves(tables: Tables, variant: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
