@@ -53,6 +53,7 @@ class History:
 
     def _consider(self, which: int, step: int, picture: Tensor) -> Tensor:
         """Returns the picture's squared error, having kept it where it is the least so far."""
+        assert self._truth is not None
         error = (self._view(picture) - self._truth).square().mean()
         better = error < self.best[which]
         self.best[which] = torch.where(better, error, self.best[which])
