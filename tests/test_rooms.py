@@ -33,6 +33,7 @@ ORDER = [
     ["loggers", "trainers"],
     ["record"],
     ["report", "build"],
+    ["outputs"],
     ["experiment"],
     ["api", "sweeps"],
     ["means", "campaign", "tables"],
