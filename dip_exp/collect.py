@@ -77,7 +77,7 @@ def finished_jobs(results: Path, name: str, scale: str, known: set[str]) -> Iter
         if not new or (seeds > 1 and 2 * len(done) < len(new)):
             return
         seen |= {job.run_id for job in new}
-        yield from (means.Listed(job.run_id, job.label, str(job.seed), job.seed == 0) for job in new)
+        yield from (means.Listed(job.run_id, job.label, str(job.seed), seeds == 1) for job in new)
 
 
 def _progress(name: str, listing: Frame, runs: Frame) -> Collected:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 NAME = "classes1000"
 
-NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0 (a substitute)"}
+NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0, a substitute"}
 
 
 def draw(tables: Tables) -> "Figure":
@@ -18,5 +18,5 @@ def draw(tables: Tables) -> "Figure":
     found = tables.of(NAME)
     done = set(found["set.task.unit"]) if len(found) else set()
     classes = [name for name in swept(tables, NAME, "task.unit") if name in done][:100]
-    cells = [Cell(name, {"task.unit": name}) for name in classes]
-    return grid(tables, NAME, f"A picture for every class of {NETS[tables.scale]}", cells, min(len(cells), 10) or 1)
+    cells = [Cell(name, {"task.unit": name}, "last") for name in classes]
+    return grid(tables, NAME, f"A picture for every class ({NETS[tables.scale]})", cells, min(len(cells), 10) or 1)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 NAME = "fig9_inversion"
 
 PRIORS = {"invert/network": "deep prior", "invert/pixels_tv": "total variation"}
-NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0 (a substitute: the paper's is AlexNet)"}
+NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0, a substitute for AlexNet"}
 
 
 def draw(tables: Tables) -> "Figure":
@@ -21,6 +21,6 @@ def draw(tables: Tables) -> "Figure":
     for variant, name in PRIORS.items():
         first = {"variant": "invert/network", "task.layer": layers[0]} if layers else {}
         cells.append(Cell("picture", first, "observation") if not cells else None)
-        cells += [Cell(layer, {"variant": variant, "task.layer": layer}, note=name) for layer in layers]
-    title = f"Pictures with the same features, by layer of {NETS[tables.scale]}"
+        cells += [Cell(layer, {"variant": variant, "task.layer": layer}, "last", name) for layer in layers]
+    title = f"What the layers keep of a picture ({NETS[tables.scale]})"
     return grid(tables, NAME, title, cells, len(layers) + 1)

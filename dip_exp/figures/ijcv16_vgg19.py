@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 NAME = "ijcv16_vgg19"
 
-NETS = {"paper": "VGG-19", "mini": "EfficientNet-Lite0 (a substitute: the paper's is VGG-19)"}
+NETS = {"paper": "VGG-19", "mini": "EfficientNet-Lite0, a substitute for VGG-19"}
 
 
 def draw(tables: Tables) -> "Figure":
     """Returns the picture, then one a layer, from shallow to deep."""
     layers = swept(tables, NAME, "task.layer")
-    cells = [Cell(layer, {"task.layer": layer}, note="deep prior") for layer in layers]
+    cells = [Cell(layer, {"task.layer": layer}, "last", "deep prior") for layer in layers]
     first = [Cell("picture", {"task.layer": layers[0]}, "observation")] if layers else []
-    title = f"Pictures with the same features, by layer of {NETS[tables.scale]}"
+    title = f"What the layers keep of a picture ({NETS[tables.scale]})"
     return grid(tables, NAME, title, [*first, *cells], min(len(layers) + 1, 7))

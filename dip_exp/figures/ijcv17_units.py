@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 NAME = "ijcv17_units"
 
-NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0 (a substitute: the paper's is AlexNet)"}
+NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0, a substitute for AlexNet"}
 
 
 def draw(tables: Tables) -> "Figure":
     """Returns one picture a channel, layer after layer."""
     layers, units = swept(tables, NAME, "task.layer"), swept(tables, NAME, "task.unit")
     cells = [
-        Cell(layer, {"task.layer": layer, "task.unit": unit}, note=f"channel {unit}")
+        Cell(layer, {"task.layer": layer, "task.unit": unit}, "last", f"channel {unit}")
         for layer in layers
         for unit in units
     ]
-    return grid(tables, NAME, f"Pictures that excite a channel of {NETS[tables.scale]}", cells, min(len(cells), 6) or 1)
+    return grid(tables, NAME, f"Pictures that excite a channel ({NETS[tables.scale]})", cells, min(len(cells), 6) or 1)

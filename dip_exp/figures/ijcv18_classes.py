@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 NAME = "ijcv18_classes"
 
 PRIORS = {"maximize/network": "deep prior", "maximize/pixels_tv": "total variation"}
-NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0 (a substitute: the paper's is VGG-16)"}
+NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0, a substitute for VGG-16"}
 
 
 def draw(tables: Tables) -> "Figure":
     """Returns a row a prior and a column a class."""
     classes = swept(tables, NAME, "task.unit")
     cells = [
-        Cell(name, {"variant": variant, "task.unit": name}, note=prior)
+        Cell(name, {"variant": variant, "task.unit": name}, "last", prior)
         for variant, prior in PRIORS.items()
         for name in classes
     ]
-    return grid(tables, NAME, f"Pictures that excite a class of {NETS[tables.scale]}", cells, len(classes) or 1)
+    return grid(tables, NAME, f"Pictures that excite a class ({NETS[tables.scale]})", cells, len(classes) or 1)

@@ -31,7 +31,7 @@ def draw(tables: Tables) -> "Figure":
     found: Any = tables.of(NAME)
     if not len(found):
         return style.placeholder(TITLE, rows.command(tables, NAME))
-    figure, (wide, near) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 2.9), width_ratios=(1, 1.25))
+    figure, (wide, near) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.2), width_ratios=(1, 1.3))
     for variant, (label, colour, line) in VARIANTS.items():
         of_variant = rows.picked(found, {"variant": variant})
         for number, run_id in enumerate(dict.fromkeys(of_variant.run_id)):
@@ -43,28 +43,21 @@ def draw(tables: Tables) -> "Figure":
                 axes.plot(along, off, label=None if number else label, **look)
                 axes.plot(along[best], off[best], "o", color=colour, markersize=3.5)
             if number == 0:
-                place = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 6.5, "color": colour}
+                place = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 7, "color": colour}
                 near.annotate(f"{psnr[best]:.1f} dB", (along[best], off[best]), **place)
-    for axes in (wide, near):
-        for at, name in ((0, "truth"), (1, "noisy observation")):
-            axes.plot(at, 0, "*" if at == 0 else "s", color=style.VERMILION, markersize=8 if at == 0 else 5, zorder=5)
-            place = {"xytext": (0, -12), "textcoords": "offset points", "ha": "center", "fontsize": 7}
-            axes.annotate(name, (at, 0), color=style.VERMILION, annotation_clip=False, **place)
-        axes.set_xlabel("toward the observation", labelpad=10)
+    for axes, title in ((wide, "from the start"), (near, "near the truth")):
+        axes.plot(0, 0, "*", color=style.VERMILION, markersize=9, zorder=5, label="truth")
+        axes.plot(1, 0, "s", color=style.VERMILION, markersize=5, zorder=5, label="noisy observation")
+        axes.set_xlabel("toward the observation")
+        axes.set_title(title, loc="left")
     wide.set_ylabel("away from the line of the two")
-    wide.set_title("from the start", loc="left")
-    near.set_title("near the truth", loc="left")
-    near.set_xlim(-0.15, 1.1)
-    near.set_ylim(-0.03, 0.9)
-    near.set_aspect("equal")
-    wide.set_aspect("equal")
-    wide.set_ylim(-0.15, None)
-    near.legend(loc="upper right")
-    figure.subplots_adjust(left=0.07, right=0.99, top=0.9, bottom=0.3, wspace=0.15)
-    notes = (
-        "dots: nearest to the truth; units: the distance of truth and observation",
-        "distances as between the pictures",
-    )
+    wide.set_ylim(-0.2, None)
+    near.set_xlim(-0.1, 1.12)
+    near.set_ylim(-0.04, 0.95)
+    handles, labels = near.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=5, columnspacing=1.2, handlelength=1.8)
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.85, bottom=0.25, wspace=0.18)
+    notes = ("dots: where a path is nearest to the truth", "units: the distance of truth and observation")
     style.footer(figure, rows.small_print(tables, NAME, "; ".join(notes)))
     return figure
 

@@ -6,7 +6,7 @@ from dip_exp.figures import rows, style
 from dip_exp.figures.grids import swept
 from dip_exp.figures.pictures import why_absent
 from dip_exp.figures.strip import Panel, strip
-from dip_exp.figures.trajectories import FROM_LOSS, TITLES, curve_psnr
+from dip_exp.figures.trajectories import FROM_LOSS, curve_psnr
 from dip_exp.tables import Frame, Tables
 
 if TYPE_CHECKING:
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 NAME = "strips"
 
 TITLE = "Optimisation as restoration: what the network gives after so many steps"
+TITLES = {
+    "F16": "denoising",
+    "zebra": "enlarging by 4",
+    "snail": "JPEG",
+    "kate": "text",
+    "library": "holes",
+    "vase": "a large hole",
+    "cave": "flash",
+    "mini_denoise": "denoising",
+    "mini_superres": "enlarging by 4",
+    "mini_jpeg": "JPEG",
+    "mini_text": "text",
+    "mini_library": "holes",
+    "mini_region": "a large hole",
+    "mini_flash": "flash",
+}
 STEPS = {"paper": (50, 200, 500, 1000, 2000), "mini": (10, 50, 100, 200, 500)}
 
 
@@ -32,7 +48,7 @@ def draw(tables: Tables) -> "Figure":
 
 def _row(tables: Tables, found: Frame, variant: str) -> list[Panel]:
     name = variant.rpartition("/")[2]
-    title = TITLES[name].partition(":")[0] if tables.scale == "paper" else TITLES[name].partition(",")[0]
+    title = TITLES[name]
     of_run = rows.picked(found, {"variant": variant})
     steps = STEPS[tables.scale]
     if not len(of_run):
