@@ -230,3 +230,8 @@ def test_every_sweep_goes_and_failures_are_told(tmp_path: Path, monkeypatch: pyt
         names, campaign.Ask("mini", launcher="joblib", results=tmp_path, overrides=("hydra.launcher.n_jobs=3",))
     )
     assert all([word for word in words if "n_jobs" in word] == ["hydra.launcher.n_jobs=3"] for words in went)
+
+
+def test_only_settings_that_change_a_run_make_it_another(tmp_path: Path):
+    for words, other in ((("hydra.launcher.n_jobs=2", "threads=3"), False), (("optim.lr=0.005",), True)):
+        assert campaign.others(["fig7_text"], campaign.Ask("mini", results=tmp_path, overrides=words)) is other
