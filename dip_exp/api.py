@@ -17,7 +17,7 @@ from dip_exp.inputs.source import Input
 from dip_exp.optims import Optim
 from dip_exp.problems.problem import Problem
 from dip_exp.problems.task import Task, tensor
-from dip_exp.scores import paste, score
+from dip_exp.scores import finished, score
 from dip_exp.stopping.rule import StopRule
 from dip_exp.trainers import Trainer
 
@@ -90,11 +90,11 @@ def restore(
         raise Interrupted("the fit was finished first")
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    pictures = {**fitted.pictures}
-    if posed.paste is not None:
-        pictures["pasted"] = paste(posed, pictures["stopped"])
-    kept = pictures.get("pasted", pictures["stopped"])
+    made = finished(posed, fitted.pictures["stopped"])
+    pictures = {**fitted.pictures, **made}
+    kept = list(made.values())[-1] if made else pictures["stopped"]
     facts = record.facts(fitted, score(posed, pictures), torch.get_num_threads())
+    facts["remarks"] = posed.remarks(kept) if posed.remarks is not None else []
     used = {group: config[group] if isinstance(choice, str | None) else repr(choice) for group, choice in named.items()}
     used |= {
         "task": config["task"] if isinstance(problem, str) else repr(problem),

@@ -25,7 +25,12 @@ TAKES_A_VALUE = frozenset(
 )
 """Hydra's own options whose next word is their value."""
 
-IMPLIES = {PICTURE_KEY: "image=file", "task.mask.path": "task/mask=file", "input.path": "input=picture"}
+IMPLIES = {
+    PICTURE_KEY: "image=file",
+    "task.mask.path": "task/mask=file",
+    "task.flash.path": "task/flash=file",
+    "input.path": "input=picture",
+}
 """A path alone is enough: the option that has such a setting goes without saying."""
 
 
@@ -91,7 +96,7 @@ def _check_picture(value: str) -> None:
     """Raises Refused where `image=` was given a file, or a picture that its set does not have."""
     for option in value.split(","):
         family = option.partition("/")[0]
-        names = [entry.option for entry in sets.families().get(family, ()) if entry.mode != "text"]
+        names = [entry.option for entry in sets.families().get(family, ()) if entry.is_picture]
         if "/" in option and names:
             if option not in names:
                 raise Refused(f"image: {family} has no picture {option!r}; it has {', '.join(names)}")

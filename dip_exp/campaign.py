@@ -49,6 +49,15 @@ def states(name: str, ask: Ask) -> list[tuple[sweeps.Job, str]]:
     return found
 
 
+def others(names: list[str], ask: Ask) -> bool:
+    """Returns whether what is asked for makes other runs than the experiments' own, which are in no table."""
+    return any(
+        {job.run_id for job in sweeps.jobs(name, ask.scale, ask.seeds, ask.overrides)}
+        - {job.run_id for job in sweeps.jobs(name, ask.scale, ask.seeds)}
+        for name in names
+    )
+
+
 def missing(name: str, ask: Ask) -> list[sweeps.Job]:
     """Returns the jobs whose runs still have to be computed."""
     return [job for job, state in states(name, ask) if state in (BEGUN, MISSING)]

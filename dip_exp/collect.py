@@ -14,7 +14,7 @@ from dip_exp.images import PackagedName
 from dip_exp.rounds import is_round
 from dip_exp.tables import Frame
 
-PACKAGED: tuple[str, ...] = get_args(PackagedName)
+PACKAGED: tuple[str, ...] = (*get_args(PackagedName), "blank")
 """Pictures whose panels may be committed."""
 
 CURVE_POINTS = 70
@@ -77,7 +77,7 @@ def finished_jobs(results: Path, name: str, scale: str, known: set[str]) -> Iter
         if not new or (seeds > 1 and 2 * len(done) < len(new)):
             return
         seen |= {job.run_id for job in new}
-        yield from (means.Listed(job.run_id, job.label, str(job.seed), job.seed == 0) for job in new)
+        yield from (means.Listed(job.run_id, job.label, str(job.seed), seeds == 1) for job in new)
 
 
 def _progress(name: str, listing: Frame, runs: Frame) -> Collected:
@@ -125,7 +125,7 @@ def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
     spread = {round(last ** (point / (CURVE_POINTS - 1))) for point in range(CURVE_POINTS)}
     kept = sorted(spread | {step for step in range(1, last + 1) if is_round(step)})  # those have pictures
     thinned = history.iloc[[step - 1 for step in kept]]
-    rounded = thinned[["loss", "psnr", "psnr_average"]].map(lambda value: float(f"{value:.5g}"))
+    rounded = thinned.reindex(columns=list(tables.CURVE_COLUMNS[2:])).map(lambda value: float(f"{value:.5g}"))
     return [
         {"run_id": done["run_id"], "step": step, **row}
         for step, row in zip(kept, rounded.to_dict("records"), strict=True)

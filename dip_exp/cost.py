@@ -10,6 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from dip_exp.archs.arch import Arch
 from dip_exp.prior import shapes_only
+from dip_exp.problems.problem import Problem
 
 BASE_BYTES = 0.55e9
 """What the process itself takes on a CPU: the interpreter, PyTorch and Lightning."""
@@ -36,15 +37,40 @@ class Cost:
     weights: int
 
 
-def estimate(
-    net: nn.Module, arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device
-) -> Cost:
-    """Returns the cost of one step: time tried on a corner of z and scaled by area, within a factor of about 1.5;
-    memory by following shapes alone. A copy of the network does the trying, and nothing random is drawn."""
+def estimate(net: nn.Module, arch: Arch | nn.Module, z: Tensor, problem: Problem, device: torch.device) -> Cost:
+    """Returns the cost of one step: the network's time tried on a corner of z and scaled by area, within a factor of
+    about 1.5, its memory by following shapes alone; the energy's by trying it. A copy of the network does the trying,
+    and nothing random is drawn."""
     weights = sum(parameter.numel() for parameter in net.parameters())
     per_pixel = _trial(net, z, device)
     seconds = per_pixel * z.shape[2] * z.shape[3] + (SECONDS_PER_WEIGHT * weights if device.type == "cpu" else 0)
-    return Cost(seconds + SECONDS_PER_STEP, memory(arch, z, shape, device), weights)
+    energy_seconds, energy_bytes = _energy(problem, device)
+    bytes_kept = memory(arch, z, problem.shape, device) + energy_bytes
+    return Cost(seconds + energy_seconds + SECONDS_PER_STEP, bytes_kept, weights)
+
+
+def _energy(problem: Problem, device: torch.device) -> tuple[float, int]:
+    """Returns what the forward operator and the loss take: seconds of a pass there and back, bytes kept in between."""
+    there = problem.to(device, problem.y.dtype)
+    x_hat = torch.full((1, *problem.shape), 0.5, dtype=problem.y.dtype, device=device, requires_grad=True)
+    kept: dict[int, int] = {}
+
+    def remember(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    seconds = []
+    for _ in range(2):
+        kept.clear()
+        began = time.perf_counter()
+        with saved_tensors_hooks(remember, lambda tensor: tensor):
+            loss = there.energy(x_hat)
+        if loss.requires_grad:
+            loss.backward()
+        float(loss.detach())  # waits for the device
+        seconds.append(time.perf_counter() - began)
+    return min(seconds), sum(kept.values())
 
 
 def memory(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device) -> float:

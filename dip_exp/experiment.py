@@ -5,9 +5,7 @@ Heavy packages are imported only once something has to be computed: a finished r
 
 import shlex
 import sys
-import time
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from dip_exp import config as cfgs
-from dip_exp import images, panels, provenance, record, report
+from dip_exp import images, outputs, provenance, record, report
 from dip_exp.build import build, refusing, writing
 from dip_exp.errors import Interrupted
 
@@ -27,7 +25,10 @@ if TYPE_CHECKING:
     from dip_exp.inputs.source import Input
     from dip_exp.optims import Optim
     from dip_exp.problems.problem import Problem
-    from dip_exp.trainers import Fitted, Trainer
+    from dip_exp.trainers import Trainer
+
+ABSENT = "not here"
+"""Stands for the content of a file that is not there."""
 
 GROUPS = ("image", "task", "arch", "input", "optim", "stop", "logger", "trainer")
 
@@ -88,13 +89,15 @@ class Named:
 
 
 def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
-    """Returns the identity of the run that `cfg` describes; a file whose content is declared need not be there."""
+    """Returns the identity of the run that `cfg` describes. A file whose content is declared need not be there; another
+    one that is not there is refused by whoever reads it, and until then its run is one that cannot have run."""
     config = cfgs.plain(cfg)
     with refusing("image", choices):
         contents = {"image.content": build(config, "image", choices).content()}
     for key, (path, declared) in cfgs.files(config).items():
         with refusing(key.split(".")[0], choices):
-            contents[key] = declared or images.file_sha256(cfgs.located(path))
+            found = cfgs.located(path)
+            contents[key] = declared or (images.file_sha256(found) if found.is_file() else ABSENT)
     return Named(config, choices, contents, cfgs.identity(config, contents))
 
 
@@ -164,7 +167,7 @@ def prepare(order: Order) -> Parts:
         problem = task.problem(order.picture.x, order.role, rng)
     with refusing("arch", choices):
         net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
-    price = cost.estimate(net, arch, z, problem.shape, trainer.device)
+    price = cost.estimate(net, arch, z, problem, trainer.device)
     return Parts(problem, net, z, source, optim, trainer, price)
 
 
@@ -205,7 +208,7 @@ def _alone(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", wat
                 callbacks=[*session.callbacks, *_strip_of_iterates(order.folder.path)],
                 checkpoint=order.folder.checkpoint,
             )
-            done = _write(order, problem, fitted, attempt)
+            done = outputs.write(order, problem, fitted, attempt)
             session.results(done["scores"])
             order.folder.finish(done)
             failed, interrupted = False, fitted.interrupted
@@ -224,67 +227,6 @@ def _strip_of_iterates(folder: Path) -> list[Any]:
 
     (folder / "snapshots").mkdir(exist_ok=True)
     return [Snapshots(lambda step, x_hat: images.write(folder / "snapshots" / f"{step:06d}.png", x_hat))]
-
-
-def _write(order: Order, problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
-    """Writes all of a run but its record, and returns that."""
-    from dip_exp.callbacks import write_curve
-    from dip_exp.scores import paste, score
-
-    folder, like = order.folder.path, order.picture
-    outputs = {"observation": problem.y.float().cpu().numpy()}
-    name, seconds = None, None
-    if problem.baseline is not None:
-        began = time.perf_counter()
-        name, restorer = problem.baseline
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # flat pictures: means of nothing, divisions by none
-                picture = restorer()
-            if not np.isfinite(picture).all():
-                raise ValueError("it gave values that are not finite")
-            outputs["baseline"] = picture
-            seconds = time.perf_counter() - began
-        except Exception as error:  # a run of hours is not lost to a rival that fails
-            report.note(f"baseline: {name} failed ({type(error).__name__}: {error}); the run goes without it")
-    outputs.update(fitted.pictures)
-    if problem.paste is not None:
-        outputs["pasted"] = paste(problem, outputs["stopped"])
-    restored = outputs["pasted" if "pasted" in outputs else "stopped"]
-    scores = score(problem, outputs)
-    for kind, picture in outputs.items():
-        images.write(folder / f"{kind}.png", picture)
-    images.write_restored(folder, restored, _cropped_like(like, restored) if order.role == "clean" else like)
-    images.write(folder / "comparison.png", panels.side_by_side(report.captions(problem, outputs, scores)))
-    record.write_arrays(folder / "outputs.npz", {**outputs, **_truth(problem)})
-    write_curve(folder / "history.csv", fitted.rows)
-    return {
-        "run_id": order.folder.run_id,
-        "identity": order.identity,
-        "config": order.config,
-        "choices": order.choices,
-        "command": shlex.join(order.command),
-        "attempt": attempt,
-        "picture": {"name": like.name, "role": order.role, "size": list(like.size), "channels": like.channels},
-        "sha256": order.contents,
-        "protocol": order.config["task"]["protocol"],
-        "baseline": {"name": name, "seconds": seconds},
-        **record.facts(fitted, scores, order.config["threads"] or provenance.cores()),
-    }
-
-
-def _truth(problem: "Problem") -> dict[str, np.ndarray]:
-    """Returns what later scores need besides the outputs: the clean picture, and where pixels were missing."""
-    tensors = {"truth": problem.x, "missing": problem.missing}
-    return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items() if tensor is not None}
-
-
-def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:
-    """Returns the source cut about its centre to the restored size, as a clean picture is before it is reduced."""
-    height, width = restored.shape[2:]
-    top, left = (source.x.shape[2] - height) // 2, (source.x.shape[3] - width) // 2
-    part = (..., slice(top, top + height), slice(left, left + width))
-    return replace(source, x=source.x[part], alpha=None if source.alpha is None else source.alpha[part])
 
 
 def describe(error: BaseException, traceback: bool) -> None:

@@ -17,6 +17,9 @@ from dip_exp.sets import Entry
 Source = Callable[[Entry, Path], Path]
 """Returns where the content of a file of a set now lies, given an empty folder to work in. Raises FetchError."""
 
+WEIGHTS = "weights"
+"""The set that is no pictures, and is got only when it is named."""
+
 LICENCE = (
     "The licences of these pictures are unclear (Kodak's excepted): "
     "they are for your own use, and no part of this project."
@@ -49,12 +52,14 @@ class Result:
 
 
 def choose(names: Iterable[str]) -> tuple[Entry, ...]:
-    """Returns the files of the named sets, in the manifest's order; "all": of all. Raises Refused, listing the sets."""
+    """Returns the files of the named sets and the named files (set/name), in the manifest's order; "all": of all sets
+    but the networks' weights, which are large. Raises Refused, listing the sets."""
     wanted = set(names)
-    unknown = sorted(wanted - {"all", *sets.families()})
+    unknown = sorted(wanted - {"all", *sets.families(), *(entry.option for entry in sets.manifest())})
     if unknown:
         raise Refused(f"no set is called {', '.join(map(repr, unknown))}; there are: {', '.join(sets.families())}, all")
-    return tuple(entry for entry in sets.manifest() if "all" in wanted or entry.family in wanted)
+    whole = wanted | ({*sets.families()} - {WEIGHTS} if "all" in wanted else set())
+    return tuple(entry for entry in sets.manifest() if entry.family in whole or entry.option in wanted)
 
 
 def _is(path: Path, entry: Entry) -> bool:

@@ -113,22 +113,22 @@ class Fit(pl.LightningModule):
         self._move_weights(step)
         z = self.z_at(step)
 
-        def evaluate() -> tuple[Tensor, Tensor]:
+        def evaluate() -> tuple[Tensor, Tensor, Tensor]:
             optimizer.zero_grad()
             x_hat = self(z)
             with torch.autocast(self.device.type, enabled=False):  # operator and loss see full precision
-                loss = self.problem.energy(x_hat)
+                loss, data = self.problem.terms(x_hat)
             self.manual_backward(loss)
             if self.optim.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
-            return x_hat.detach(), loss.detach()
+            return x_hat.detach(), loss.detach(), data.detach()
 
-        x_hat, loss = evaluate()
+        x_hat, loss, data = evaluate()
         refused = self.rollback is not None and self.rollback.refuses(step, loss)
         if not refused:
             first = [loss]  # L-BFGS asks first for the point it is at, which has just been evaluated
             optimizer.step(lambda: first.pop() if first else evaluate()[1])  # type: ignore[arg-type]
-        self._note(step, x_hat, loss, accepted=not refused)
+        self._note(step, x_hat, loss, data, accepted=not refused)
 
     def _move_weights(self, step: int) -> None:
         if self.optim.weight_noise == 0:
@@ -139,14 +139,14 @@ class Fit(pl.LightningModule):
                 n = torch.randn(kernel.shape, generator=self.noise, device=kernel.device, dtype=kernel.dtype)
                 kernel.add_(n * (self.optim.weight_noise * kernel.std()))
 
-    def _note(self, step: int, x_hat: Tensor, loss: Tensor, *, accepted: bool) -> None:
+    def _note(self, step: int, x_hat: Tensor, loss: Tensor, data: Tensor, *, accepted: bool) -> None:
         """Averages the output, asks the stop rule, and looks at the run every so often."""
         if step == 0:
             self.average.copy_(x_hat)
         elif accepted:
             self.average.lerp_(x_hat, 1 - self.optim.average)
         seconds = self._seconds_before + time.perf_counter() - self._began
-        self.history.add(step, seconds, loss, x_hat, self.average)
+        self.history.add(step, seconds, loss, data, x_hat, self.average)
         verdict = self.stop.update(step, x_hat, loss)
         if verdict.keep:
             self.kept.copy_(self.average)

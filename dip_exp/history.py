@@ -8,8 +8,9 @@ from torch import Tensor
 
 from dip_exp.problems.problem import Problem
 
-COLUMNS: tuple[str, ...] = ("step", "loss", "psnr", "psnr_average", "seconds")
-"""Of `history.csv`. PSNR in dB under the problem's protocol, empty without a truth; seconds since the run began."""
+COLUMNS: tuple[str, ...] = ("step", "loss", "psnr", "psnr_average", "data", "seconds")
+"""Of `history.csv`. PSNR in dB under the problem's protocol, empty without a truth; data: the loss without the extra
+term on x_hat; seconds since the run began."""
 
 
 class History:
@@ -22,7 +23,7 @@ class History:
         y = problem.y
         self._view = problem.protocol.view
         self._truth = None if problem.x is None else self._view(problem.x)
-        self.series = torch.full((steps, 3), torch.nan, dtype=torch.float32, device=y.device)
+        self.series = torch.full((steps, 4), torch.nan, dtype=torch.float32, device=y.device)
         self.seconds = torch.zeros(steps, dtype=torch.float64)
         self.best = torch.full((2,), torch.inf, device=y.device)
         self.best_step = torch.zeros(2, dtype=torch.int64, device=y.device)
@@ -34,9 +35,10 @@ class History:
     def has_truth(self) -> bool:
         return self._truth is not None
 
-    def add(self, step: int, seconds: float, loss: Tensor, x_hat: Tensor, average: Tensor) -> None:
-        """Notes one step: `loss` a scalar, x_hat and its average (1, C, H, W)."""
+    def add(self, step: int, seconds: float, loss: Tensor, data: Tensor, x_hat: Tensor, average: Tensor) -> None:
+        """Notes one step: `loss` and its `data` term, scalars; x_hat and its average (1, C, H, W)."""
         self.series[step, 0] = loss
+        self.series[step, 3] = data
         self.seconds[step] = seconds
         self.done = step + 1
         if self._truth is None:
@@ -69,8 +71,9 @@ class History:
         series = self.series[since : self.done].double().cpu().numpy()
         seconds = self.seconds[since : self.done].numpy()
         rows = []
-        for offset, (loss, raw, average) in enumerate(series):
-            values = (since + offset, float(loss), _psnr(raw), _psnr(average), round(float(seconds[offset]), 4))
+        for offset, (loss, raw, average, data) in enumerate(series):
+            at = round(float(seconds[offset]), 4)
+            values = (since + offset, float(loss), _psnr(raw), _psnr(average), float(data), at)
             rows.append(dict(zip(COLUMNS, values, strict=True)))
         return rows
 

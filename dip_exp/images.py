@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import numpy as np
+from PIL import Image
 from pydantic import Field
 
 from dip_exp.component import PathText, PositiveInt, component
@@ -35,6 +36,7 @@ __all__ = [
     "read",
     "read_mask",
     "shrink",
+    "square",
     "to_grey",
     "write",
     "write_restored",
@@ -75,6 +77,23 @@ def centre_crop(x: np.ndarray, multiple: int) -> np.ndarray:
     top, left = height % multiple // 2, width % multiple // 2
     rows, columns = height - height % multiple, width - width % multiple
     return x[..., top : top + rows, left : left + columns]
+
+
+def square(x: np.ndarray, side: int) -> np.ndarray:
+    """Returns the central square of x (...,H,W), float32 in [0,1], brought to (side, side).
+
+    Reduced by area means, enlarged by cubic convolution and clipped. Raises ValueError for a side below 1.
+    """
+    height, width = _sides(x, side, "square")
+    short = min(height, width)
+    top, left = (height - short) // 2, (width - short) // 2
+    x = x[..., top : top + short, left : left + short]
+    if short >= side:
+        return shrink(x, side)
+    planes = [
+        Image.fromarray(plane).resize((side, side), Image.Resampling.BICUBIC) for plane in x.reshape(-1, *x.shape[-2:])
+    ]
+    return np.stack([np.asarray(plane) for plane in planes]).reshape(*x.shape[:-2], side, side).clip(0, 1)
 
 
 def pad_to_multiple(x: np.ndarray, multiple: int, mode: Literal["reflect", "edge"] = "reflect") -> np.ndarray:
@@ -217,3 +236,21 @@ class File(_Source):
 
     def _path(self) -> Path:
         return located(self.path)
+
+
+@component
+class Blank(_Source):
+    """No picture: a black one of `size` [width, height], for tasks that restore nothing (samples, maximisation)."""
+
+    size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
+    role: Role = "observed"
+
+    def read(self) -> Picture:
+        """Returns the black picture after box, shrink_to and crop_multiple."""
+        width, height = self.size
+        x = np.zeros((1, 3, height, width), np.float32)
+        return self._processed(Picture(x, None, None, "uint8", "blank", self.content()))
+
+    def content(self) -> str:
+        """Returns the sha256 of its size: there is nothing else to it."""
+        return hashlib.sha256(f"blank {self.size}".encode()).hexdigest()

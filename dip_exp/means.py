@@ -16,7 +16,8 @@ KIND = "average"
 
 @dataclass(frozen=True)
 class Listed:
-    """A job of an experiment, or a mean of some. seeds: "0", or "0+1". first: of the first seed (or seeds)."""
+    """A job of an experiment, or a mean of some. seeds: "0", or "0+1". first: of those that SEEDS=1 asks
+    for."""
 
     run_id: str
     label: str

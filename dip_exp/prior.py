@@ -16,7 +16,8 @@ Size = tuple[int, int]
 def draw(
     problem: Problem, arch: Arch | nn.Module, source: Input, seed: int, over: str = "net"
 ) -> tuple[nn.Module, Tensor]:
-    """Returns (network, z): weights drawn from the seed's `weights`, z (1, C, H, W) from its `input`.
+    """Returns (network, z): weights drawn from the seed's `weights`, z (1, C, H, W) from its `input` (or from the
+    input's own seed).
 
     z's sides are the picture's, raised to the multiple the network needs. A network that is given as a module is taken
     as it is, with the weights it has. `over` is what will be optimised: net, input or both. The global random
@@ -26,8 +27,9 @@ def draw(
     channels, height, width = problem.shape
     multiple = arch.multiple if isinstance(arch, Arch) else 1
     size = (_raised(height, multiple), _raised(width, multiple))
-    generator = torch.Generator().manual_seed(named_seed(seed, "input"))
-    z = source.draw(size, problem.y, generator)
+    drawn = seed if source.seed is None else source.seed
+    generator = torch.Generator().manual_seed(named_seed(drawn, "input"))
+    z = source.draw(size, problem.y if problem.guide is None else problem.guide, generator)
     check(arch, z, problem.shape, over)
     if not isinstance(arch, Arch):
         return arch, z

@@ -30,6 +30,9 @@ def note(text: str) -> None:
     print(text, flush=True)
 
 
+RESULT = "made of the stopped picture"
+
+
 def opening(what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str) -> None:
     """Says what will run, how long it should take here, how much memory it needs, and the command of a smaller run.
 
@@ -42,6 +45,8 @@ def opening(what: str, problem: "Problem", cost: "Cost", steps: int, device: "to
         f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {steps} steps on {device.type}: "
         f"about {duration(seconds)}, {cost.memory / 1e9:.1f} GB"
     )
+    for told in problem.notes:
+        note(f"note: {told}")
     if seconds > SMALLER_ABOVE_SECONDS and smaller:
         note(f"smaller: {smaller}")
 
@@ -62,12 +67,13 @@ def closing(done: dict[str, Any], folder: Path) -> None:
         for kind, row in scores.items():
             values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
             step = done["steps_of"].get(kind, "")
-            meaning = MEANING[kind].format(baseline=done["baseline"]["name"])
+            meaning = MEANING.get(kind, RESULT).format(baseline=done["baseline"]["name"])
             lines.append(f"{kind:14}{values}  {step!s:7} {meaning}")
     else:
         lines = ["", "nothing is scored: there is no truth to score against"]
     lines += [
         "",
+        *(f"note: {told}" for told in done.get("remarks", [])),
         f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
         f"restored picture: {folder / 'restored.png'}",
         f"side by side:     {folder / 'comparison.png'}",
@@ -80,12 +86,13 @@ def captions(
     problem: "Problem",
     outputs: dict[str, np.ndarray],
     scores: dict[str, dict[str, float | None]],
+    result: str,
 ) -> list[tuple[str, np.ndarray]]:
-    """Returns the labelled panels of the side-by-side picture: truth, observation, baseline, restored."""
-    chosen = [("observation", "observation")]
+    """Returns the labelled panels of the side-by-side picture: truth, observation, baseline, restored (`result`)."""
+    chosen = [(kind, kind) for kind in ("guide", "observation") if kind in outputs]
     if "baseline" in outputs and problem.baseline is not None:
         chosen.append((problem.baseline[0], "baseline"))
-    chosen.append(("restored", "pasted" if "pasted" in outputs else "stopped"))
+    chosen.append(("restored", result))
     rows = [] if problem.x is None else [("truth", problem.x.float().cpu().numpy())]
     for label, kind in chosen:
         psnr = scores.get(kind, {}).get("psnr")

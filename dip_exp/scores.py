@@ -44,5 +44,12 @@ def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
     return known * problem.y.float().cpu().numpy() + (1 - known) * picture
 
 
+def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what is made of the stopped picture, by kind, in order: pasted, and what the problem derives. The last is
+    what the user gets; where there is none, that is the stopped picture itself."""
+    made = {} if problem.paste is None else {"pasted": paste(problem, stopped)}
+    return {**made, **{kind: make(stopped) for kind, make in problem.derived.items()}}
+
+
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The paper's test pictures, which are not in the repository: where each comes from, what it must be, where it lies.
+"""The paper's test pictures and networks, not in the repository: where each comes from, what it must be, where it lies.
 
 `sets.csv` is the manifest: one row a file, with its source and sha256. `scripts/fetch_images.py` downloads by it.
 """
@@ -19,7 +19,8 @@ FETCH = "python scripts/fetch_images.py"
 class Entry:
     """One file of a set.
 
-    path: below the data folder. width, height: pixels, 0 for a text. mode: Pillow's, or "text". size: bytes. role: what
+    path: below the data folder. width, height: pixels, 0 for no picture. mode: Pillow's, "text" or "weights" (a
+    network's). size: bytes. role: what
     `image=` takes it for: "clean", or "observed" where it is itself noisy, masked or a JPEG to be restored; a text has
     none. sha256: of the file, 64 hexadecimal digits. repo, commit, source: the public repository (owner/name) it is in,
     the commit it was taken at, and its path in there. note: what is known of it.
@@ -45,12 +46,21 @@ class Entry:
         return f"{self.set}/{self.name}"
 
     @property
+    def is_picture(self) -> bool:
+        """Whether it is one: `image=` takes it."""
+        return self.width > 0
+
+    @property
     def family(self) -> str:
         """The set as it is fetched: the first part of its name ("authors" of "authors/sr")."""
         return self.set.partition("/")[0]
 
     def url(self, host: str = HOST) -> str:
-        """Returns the public address of the file; `host` serves GitHub's repositories under the same paths."""
+        """Returns the public address of the file; `host` serves GitHub's repositories under the same paths. A file that
+        is in no repository of GitHub's has its own host as `repo`, which another `host` stands for."""
+        if self.repo.startswith("https://"):
+            place = self.repo if host == HOST else host.rstrip("/")
+            return f"{place}/{self.commit}/{quote(self.source)}"
         return f"{host.rstrip('/')}/{self.repo}/{self.commit}/{quote(self.source)}"
 
 
@@ -98,4 +108,5 @@ def missing(path: str, sha256: str | None) -> str:
     entry = by_content(sha256)
     if entry is None:
         return f"{path!r} is not there"
-    return f"{path!r} is not there; it is of the set {entry.family}: {FETCH} {entry.family}, or with --from FOLDER"
+    wanted = entry.family if entry.is_picture else entry.option
+    return f"{path!r} is not there; it is of the set {entry.family}: {FETCH} {wanted}, or with --from FOLDER"

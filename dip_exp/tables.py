@@ -27,7 +27,7 @@ RUN_COLUMNS = (
     *("seconds", "seconds_per_step", "peak_memory_bytes", "baseline_seconds", "device", "threads"),
     *("torch", "dip_exp", "commit", "dirty", "members"),
 )
-CURVE_COLUMNS = ("run_id", "step", "loss", "psnr", "psnr_average")
+CURVE_COLUMNS = ("run_id", "step", "loss", "psnr", "psnr_average", "data")
 JOB_COLUMNS = ("experiment", "run_id", "seed", "job")
 
 

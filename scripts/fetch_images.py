@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(
         description="Gets the paper's test pictures, one file at a time, each verified by its sha256. "
         "What is there already is not fetched again. Exit status: 0 all there; 1 some not; 2 refused; 130 interrupted.",
-        epilog=f"sets: {', '.join(sets.families())}, all",
+        epilog=f"sets: {', '.join(sets.families())}; all: every one but the weights (1.1 GB). SET/NAME is one file.",
     )
     words.add_argument("sets", nargs="*", metavar="SET", help="what to get; none: list what there is")
     words.add_argument("--into", type=Path, default=Path("data"), metavar="FOLDER", help="where to (default: data)")

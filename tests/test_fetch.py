@@ -127,12 +127,14 @@ def put(folder: Path, path: str, content: bytes) -> Path:
 def test_every_row_names_one_checkable_public_file():
     for entry in REAL:
         assert re.fullmatch("[0-9a-f]{64}", entry.sha256), entry
-        assert re.fullmatch("[0-9a-f]{40}", entry.commit), entry
+        in_repository = not entry.repo.startswith("https://")
+        assert re.fullmatch("[0-9a-f]{40}", entry.commit) or not in_repository, entry
         assert re.fullmatch(r"https://[!-~]+", entry.url()), f"{entry.url()}: spaces or no https"
         assert entry.path == f"{entry.option}{Path(entry.path).suffix}"
         assert ".." not in Path(entry.path).parts
         assert entry.size > 0
-        assert (entry.width > 0) == (entry.height > 0) == (entry.mode != "text")
+        assert (entry.width > 0) == (entry.height > 0) == (entry.mode not in ("text", "weights"))
+        assert entry.is_picture == (entry.role in ("clean", "observed"))
     for unique in ("option", "path"):
         values = [getattr(entry, unique).lower() for entry in REAL]  # some disks do not tell a from A
         assert len(set(values)) == len(values), unique

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dip_exp import collect, experiment, gallery, sweeps
-from dip_exp.figures import fig2_curves, rows, strip, style
+from dip_exp.figures import fig2_curves, grids, ijcv3_descent, rows, strip, style
 from dip_exp.figures.scored import Table
 from dip_exp.tables import Tables
 from tests.conftest import ROOT
@@ -204,6 +204,45 @@ def test_the_plateau_is_the_variance_of_the_picture_drawn_from():
     job = sweeps.jobs("fig2_curves", "mini")[0]
     x = experiment.build(job.named.config, "image", {}).read().x
     assert fig2_curves.VARIANCE["mini"] == pytest.approx(float(x.var(axis=(2, 3)).mean()), abs=5e-4)
+
+
+def test_a_path_in_the_plane_keeps_the_distances_of_the_space_of_pictures():
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    x, y = rng.random((2, 300))
+    iterates = [rng.random(300), x, y, (x + y) / 2]
+    mse = lambda a, b: float(np.mean((a - b) ** 2))  # noqa: E731
+    curve = pd.DataFrame(
+        {
+            "psnr": [-10 * np.log10(max(mse(one, x), 1e-30)) for one in iterates],
+            "data": [mse(one, y) for one in iterates],
+            "loss": 9.0,
+        }
+    )
+    along, off, _ = ijcv3_descent.path(curve, -10 * np.log10(mse(x, y)))
+    assert along[1:] == pytest.approx([0, 1, 0.5], abs=1e-6)
+    assert off[1:] == pytest.approx([0, 0, 0], abs=1e-3)
+    to_truth, to_y = np.hypot(along[0], off[0]), np.hypot(along[0] - 1, off[0])
+    unit = np.sqrt(mse(x, y))
+    assert to_truth * unit == pytest.approx(np.sqrt(mse(iterates[0], x)), rel=1e-5)
+    assert to_y * unit == pytest.approx(np.sqrt(mse(iterates[0], y)), rel=1e-5)
+    older = ijcv3_descent.path(curve.assign(loss=curve.data, data=np.nan), -10 * np.log10(mse(x, y)))
+    assert older[0] == pytest.approx(along)  # a run from before the column, without an extra term
+
+
+def test_a_grid_leaves_places_empty_and_names_what_has_not_run(tmp_path: Path):
+    tables = Tables(RESULTS, "mini")
+    name = "fig8_depth"
+    cells = [grids.Cell("there", {"variant": "library/depth6"}), None, grids.Cell("not\\ there", {"variant": "none"})]
+    with style.styled():
+        figure = grids.grid(tables, name, "t", cells, 3)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "not run yet" in texts
+    assert {"there", "not there"} <= set(texts)
+    with style.styled():
+        nothing = grids.grid(Tables(tmp_path, "mini"), name, "t", cells, 3)
+    assert any("make sweep FIG=fig8_depth" in text.get_text() for text in nothing.texts)
 
 
 def test_a_figure_with_some_of_its_runs_is_drawn(tmp_path: Path):

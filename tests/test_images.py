@@ -257,3 +257,21 @@ def test_a_yaml_mirrors_its_class(name: str) -> None:
 def test_the_room_needs_no_torch() -> None:
     code = "import sys, dip_exp.images; sys.exit('torch' in sys.modules or 'skimage' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_square_is_central_and_of_the_side_asked_for():
+    x = np.zeros((1, 3, 40, 60), np.float32)
+    x[..., 10:50] = 0.7
+    same = images.square(x, 40)
+    assert np.array_equal(same, x[..., 10:50])
+    for side in (16, 40, 90):
+        square = images.square(x, side)
+        assert square.shape == (1, 3, side, side)
+        assert square == pytest.approx(0.7, abs=1e-5)
+
+
+def test_a_blank_picture_is_its_size():
+    blank = images.Blank(size=[7, 5])
+    assert blank.read().size == (7, 5)
+    assert not blank.read().x.any()
+    assert blank.content() == images.Blank(size=[7, 5]).content() != images.Blank(size=[5, 7]).content()

@@ -86,7 +86,7 @@ def test_the_cost_is_tried_on_a_copy():
     net, z = prior.draw(problem(96, 80), SMALL, Noise(channels=4), seed=0)
     before = [p.detach().clone() for p in net.parameters()]
     state = torch.get_rng_state()
-    price = cost.estimate(net, SMALL, z, (3, 96, 80), torch.device("cpu"))
+    price = cost.estimate(net, SMALL, z, problem(96, 80), torch.device("cpu"))
     assert price.seconds > 0
     assert price.weights == sum(p.numel() for p in before)
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, net.parameters(), strict=True))
@@ -95,4 +95,12 @@ def test_the_cost_is_tried_on_a_copy():
 
 def test_a_network_too_deep_for_a_small_corner_is_tried_on_a_larger_one():
     net, z = prior.draw(problem(300, 300), DEEP, Noise(channels=1), seed=0)
-    assert cost.estimate(net, DEEP, z, (3, 300, 300), torch.device("cpu")).seconds > 0
+    assert cost.estimate(net, DEEP, z, problem(300, 300), torch.device("cpu")).seconds > 0
+
+
+def test_the_inputs_own_seed_holds_z_while_the_weights_are_drawn_anew():
+    one, other = (prior.draw(problem(32, 32), SMALL, Noise(channels=4, seed=7), seed=seed) for seed in (0, 1))
+    assert torch.equal(one[1], other[1])
+    assert not torch.equal(next(one[0].parameters()), next(other[0].parameters()))
+    free = prior.draw(problem(32, 32), SMALL, Noise(channels=4), seed=7)
+    assert torch.equal(free[1], one[1])

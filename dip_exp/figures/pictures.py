@@ -64,11 +64,11 @@ def _panel(tables: Tables, found: Frame, column: Column, score: str) -> Panel | 
         at = curve[curve.step == int(column.kind.removeprefix("step"))]
         value = at.psnr.iloc[0] if len(at) else value
     picture = tables.panel(first.run_id.iloc[0], column.kind)
-    absent = _why_absent(tables, first.image.iloc[0]) if picture is None else ""
+    absent = why_absent(tables, first.image.iloc[0]) if picture is None else ""
     return Panel(column.title.format(**facts), f"{value:.2f} dB" if value == value else " ", picture, absent)
 
 
-def _why_absent(tables: Tables, image: str) -> str:
+def why_absent(tables: Tables, image: str) -> str:
     """Returns why a picture is not shown: its set may not be committed, or its run's pictures were never collected."""
     if "/" in image and not tables.local:  # of a set that is fetched
         return "not in the\nrepository\n(licence)"

@@ -37,7 +37,7 @@ def spread(values: Any) -> Spread:
 def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:
     """Returns the rows whose job has these settings of the sweep; none where the sweep has no such setting."""
     for key, value in settings.items():
-        column = f"set.{key}"
+        column = "seeds" if key == "seed" else f"set.{key}"
         frame = frame[frame[column] == value] if column in frame else frame.iloc[:0]
     return frame
 

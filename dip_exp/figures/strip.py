@@ -71,6 +71,9 @@ def _show(axes: "Axes", panel: Panel, part: Any, marked: Any) -> None:
 
     axes.set_xticks([])
     axes.set_yticks([])
+    if panel.picture is None and not panel.absent:  # a place left empty
+        axes.set_axis_off()
+        return
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set(color=style.VERMILION if part else "#BBBBBB", linewidth=1.0 if part else 0.4)

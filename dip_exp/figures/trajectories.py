@@ -26,8 +26,10 @@ TITLES = {
     "mini_text": "text inpainting",
     "mini_library": "irregular holes",
     "mini_region": "a large hole",
+    "cave": "cave: flash and no-flash",
+    "mini_flash": "flash, a synthetic pair",
 }
-FROM_LOSS = ("snail",)
+FROM_LOSS = ("snail", "cave")
 """Runs without a truth: their PSNR is that of the fit, -10 log10 of the loss."""
 
 
@@ -91,6 +93,11 @@ def _curves(tables: Tables, variant: str, name: str) -> tuple[np.ndarray, np.nda
     each = [tables.curve(run_id) for run_id in runs]
     if not each:
         return np.empty(0), np.empty((0, 0)), np.empty((0, 0))
-    raw = [-10 * np.log10(c.loss) if name in FROM_LOSS else c.psnr for c in each]
+    raw = [curve_psnr(curve, of_fit=name in FROM_LOSS) for curve in each]
     average = np.array([c.psnr_average for c in each], dtype=float)
     return each[0].step.to_numpy(dtype=float), np.array(raw, dtype=float), average
+
+
+def curve_psnr(curve: Any, *, of_fit: bool) -> Any:
+    """Returns the PSNR of the iterates in dB; of their fit to the observation where there is no truth."""
+    return -10 * np.log10(curve.loss) if of_fit else curve.psnr

@@ -4,8 +4,9 @@ The letters of the paper: x clean picture, y (x0) observation, z the network's i
 """
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -67,6 +68,12 @@ class Problem:
     paste:    (1, 1 or C, H, W) of {0, 1}: pixels of y that the user's picture keeps; needs y of x_hat's shape.
     missing:  boolean, same shape: pixels scored a second time on their own.
     baseline: a classical restorer's name and a function that returns its picture (1, C, H, W).
+    shown:    what stands for the observation in pictures: y itself, if left out; None where y is no picture and nothing
+              is to be shown.
+    guide:    a picture that the input may take as z in the place of y (the flash picture).
+    derived:  {kind: function}: further pictures made of the restored one; the last is what the user gets.
+    remarks:  a function that says what there is to say of the restored picture (1, C, H, W), a sentence each.
+    notes:    what the user should know before the fit, a sentence each.
 
     Raises ValueError where shapes do not fit one another.
     """
@@ -82,6 +89,11 @@ class Problem:
     paste: Tensor | None = None
     missing: Tensor | None = None
     baseline: tuple[str, Callable[[], np.ndarray]] | None = None
+    shown: Tensor | Literal["y"] | None = "y"
+    guide: Tensor | None = None
+    derived: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    remarks: Callable[[np.ndarray], list[str]] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.y.ndim != 4 or self.y.shape[0] != 1 or not self.y.is_floating_point():
@@ -108,10 +120,19 @@ class Problem:
         if self.paste is not None and tuple(self.y.shape) != (1, *self.shape):
             raise ValueError(f"problem: paste needs y {tuple(self.y.shape)} of x_hat's shape {(1, *self.shape)}")
 
+    @property
+    def observation(self) -> Tensor | None:
+        """The picture that stands for the observation, where there is one."""
+        return self.y if isinstance(self.shown, str) else self.shown
+
     def energy(self, x_hat: Tensor) -> Tensor:
         """Returns E(x_hat; y), the scalar that is descended."""
-        loss = self.loss(self.forward(x_hat), self.y, self.weight)
-        return loss if self.prior is None else loss + self.prior(x_hat)
+        return self.terms(x_hat)[0]
+
+    def terms(self, x_hat: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns E(x_hat; y) and, of that, what compares with the data."""
+        data = self.loss(self.forward(x_hat), self.y, self.weight)
+        return (data if self.prior is None else data + self.prior(x_hat)), data
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Problem":
         """Returns the problem with its tensors (and its operator, if that is a module) on a device, in a dtype."""
@@ -123,8 +144,7 @@ class Problem:
         forward = self.forward
         if isinstance(forward, torch.nn.Module):
             forward = copy.deepcopy(forward).to(device)  # the caller's own stays where it is
-        rest = {name: getattr(self, name) for name in ("shape", "loss", "prior", "protocol", "baseline")}
-        return Problem(**moved, **rest, forward=forward)
+        return replace(self, **moved, forward=forward)
 
 
 def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

@@ -1,0 +1,66 @@
+"""Optimisation as restoration: the iterates of every task, with their step and PSNR."""
+
+from typing import TYPE_CHECKING
+
+from dip_exp.figures import rows, style
+from dip_exp.figures.grids import swept
+from dip_exp.figures.pictures import why_absent
+from dip_exp.figures.strip import Panel, strip
+from dip_exp.figures.trajectories import FROM_LOSS, curve_psnr
+from dip_exp.tables import Frame, Tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "strips"
+
+TITLE = "Optimisation as restoration: what the network gives after so many steps"
+TITLES = {
+    "F16": "denoising",
+    "zebra": "enlarging by 4",
+    "snail": "JPEG",
+    "kate": "text",
+    "library": "holes",
+    "vase": "a large hole",
+    "cave": "flash",
+    "mini_denoise": "denoising",
+    "mini_superres": "enlarging by 4",
+    "mini_jpeg": "JPEG",
+    "mini_text": "text",
+    "mini_library": "holes",
+    "mini_region": "a large hole",
+    "mini_flash": "flash",
+}
+STEPS = {"paper": (50, 200, 500, 1000, 2000), "mini": (10, 50, 100, 200, 500)}
+
+
+def draw(tables: Tables) -> "Figure":
+    """Returns a row a task: the observation, then iterates, then the last."""
+    found = tables.of(NAME)
+    if not len(found):
+        return style.placeholder(TITLE, rows.command(tables, NAME))
+    panels = [panel for variant in swept(tables, NAME, "variant") for panel in _row(tables, found, variant)]
+    footer = rows.small_print(
+        tables, NAME, "PSNR of the iterate in dB, first seed; of the fit to it where there is no truth"
+    )
+    return strip(panels, title=TITLE, footer=footer, zoom=None, per_row=len(STEPS[tables.scale]) + 2)
+
+
+def _row(tables: Tables, found: Frame, variant: str) -> list[Panel]:
+    name = variant.rpartition("/")[2]
+    title = TITLES[name]
+    of_run = rows.picked(found, {"variant": variant})
+    steps = STEPS[tables.scale]
+    if not len(of_run):
+        return [Panel(title, " ", None, "not run yet"), *[Panel(" ", " ", None)] * (len(steps) + 1)]
+    first = of_run[of_run.seed == of_run.seed.min()]
+    run_id, last, image = first.run_id.iloc[0], int(first.steps.iloc[0]), first.image.iloc[0]
+    curve, absent = tables.curve(run_id), why_absent(tables, image)
+    panels = [Panel(title, "observed", tables.panel(run_id, "observation"), absent)]
+    psnr = curve_psnr(curve, of_fit=name in FROM_LOSS)
+    for step in steps:
+        at = psnr[curve.step == step]
+        note = f"{at.iloc[0]:.2f} dB" if len(at) else " "
+        panels.append(Panel(f"{step:,} steps", note, tables.panel(run_id, f"step{step}"), absent))
+    panels.append(Panel(f"{last:,} steps", f"{psnr.iloc[-1]:.2f} dB", tables.panel(run_id, "last"), absent))
+    return panels
