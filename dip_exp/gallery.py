@@ -64,9 +64,11 @@ def _make(module: ModuleType, tables: Tables, place: Path) -> list[str]:
         with style.styled():
             figure = parts["draw"](tables)
             figure.savefig(place / f"{parts['NAME']}.png", metadata={"Software": None})
-            figure.savefig(place / f"{parts['NAME']}.pdf", metadata=FIXED_DATE)
+            made.append(f"{parts['NAME']}.png")
+            if len(tables.of(parts["NAME"])):  # a placeholder needs no print quality
+                figure.savefig(place / f"{parts['NAME']}.pdf", metadata=FIXED_DATE)
+                made.append(f"{parts['NAME']}.pdf")
             plt.close(figure)
-        made += [f"{parts['NAME']}.png", f"{parts['NAME']}.pdf"]
     if "table" in parts:
         table = parts["table"](tables)
         record.write_text(place / f"{parts['NAME']}.md", table.markdown())

@@ -13,13 +13,18 @@ from typing import Any
 
 import pytest
 
-from dip_exp import config, experiment
+from dip_exp import config, experiment, sweeps
 
 config.register()
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.progress=off", "logger=none", "threads=1")
 Runner = Callable[..., dict[str, Any]]
+
+
+def jobs_of(name: str, scale: str) -> list[sweeps.Job]:
+    """Returns an experiment's jobs; of the thousand that differ by one number, the first and the last."""
+    return sweeps.jobs(name, scale, 1, ("task.unit=0,999",) if (name, scale) == ("classes1000", "paper") else ())
 
 
 @pytest.fixture

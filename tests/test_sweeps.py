@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from dip_exp import campaign, config, experiment, fetch, record, sets, sweeps
 from dip_exp.errors import Refused
 from dip_exp.experiment import GROUPS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, jobs_of
 
 NAMES = sweeps.names()
 PACKAGED = ("astronaut", "chelsea", "camera")
@@ -22,7 +22,7 @@ TUNING = "coffee"
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scale", ["paper", "mini"])
 def test_every_job_of_every_experiment_composes_and_builds(name: str, scale: str):
-    jobs = sweeps.jobs(name, scale)
+    jobs = jobs_of(name, scale)
     assert jobs
     assert len({job.run_id for job in jobs}) == len(jobs)
     for job in jobs:
@@ -43,7 +43,7 @@ def test_in_miniature_no_experiment_needs_a_download_or_the_tuning_picture(name:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_names_the_sets_it_needs_at_paper_scale(name: str):
     needed = set()
-    for job in sweeps.jobs(name, "paper"):
+    for job in jobs_of(name, "paper"):
         for path, declared in config.files(job.named.config).values():
             entry = sets.by_content(declared)
             assert entry is not None or "alexnet" in path  # which no public source has
@@ -108,7 +108,7 @@ def test_every_variant_is_used():
         job.label.split("variant=")[1].split()[0]
         for name in NAMES
         for scale in ("paper", "mini")
-        for job in sweeps.jobs(name, scale)
+        for job in jobs_of(name, scale)
         if "variant=" in job.label
     }
     there = {str(p.relative_to(ROOT / "conf/variant").with_suffix("")) for p in (ROOT / "conf/variant").rglob("*.yaml")}
