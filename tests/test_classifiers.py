@@ -150,6 +150,7 @@ def test_features_are_frozen_and_pass_a_gradient_on(substitute: EfficientNetLite
     first = features(x)
     assert torch.equal(first, features(x))
     first.sum().backward()
+    assert features(x.double()).dtype == torch.float64
     assert x.grad is not None
     assert float(x.grad.abs().sum()) > 0
     assert not any(p.requires_grad for p in features.parameters())

@@ -160,7 +160,7 @@ class Features(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(self.prepared(x))
+        return self.net(self.prepared(x.to(self.mean.dtype))).to(x.dtype)  # its weights have single precision
 
     def prepared(self, x: Tensor) -> Tensor:
         """Returns the picture as the network was trained to see it."""
