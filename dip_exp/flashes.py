@@ -90,7 +90,10 @@ class FlashFile(Flash):
             channels = max(flash.shape[1], picture.shape[1])
             flash, picture = (np.repeat(one, channels // one.shape[1], axis=1) for one in (flash, picture))
         down, right = shift_between(picture, flash)
-        apart = f"the flash picture lies about {-right:.1f} pixels to the right of the other and {-down:.1f} below it"
+        aside, over = ("left" if right > 0 else "right"), ("above" if down > 0 else "below")
+        apart = (
+            f"the flash picture lies about {abs(right):.1f} pixels {aside} of the other and {abs(down):.1f} {over} it"
+        )
         if max(abs(down), abs(right)) < UNREGISTERED:
             return Pair(flash, picture)
         if not self.register:

@@ -30,6 +30,11 @@ class Classifier(ABC):
     sha256: str | None = None
 
     @property
+    def called(self) -> str:
+        """What messages call it."""
+        return type(self).__name__
+
+    @property
     @abstractmethod
     def side(self) -> int:
         """The side of the square picture it takes, in pixels."""
@@ -61,7 +66,7 @@ class Classifier(ABC):
         with torch.device("meta"):
             for name, module in self.chain().items():
                 chain[name] = module
-        _check_keys(type(self).__name__, chain, state)
+        _check_keys(self.called, chain, state)
         kept = OrderedDict(list(chain.items())[: list(chain).index(layer) + 1])
         net = nn.Sequential(kept)
         wanted = set(net.state_dict())
@@ -71,7 +76,7 @@ class Classifier(ABC):
     def check(self, layer: str) -> None:
         """Raises ValueError for a layer it does not have, listing those it has, and where no file is given."""
         if layer not in self.layers:
-            raise ValueError(f"layer: {type(self).__name__} has no {layer!r}; it has {', '.join(self.layers)}")
+            raise ValueError(f"layer: {self.called} has no {layer!r}; it has {', '.join(self.layers)}")
         self.located()
 
     def _check_side(self, layer: str, side: int) -> None:
@@ -82,17 +87,17 @@ class Classifier(ABC):
                 net(torch.empty(1, 3, side, side))
             except RuntimeError as error:
                 raise ValueError(
-                    f"side: given {side}, but {layer} of {type(self).__name__} takes no such picture "
+                    f"side: given {side}, but {layer} of {self.called} takes no such picture "
                     f"({str(error).splitlines()[0]}); it was trained on {self.side}  [task.side=null]"
                 ) from error
 
     def located(self) -> Path:
         """Returns where its weights lie. Raises ValueError where none are given or the file is not there."""
         if self.path is None:
-            raise ValueError(f"net: no weights of {type(self).__name__} are given; name their file, task.net.path=FILE")
+            raise ValueError(f"net: no weights of {self.called} are given; name their file, task.net.path=FILE")
         path = located(self.path)
         if not path.is_file():
-            raise ValueError(f"net: the weights of {type(self).__name__} are missing: {self.remedy}")
+            raise ValueError(f"net: the weights of {self.called} are missing: {self.remedy}")
         return path
 
     @property

@@ -24,6 +24,10 @@ class VGG(Classifier):
     depth: Literal[16, 19] = 16
 
     @property
+    def called(self) -> str:
+        return f"VGG-{self.depth}"
+
+    @property
     def side(self) -> int:
         return 224
 

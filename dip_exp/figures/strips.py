@@ -61,6 +61,7 @@ def _row(tables: Tables, found: Frame, variant: str) -> list[Panel]:
     for step in steps:
         at = psnr[curve.step == step]
         note = f"{at.iloc[0]:.2f} dB" if len(at) else " "
-        panels.append(Panel(f"{step:,} steps", note, tables.panel(run_id, f"step{step}"), absent))
+        shown = Panel(f"{step:,} steps", note, tables.panel(run_id, f"step{step}"), absent)
+        panels.append(shown if step < last else Panel(" ", " ", None))  # the run was over before
     panels.append(Panel(f"{last:,} steps", f"{psnr.iloc[-1]:.2f} dB", tables.panel(run_id, "last"), absent))
     return panels

@@ -56,6 +56,6 @@ def stuck(y: np.ndarray, x_hat: np.ndarray) -> list[str]:
         return []
     channel = ("red", "green", "blue")[worst] if len(off) == 3 else f"channel {worst}"
     return [
-        f"the fit is stuck: its {channel} is off by {off[worst]:+.2f} on average; run it again with another seed "
-        f"(seed=1) or a smaller step (optim.lr=0.01)"
+        f"the fit is stuck: its {channel} is off by {off[worst]:+.2f} on average; run it for longer, with "
+        f"another seed (seed=1), or with a smaller step (optim.lr=0.01)"
     ]

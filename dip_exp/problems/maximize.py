@@ -56,6 +56,7 @@ class Maximize(Task):
             prior=self.prior(),
             protocol=self.scoring,
             remarks=partial(_remarks, self.net.upto("prob", side), unit) if is_class else None,
+            notes=("the picture is not read: this task restores none (image=blank)",) if picture.any() else (),
         )
 
     def _unit(self, count: int) -> int:
