@@ -44,7 +44,7 @@ class Optim(ABC):
 
 @component
 class Adam(Optim):
-    """One fused pass over weights, gradients and moments: a third off a step of the miniature on a CPU core."""
+    """One fused pass over weights, gradients and moments, where PyTorch's default makes some ten for every tensor."""
 
     betas: list[Decay] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
     eps: Positive = 1e-8

@@ -1,6 +1,5 @@
 """Trained classifiers whose features are inverted or maximised: named layers, weights from a file."""
 
-import hashlib
 import pickle
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from dip_exp.component import PathText, component
 from dip_exp.config import located
+from dip_exp.imagefiles import file_sha256
 
 State = dict[str, Tensor]
 Preprocessing = Literal["caffe", "torchvision", "efficientnet"]
@@ -129,10 +129,8 @@ def _read(path: Path, declared: str | None) -> State:
     return state
 
 
-@lru_cache(maxsize=4)
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_sha256 = lru_cache(maxsize=4)(file_sha256)
+"""Half a gigabyte is not hashed twice where a task reads two layers."""
 
 
 def _check_keys(who: str, chain: "OrderedDict[str, nn.Module]", state: State) -> None:
