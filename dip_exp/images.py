@@ -42,12 +42,12 @@ __all__ = [
     "write_restored",
 ]
 
-PackagedName = Literal["astronaut", "chelsea", "coffee", "camera"]
+PackagedName = Literal["astronaut", "chelsea", "coffee", "camera", "rocket"]
 Role = Literal["clean", "observed"]
 
 
 def packaged(name: str) -> Picture:
-    """Returns one of scikit-image's own pictures: astronaut, chelsea, coffee (RGB) or camera (grey), all 8-bit.
+    """Returns one of scikit-image's own pictures: astronaut, chelsea, coffee, rocket (RGB) or camera (grey), all 8-bit.
 
     Its sha256 is that of the decoded pixels, row by row. Needs no network. Raises ValueError for another name.
     """
@@ -202,7 +202,7 @@ def _box_slices(box: list[int], width: int, height: int) -> tuple[slice, slice]:
 
 @component
 class Packaged(_Source):
-    """One of scikit-image's pictures, by name; see `packaged`. Yaml: image=astronaut, chelsea, coffee, camera."""
+    """One of scikit-image's pictures, by name; see `packaged`. Yaml: image=astronaut, chelsea, coffee, camera, rocket."""
 
     name: PackagedName
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch.nn import Parameter
 
 from dip_exp.component import NonNegative, Positive, PositiveInt, component
+from dip_exp.muon import OrthogonalisedMomentum
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -64,6 +65,27 @@ class AdamW(Optim):
         betas = (self.betas[0], self.betas[1])
         return torch.optim.AdamW(
             parameters, lr=self.lr, betas=betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+        )
+
+
+@component
+class Muon(Optim):
+    """Convolution kernels by orthogonalised momentum, everything else by Adam: `dip_exp.muon`.
+
+    lr:        of what Adam moves. kernel_lr: of the kernels. momentum: theirs.
+    fewer:     a task's own number of steps is divided by this; steps that you give are not.
+    """
+
+    kernel_lr: Positive = 0.02
+    momentum: Decay = 0.95
+    fewer: Positive = 1
+    betas: list[Decay] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    eps: Positive = 1e-8
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        betas = (self.betas[0], self.betas[1])
+        return OrthogonalisedMomentum(
+            parameters, lr=self.lr, kernel_lr=self.kernel_lr, momentum=self.momentum, betas=betas, eps=self.eps
         )
 
 

@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from dip_exp import fast
 from dip_exp.archs.arch import Arch
 from dip_exp.config import named_seed
 from dip_exp.inputs.source import Input
@@ -20,7 +21,7 @@ def draw(
     input's own seed).
 
     z's sides are the picture's, raised to the multiple the network needs. A network that is given as a module is taken
-    as it is, with the weights it has. `over` is what will be optimised: net, input or both. The global random
+    as it is, with the weights it has; one that is built here is the architecture's fast twin where there is one. `over` is what will be optimised: net, input or both. The global random
     generators are left as they were. Raises ValueError where network and picture do not fit one another, before a
     weight is drawn.
     """
@@ -35,7 +36,7 @@ def draw(
         return arch, z
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(named_seed(seed, "weights"))
-        return arch.build(z.shape[1], channels, (height, width)), z
+        return fast.twin(arch.build(z.shape[1], channels, (height, width))), z
 
 
 def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int, int]) -> nn.Module:

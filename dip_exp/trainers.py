@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from dip_exp.callbacks import Checkpoint, Progress
 from dip_exp.component import Positive, component
 from dip_exp.errors import Interrupted, Refused
+from dip_exp.fast import heap
 from dip_exp.fit import Fit
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
@@ -88,7 +89,7 @@ class Trainer:
         watchers = [*(callbacks or []), *saver, *progress, _Interruption(received, saver)]
         began = time.perf_counter()
         reset_peak_memory(self.device)
-        with _quiet_lightning(), _matrix_precision(precision), _between_steps(received):
+        with _quiet_lightning(), _matrix_precision(precision), _between_steps(received), heap.kept():
             trainer = pl.Trainer(
                 max_epochs=1,
                 accelerator="cuda" if self.device.type == "cuda" else "cpu",

@@ -198,12 +198,12 @@ def test_a_packaged_picture_is_the_one_a_file_of_it_gives(tmp_path: Path, name: 
     assert picture.sha256 == images.Packaged(name=name).content()  # type: ignore[arg-type]
 
 
-def test_packaged_pictures_are_four_and_differ() -> None:
-    names = ["astronaut", "chelsea", "coffee", "camera"]
-    assert len({images.packaged(name).sha256 for name in names}) == 4
+def test_packaged_pictures_are_five_and_differ() -> None:
+    names = ["astronaut", "chelsea", "coffee", "camera", "rocket"]
+    assert len({images.packaged(name).sha256 for name in names}) == 5
     with pytest.raises(ValueError, match="no packaged picture is called 'lena'; choose one of astronaut, chelsea,"):
         images.packaged("lena")
-    with pytest.raises(ValidationError, match="'astronaut', 'chelsea', 'coffee' or 'camera'"):
+    with pytest.raises(ValidationError, match="'astronaut', 'chelsea', 'coffee', 'camera' or 'rocket'"):
         images.Packaged(name="lena")  # type: ignore[arg-type]
 
 

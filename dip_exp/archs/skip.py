@@ -106,11 +106,13 @@ class Up(nn.Module):
         super().__init__()
         self.upsample, self.norm, self.merge, self.mix = upsample, norm, merge, mix
 
-    def forward(self, deep: Tensor, kept: Tensor | None) -> Tensor:
+    def joined(self, deep: Tensor, kept: Tensor | None) -> Tensor:
+        """Returns `deep` doubled, behind what was kept."""
         x = self.upsample(deep)
-        if kept is not None:
-            x = crop_concat([kept, x])
-        x = self.merge(self.norm(x))
+        return x if kept is None else crop_concat([kept, x])
+
+    def forward(self, deep: Tensor, kept: Tensor | None) -> Tensor:
+        x = self.merge(self.norm(self.joined(deep, kept)))
         return x if self.mix is None else self.mix(x)
 
 

@@ -1,0 +1,141 @@
+"""Linear maps and their adjoints that the fast convolutions are made of: borders, and the four phases of a doubled map.
+
+All take and return float tensors (N, C, H, W). Every adjoint is additions and copies of slices, in one fixed order: where
+PyTorch's own backward of reflection padding and of bilinear upsampling raises, or turns slow, under
+`torch.use_deterministic_algorithms(True)` on a GPU, these do neither.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Piece = tuple[slice, slice]
+"""Where a phase's pixels go along one axis, and which of them."""
+
+
+def mirrored(x: Tensor, width: int) -> Tensor:
+    """Returns x with `width` pixels more on every side, reflected about the border pixel (c b | a b c)."""
+    return F.pad(x, (width, width, width, width), mode="reflect") if width > 0 else x
+
+
+def mirrored_adjoint(g: Tensor, width: int) -> Tensor:
+    """Returns the adjoint of `mirrored`, (H + 2 width, W + 2 width) -> (H, W); `g` is overwritten."""
+    return _fold_back(g, width, about=0)
+
+
+def repeated(x: Tensor, width: int) -> Tensor:
+    """Returns x with `width` pixels more on every side, reflected about the border's outer edge (b a | a b c)."""
+    n, c, h, w = x.shape
+    out = x.new_empty(n, c, h + 2 * width, w + 2 * width)
+    out[..., width : width + h, width : width + w] = x
+    for axis, size in ((2, h), (3, w)):
+        across = out if axis == 3 else out[..., width : width + w]
+        for outside in range(width):
+            inside = 2 * width - 1 - outside
+            across.narrow(axis, outside, 1).copy_(across.narrow(axis, inside, 1))
+            end = size + 2 * width - 1
+            across.narrow(axis, end - outside, 1).copy_(across.narrow(axis, end - inside, 1))
+    return out
+
+
+def repeated_adjoint(g: Tensor, width: int) -> Tensor:
+    """Returns the adjoint of `repeated`, (H + 2 width, W + 2 width) -> (H, W); `g` is overwritten."""
+    return _fold_back(g, width, about=1)
+
+
+def _fold_back(g: Tensor, width: int, about: int) -> Tensor:
+    """Adds to every pixel what its copies outside received; pixel `width - k` is a copy of `width + k - about`."""
+    for axis in (2, 3):
+        end = g.shape[axis] - 1
+        for k in range(1, width + 1):
+            outside, inside = width - k, width + k - about
+            g.narrow(axis, inside, 1).add_(g.narrow(axis, outside, 1))
+            g.narrow(axis, end - inside, 1).add_(g.narrow(axis, end - outside, 1))
+        g = g.narrow(axis, width, end + 1 - 2 * width)
+    return g
+
+
+def filtered(x: Tensor, taps: tuple[float, float, float], padding: int) -> Tensor:
+    """Returns x, every channel by itself, through the outer product of `taps` with itself, over a border of zeros."""
+    row = x.new_tensor(taps)
+    kernel = torch.outer(row, row).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, kernel, None, 1, padding, 1, x.shape[1])
+
+
+# -- a doubled map by its four phases ----------------------------------------------------------------------------------
+
+TAPS = {0: [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], 1: [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]}
+"""Of a row n with n[2i] = n[2i + 1] = x[i], three taps see two pixels of x: at even places the first alone and the other
+two together, at odd places the first two together and the last alone."""
+
+
+def phase_taps(like: Tensor) -> Tensor:
+    """Returns the (9, 16) matrix from the taps of a 3x3 kernel to those of its four 2x2 kernels, even rows first."""
+    rows = {parity: like.new_tensor(taps) for parity, taps in TAPS.items()}
+    return torch.cat([torch.kron(rows[r], rows[c]).T for r in (0, 1) for c in (0, 1)], dim=1)
+
+
+def kernels(weight: Tensor) -> Tensor:
+    """Returns the four 2x2 kernels of every 3x3 one, (O, C, 3, 3) -> (4 O, C, 2, 2)."""
+    o, c = weight.shape[:2]
+    return (weight.flatten(2) @ phase_taps(weight)).view(o, c, 4, 2, 2).transpose(1, 2).reshape(4 * o, c, 2, 2)
+
+
+def kernels_adjoint(g: Tensor) -> Tensor:
+    """Returns the adjoint of `kernels`."""
+    o, c = g.shape[0] // 4, g.shape[1]
+    taps = g.view(o, 4, c, 4).transpose(1, 2).reshape(o, c, 16)
+    return (taps @ phase_taps(g).T).view(o, c, 3, 3)
+
+
+def nearest_pieces(count: int) -> tuple[list[Piece], list[Piece]]:
+    """Returns the even and the odd pieces of 2 `count` pixels, out of `count` + 1 of each phase."""
+    return (
+        [(slice(0, None, 2), slice(0, count))],
+        [(slice(1, None, 2), slice(1, count + 1))],
+    )
+
+
+def bilinear_pieces(count: int) -> tuple[list[Piece], list[Piece]]:
+    """Returns the even and the odd pieces of 2 `count` + 2 pixels, from -1 on, out of `count` + 3 of each phase.
+
+    What lies beyond either border is seen through the reflection: there the pair of x is met in the other order, which
+    makes an even place of pixel -1, though it is odd, and an odd one of pixel 2 `count`.
+    """
+    return (
+        [(slice(0, 1), slice(0, 1)), (slice(1, 2 * count, 2), slice(1, count + 1))],
+        [(slice(2, 2 * count + 1, 2), slice(2, count + 2)), (slice(2 * count + 1, None), slice(count + 2, None))],
+    )
+
+
+def interleaved(phases: Tensor, rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]]) -> Tensor:
+    """Returns the map of `phases` (N, 4 C, h, w), the four phases of a channel side by side; see `bilinear_pieces`."""
+    n, c, _, _ = phases.shape
+    phases = phases.view(n, c // 4, 4, *phases.shape[2:])
+    out = phases.new_empty(n, c // 4, _length(rows), _length(columns))
+    for phase, (to, of) in _all(rows, columns):
+        out[(..., *to)] = phases[(slice(None), slice(None), phase, *of)]
+    return out
+
+
+def interleaved_adjoint(
+    g: Tensor, rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]], size: tuple[int, int]
+) -> Tensor:
+    """Returns the adjoint of `interleaved`; `size` is (h, w) of its `phases`."""
+    n, c = g.shape[:2]
+    phases = g.new_zeros(n, c, 4, *size)
+    for phase, (to, of) in _all(rows, columns):
+        phases[(slice(None), slice(None), phase, *of)] = g[(..., *to)]
+    return phases.view(n, 4 * c, *size)
+
+
+def _length(pieces: tuple[list[Piece], list[Piece]]) -> int:
+    return sum(of.stop - of.start if of.stop else 1 for side in pieces for _, of in side)
+
+
+def _all(rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]]):
+    for r, of_row in enumerate(rows):
+        for c, of_column in enumerate(columns):
+            for to_row, from_row in of_row:
+                for to_column, from_column in of_column:
+                    yield 2 * r + c, ((to_row, to_column), (from_row, from_column))
