@@ -102,6 +102,8 @@ def test_being_watched_changes_nothing():
 OPTIMS = {
     "adam": optims.Adam(steps=12),
     "adamw": optims.AdamW(steps=12),
+    "muon": optims.Muon(steps=12),
+    "muon over both": optims.Muon(steps=12, over="both"),
     "sgd": optims.SGD(steps=12, lr=1.0),
     "lbfgs": optims.LBFGS(steps=6, lr=0.5),
     "both": optims.Adam(steps=12, over="both"),

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from dip_exp import optims
+from dip_exp.archs.skip import Skip
 from dip_exp.errors import Interrupted
+from dip_exp.fast import twin
 from dip_exp.trainers import Trainer
 from tests.test_fit import At, make
 
@@ -41,3 +43,23 @@ def test_interrupted_on_the_gpu_and_resumed(tmp_path: Path):
 def test_every_precision_runs_on_the_gpu(precision: str):
     fitted = Trainer(accelerator="gpu", progress="off").run(make(), precision=precision)
     assert np.isfinite(fitted.pictures["average"]).all()
+
+
+def test_the_fast_network_is_the_plain_one_on_the_gpu():
+    torch.manual_seed(0)
+    net = Skip(down=[16] * 3, up=[16] * 3, skip=[4] * 3).build(8, 3, (128, 128)).double().cuda()
+    z = torch.rand(1, 8, 128, 128, dtype=torch.float64, device="cuda")
+    ours, theirs = (torch.autograd.grad(each(z).square().sum(), list(net.parameters())) for each in (twin(net), net))
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-10 * float(torch.stack([g.abs().max() for g in theirs]).max()))
+
+
+def test_a_deterministic_step_of_the_fast_network_on_the_gpu():
+    net = Skip(down=[16] * 3, up=[16] * 3, skip=[4] * 3).build(8, 3, (256, 256)).cuda()
+    z = torch.rand(1, 8, 256, 256, device="cuda")
+    torch.use_deterministic_algorithms(True)
+    try:
+        first, second = (torch.autograd.grad(twin(net)(z).square().sum(), list(net.parameters())) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

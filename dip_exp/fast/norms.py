@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dip_exp.fast import maps
 
-BAND_BYTES = 2**24
+BAND_BYTES = 2**22
 """Of a map, at once, in a 1x1 convolution: a larger map is gone through in bands, and nothing of its size is made."""
 
 GRAM = (0.375, 1.25, 0.375)

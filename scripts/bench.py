@@ -1,0 +1,201 @@
+"""What a step costs: the paper's loop as it is written down, the released notebook's, and ours, in turns.
+
+    python scripts/bench.py                                 (make bench) about 15 minutes on two CPU cores
+    python scripts/bench.py --sizes 128 --widths 32 --rounds 3 --dry
+
+Every turn is a process of its own, for what memory a process has fetched before changes both the time and the peak of
+what comes after; one turn at a time, round after round, so that a machine that slows down slows all. The median step
+of a turn, then the median over the rounds, goes to results/tables/bench.csv and results/figures/bench.png. Memory is
+the peak of the resident set above what the process held with its libraries loaded and before it built a network.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from dip_exp import fast, provenance
+from dip_exp.cost import memory
+from dip_exp.figures import style
+from scripts.bench_loops import network
+
+CONTESTANTS = {
+    "bare": "the paper's loop",
+    "bare_tf32": "the paper's loop, TF32",
+    "notebook": "the released notebook's loop",
+    "bare_kept": "the paper's loop, freed memory kept",
+    "ours_bare": "ours, without Lightning and log",
+    "ours": "ours, as run.py runs it",
+}
+COLUMNS = (
+    *("machine", "threads", "torch", "size", "width", "contestant", "seconds", "speed", "bytes", "memory"),
+    *("rounds", "least_seconds", "most_seconds"),
+)
+"""speed, memory: as a ratio to `bare`. bytes: the peak. The rows named floor_* are no runs."""
+
+
+def machine() -> str:
+    """Returns the processor's name and what it can do."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def turn(contestant: str, size: int, width: int, steps: int, threads: int) -> dict[str, Any]:
+    """Returns what one process of one contestant measured."""
+    command = [sys.executable, "-m", "scripts.bench_loops", contestant]
+    settings = {"size": size, "width": width, "steps": steps, "threads": threads}
+    command += [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    if done.returncode != 0:
+        raise SystemExit(f"error: bench: {contestant} at {size} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def rates() -> tuple[float, float]:
+    """Returns multiply-adds times two a second, the better of a matrix product and a convolution, and bytes a second."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    a = torch.rand(2048, 2048, device=device)
+    x, weight = torch.rand(1, 128, 130, 130, device=device), torch.rand(128, 128, 3, 3, device=device)
+    product = 2 * 2048**3 / _best(lambda: a @ a)
+    convolution = 2 * 9 * 128**2 * 128**2 / _best(lambda: torch.nn.functional.conv2d(x, weight))
+    long, into = torch.rand(2**26, device=device), torch.empty(2**26, device=device)
+    return max(product, convolution), 2 * 4 * 2**26 / _best(lambda: into.copy_(long))
+
+
+def _best(work: Any) -> float:
+    seconds = []
+    for _ in range(7):
+        began = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def floors(size: int, width: int) -> dict[str, float]:
+    """Returns the seconds below which no step goes here: by the multiplications of the plain network and of ours, and by
+    the bytes that a backward pass reads again, with the optimizer's own."""
+    rate, bandwidth = rates()
+    plain = network(width)
+    z = torch.rand(1, 32, size, size)
+    found = {}
+    for name, net in (("floor_flops_bare", plain), ("floor_flops_ours", fast.twin(plain))):
+        with FlopCounterMode(display=False) as counted:
+            net(z).sum().backward()
+        found[name] = counted.get_total_flops() / rate
+    on_gpu = torch.device("cuda")  # leaves out what the process itself takes
+    for name, net in (("floor_bytes_bare", plain), ("floor_bytes_ours", fast.twin(plain))):
+        weights = sum(p.numel() for p in plain.parameters())
+        found[name] = (2 * memory(net, z, (3, size, size), on_gpu) + 28 * weights) / bandwidth
+    return found
+
+
+def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
+    names = [name for name in CONTESTANTS if name != "bare_tf32" or torch.cuda.is_available()]
+    where = {"machine": machine(), "threads": given.threads, "torch": torch.__version__}
+    rows = []
+    for size in given.sizes:
+        for width in given.widths:
+            turns: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+            steps = max(6, min(40, round(given.seconds / 0.15 * (128 / size) ** 2 * (128 / width))))
+            for _ in range(given.rounds):
+                for name in names:
+                    turns[name].append(turn(name, size, width, steps, given.threads))
+            each = {name: [median(one["seconds"]) for one in turns[name]] for name in names}
+            peaks = {name: median(one["bytes"] or 0 for one in turns[name]) for name in names}
+            for name in names:
+                seconds = median(each[name])
+                # Ratios within a round, where the machine was the same; their median.
+                speed = median(bare / own for bare, own in zip(each["bare"], each[name], strict=True))
+                row = {**where, "size": size, "width": width, "contestant": name, "rounds": given.rounds}
+                row |= {"seconds": f"{seconds:.5f}", "speed": f"{speed:.3f}", "bytes": int(peaks[name])}
+                row |= {"memory": f"{peaks[name] / peaks['bare']:.3f}"}
+                row |= {"least_seconds": f"{min(each[name]):.5f}", "most_seconds": f"{max(each[name]):.5f}"}
+                rows.append(row)
+                print(f"{size} px, width {width}: {CONTESTANTS[name]:38} {seconds:.4f} s  x{speed:.2f}  ", end="")
+                print(f"{peaks[name] / 1e6:5.0f} MB  x{peaks[name] / peaks['bare']:.2f}", flush=True)
+            for name, seconds in floors(size, width).items():
+                rows.append({**where, "size": size, "width": width, "contestant": name, "seconds": f"{seconds:.5f}"})
+    return rows
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Writes the figure: seconds and bytes of every contestant, a panel a size and width."""
+    import matplotlib.pyplot as plt
+
+    cases = list(dict.fromkeys((row["size"], row["width"]) for row in rows))
+    colours = dict(zip(CONTESTANTS, (style.GREY, style.BLACK, style.VERMILION, style.ORANGE, style.SKY, style.BLUE), strict=True))
+    with style.styled():
+        figure, grid = plt.subplots(2, len(cases), figsize=(style.TWO_COLUMNS, 3.6), squeeze=False, layout="constrained")
+        for column, (size, width) in enumerate(cases):
+            own = {row["contestant"]: row for row in rows if (row["size"], row["width"]) == (size, width)}
+            shown = [name for name in CONTESTANTS if name in own]
+            for axes, key, unit in ((grid[0, column], "seconds", 1e3), (grid[1, column], "bytes", 1e-6)):
+                values = [float(own[name][key]) * unit for name in shown]
+                bars = axes.barh(range(len(shown)), values, color=[colours[name] for name in shown])
+                axes.bar_label(bars, [f"{value:.0f}" for value in values], padding=2, fontsize=6.5)
+                axes.set_yticks(range(len(shown)), [CONTESTANTS[name] for name in shown] if column == 0 else [])
+                axes.invert_yaxis()
+                axes.set_xlim(0, max(values) * 1.2)
+                axes.set_xlabel("ms a step" if key == "seconds" else "MB at the peak")
+            floor = float(own["floor_flops_ours"]["seconds"]) * 1e3
+            grid[0, column].axvline(floor, color=style.GREEN, linewidth=1)
+            grid[0, column].set_title(f"{size} × {size}, width {width}")
+        where = rows[0]
+        figure.supxlabel(
+            f"{where['machine']}, {where['threads']} threads, PyTorch {where['torch']}; medians of {where['rounds']} rounds. "
+            f"Green: the multiplications of ours at the measured rate.",
+            fontsize=6,
+            color=style.GREY,
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    on_gpu = torch.cuda.is_available()
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256, 512, 1024] if on_gpu else [128, 256])
+    parser.add_argument("--widths", type=int, nargs="+", default=[128, 32])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn's timed steps, about")
+    parser.add_argument("--threads", type=int, default=provenance.cores())
+    parser.add_argument("--dry", action="store_true", help="print, write nothing")
+    parser.add_argument("--draw", action="store_true", help="only draw what the table holds")
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    table = given.results / "tables" / "bench.csv"
+    if not given.draw:
+        rows = measure(given)
+        if given.dry:
+            return
+        with table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    with table.open() as file:
+        draw(list(csv.DictReader(file)), given.results / "figures" / "bench.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""One turn of one contestant of `bench.py`, in a process of its own; prints what it measured as JSON.
+
+python scripts/bench_loops.py bare --size 128 --width 128 --steps 12
+"""
+
+import argparse
+import contextlib
+import csv
+import io
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+from omegaconf import open_dict
+from skimage.metrics import peak_signal_noise_ratio
+from torch import Tensor, nn
+
+from dip_exp import experiment, fast
+from dip_exp.archs.skip import Skip
+from dip_exp.config import compose, named_seed
+from dip_exp.fast import heap
+from dip_exp.trainers import peak_memory, reset_peak_memory
+
+SIGMA_P = 1 / 30
+UNTIMED = 3
+"""First steps: memory is fetched and kernels are chosen."""
+
+
+def network(width: int) -> nn.Module:
+    """Returns the paper's network by its plain definition."""
+    torch.manual_seed(named_seed(0, "weights"))
+    return Skip(down=[width] * 5, up=[width] * 5, skip=[4] * 5).build(32, 3, (1, 1))
+
+
+Watch = Callable[[nn.Module, Tensor], None]
+
+
+def loop(net: nn.Module, optimizer: torch.optim.Optimizer, size: int, steps: int, device: torch.device, watch: Watch):
+    """Returns the seconds of each step of the paper's denoising loop, written out."""
+    generator = torch.Generator().manual_seed(0)
+    z = (0.1 * torch.rand(1, 32, size, size, generator=generator)).to(device)
+    y = torch.rand(1, 3, size, size, generator=generator).to(device)
+    average = torch.zeros_like(y)
+    seconds = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        optimizer.zero_grad()
+        x_hat = net(z + SIGMA_P * torch.randn_like(z))
+        nn.functional.mse_loss(x_hat, y).backward()
+        optimizer.step()
+        average.lerp_(x_hat.detach(), 0.01)
+        watch(net, x_hat.detach())
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def unwatched(net: nn.Module, x_hat: Tensor) -> None:
+    """Nothing."""
+
+
+class Notebook:
+    """What the released denoising notebook does beside each step: three PSNRs on the CPU, and the weights put by."""
+
+    def __init__(self, size: int) -> None:
+        rng = np.random.default_rng(0)
+        self.noisy, self.clean = (rng.random((3, size, size), dtype=np.float32) for _ in range(2))
+        self.average: np.ndarray | None = None
+        self.weights: list[Tensor] = []
+
+    def __call__(self, net: nn.Module, x_hat: Tensor) -> None:
+        out = x_hat.cpu().numpy()[0]
+        self.average = out if self.average is None else 0.99 * self.average + 0.01 * out
+        for truth, picture in ((self.noisy, out), (self.clean, out), (self.clean, self.average)):
+            peak_signal_noise_ratio(truth, picture, data_range=1)
+        self.weights = [parameter.detach().to("cpu", copy=True) for parameter in net.parameters()]
+
+
+def warmed_up(device: torch.device) -> None:
+    """Loads the libraries with a small network of another shape, so that they count for nobody."""
+    net = Skip(down=[16] * 3, up=[16] * 3, skip=[4] * 3).build(32, 3, (64, 64)).to(device)
+    for each in (net, fast.twin(net)):
+        each(torch.rand(1, 32, 64, 64, device=device)).sum().backward()
+    torch.optim.Adam(net.parameters(), fused=True).step()
+
+
+def by_hand(contestant: str, size: int, width: int, steps: int, device: torch.device) -> dict[str, object]:
+    """Returns what a loop without Lightning takes."""
+    warmed_up(device)
+    base = resident(device)
+    reset_peak_memory(device)
+    plain = network(width).to(device)
+    is_ours = contestant == "ours_bare"
+    net = fast.twin(plain) if is_ours else plain
+    optimizer = torch.optim.Adam(plain.parameters(), lr=0.01, fused=True if is_ours else None)
+    watch = Notebook(size) if contestant == "notebook" else unwatched
+    keeping = heap.kept() if contestant in ("ours_bare", "bare_kept") and device.type == "cpu" else contextlib.nullcontext()
+    tf32 = contestant == "bare_tf32"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    with keeping:
+        seconds = loop(net, optimizer, size, steps, device, watch)
+        peak = peak_memory(device)
+    return {"seconds": seconds[UNTIMED:], "bytes": None if peak is None else peak - base}
+
+
+def by_run(size: int, width: int, steps: int) -> dict[str, object]:
+    """Returns what `python run.py` takes with its log, curve, checkpoint and progress line."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        common = [f"results={folder}", "logger=csv", "task=denoise", f"threads={torch.get_num_threads()}"]
+        run([*common, "experiment=smoke"])
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        base = resident(device)
+        channels = f"[{','.join([str(width)] * 5)}]"
+        picture = ["image=astronaut", f"image.shrink_to={size}"]
+        facts = run([*common, *picture, f"arch.down={channels}", f"arch.up={channels}", f"optim.steps={steps}"])
+        with Path(folder, "runs", facts["run_id"], "history.csv").open() as file:
+            at = [float(row["seconds"]) for row in csv.DictReader(file)]
+    peak = facts["peak_memory_bytes"]
+    return {"seconds": np.diff(at)[UNTIMED:].tolist(), "bytes": None if peak is None else peak - base}
+
+
+def run(words: list[str]) -> dict[str, Any]:
+    """Returns the record of the run that these words of the command line ask for."""
+    cfg = compose(words, hydra_config=True)
+    choices = {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
+    with open_dict(cfg):
+        del cfg["hydra"]
+    record = experiment.run(cfg, choices, words)
+    assert record is not None
+    return record
+
+
+def resident(device: torch.device) -> int:
+    """Returns the bytes that the process holds before it builds anything."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("contestant", choices=["bare", "bare_kept", "bare_tf32", "notebook", "ours_bare", "ours"])
+    parser.add_argument("--size", type=int, required=True)
+    parser.add_argument("--width", type=int, required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if given.contestant == "ours":
+        measured = by_run(given.size, given.width, given.steps + UNTIMED + 1)
+    else:
+        measured = by_hand(given.contestant, given.size, given.width, given.steps + UNTIMED, device)
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main()
