@@ -202,7 +202,7 @@ def _box_slices(box: list[int], width: int, height: int) -> tuple[slice, slice]:
 
 @component
 class Packaged(_Source):
-    """One of scikit-image's pictures, by name; see `packaged`. Yaml: image=astronaut, chelsea, coffee, camera, rocket."""
+    """One of scikit-image's pictures, by name; see `packaged`. Yaml: image=astronaut, chelsea, ..."""
 
     name: PackagedName
 

@@ -1,7 +1,7 @@
 """Orthogonalised momentum: every kernel moves by a matrix whose singular values are all about one.
 
-In: parameters. Out: a torch optimizer. Source: Muon (Jordan et al., 2024) for the hidden layers of transformers; a kernel
-is taken as the matrix out x (in k k) here.
+In: parameters. Out: a torch optimizer. Source: Muon (Jordan et al., 2024), there for the hidden layers of transformers;
+here a kernel is taken as the matrix out x (in k k).
 """
 
 from collections.abc import Callable, Iterable

@@ -21,9 +21,9 @@ def draw(
     input's own seed).
 
     z's sides are the picture's, raised to the multiple the network needs. A network that is given as a module is taken
-    as it is, with the weights it has; one that is built here is the architecture's fast twin where there is one. `over` is what will be optimised: net, input or both. The global random
-    generators are left as they were. Raises ValueError where network and picture do not fit one another, before a
-    weight is drawn.
+    as it is, with the weights it has; one that is built here is the architecture's fast twin where there is one.
+    `over` is what will be optimised: net, input or both. The global random generators are left as they were. Raises
+    ValueError where network and picture do not fit one another, before a weight is drawn.
     """
     channels, height, width = problem.shape
     multiple = arch.multiple if isinstance(arch, Arch) else 1

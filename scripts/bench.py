@@ -24,13 +24,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
+import torch  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from dip_exp import fast, provenance
-from dip_exp.cost import memory
-from dip_exp.figures import style
-from scripts.bench_loops import network
+from dip_exp import fast, provenance  # noqa: E402
+from dip_exp.cost import memory  # noqa: E402
+from dip_exp.figures import style  # noqa: E402
+from scripts.bench_loops import network  # noqa: E402
 
 CONTESTANTS = {
     "bare": "the paper's loop",
@@ -69,7 +69,7 @@ def turn(contestant: str, size: int, width: int, steps: int, threads: int) -> di
 
 
 def rates() -> tuple[float, float]:
-    """Returns multiply-adds times two a second, the better of a matrix product and a convolution, and bytes a second."""
+    """Returns twice the multiply-adds a second (a matrix product or a convolution, the better) and bytes a second."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     a = torch.rand(2048, 2048, device=device)
     x, weight = torch.rand(1, 128, 130, 130, device=device), torch.rand(128, 128, 3, 3, device=device)
@@ -91,8 +91,8 @@ def _best(work: Any) -> float:
 
 
 def floors(size: int, width: int) -> dict[str, float]:
-    """Returns the seconds below which no step goes here: by the multiplications of the plain network and of ours, and by
-    the bytes that a backward pass reads again, with the optimizer's own."""
+    """Returns the seconds below which no step goes here: by the multiplications of the plain network and of ours, and
+    by the bytes that a backward pass reads again, with the optimizer's own."""
     rate, bandwidth = rates()
     plain = network(width)
     z = torch.rand(1, 32, size, size)
@@ -142,9 +142,13 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     cases = list(dict.fromkeys((row["size"], row["width"]) for row in rows))
-    colours = dict(zip(CONTESTANTS, (style.GREY, style.BLACK, style.VERMILION, style.ORANGE, style.SKY, style.BLUE), strict=True))
+    colours = dict(
+        zip(CONTESTANTS, (style.GREY, style.BLACK, style.VERMILION, style.ORANGE, style.SKY, style.BLUE), strict=True)
+    )
     with style.styled():
-        figure, grid = plt.subplots(2, len(cases), figsize=(style.TWO_COLUMNS, 3.6), squeeze=False, layout="constrained")
+        figure, grid = plt.subplots(
+            2, len(cases), figsize=(style.TWO_COLUMNS, 3.6), squeeze=False, layout="constrained"
+        )
         for column, (size, width) in enumerate(cases):
             own = {row["contestant"]: row for row in rows if (row["size"], row["width"]) == (size, width)}
             shown = [name for name in CONTESTANTS if name in own]
@@ -161,8 +165,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             grid[0, column].set_title(f"{size} × {size}, width {width}")
         where = rows[0]
         figure.supxlabel(
-            f"{where['machine']}, {where['threads']} threads, PyTorch {where['torch']}; medians of {where['rounds']} rounds. "
-            f"Green: the multiplications of ours at the measured rate.",
+            f"{where['machine']}, {where['threads']} threads, PyTorch {where['torch']}; "
+            f"medians of {where['rounds']} rounds. Green: the multiplications of ours at the measured rate.",
             fontsize=6,
             color=style.GREY,
         )

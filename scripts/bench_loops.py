@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import torch
 from omegaconf import open_dict
-from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
 from dip_exp import experiment, fast
@@ -78,6 +77,8 @@ class Notebook:
         self.weights: list[Tensor] = []
 
     def __call__(self, net: nn.Module, x_hat: Tensor) -> None:
+        from skimage.metrics import peak_signal_noise_ratio
+
         out = x_hat.cpu().numpy()[0]
         self.average = out if self.average is None else 0.99 * self.average + 0.01 * out
         for truth, picture in ((self.noisy, out), (self.clean, out), (self.clean, self.average)):
@@ -103,7 +104,9 @@ def by_hand(contestant: str, size: int, width: int, steps: int, device: torch.de
     net = fast.twin(plain) if is_ours else plain
     optimizer = torch.optim.Adam(plain.parameters(), lr=0.01, fused=True if is_ours else None)
     watch = Notebook(size) if contestant == "notebook" else unwatched
-    keeping = heap.kept() if contestant in ("ours_bare", "bare_kept") and device.type == "cpu" else contextlib.nullcontext()
+    keeping = (
+        heap.kept() if contestant in ("ours_bare", "bare_kept") and device.type == "cpu" else contextlib.nullcontext()
+    )
     tf32 = contestant == "bare_tf32"
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     with keeping:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from dip_exp.archs.skip import Skip, SkipModule
-from dip_exp.fast import FastSkip, convs, heap, maps, norms, skip, twin
+from dip_exp.fast import FastSkip, heap, joins, maps, norms, skip, twin
 from tests.test_archs import NAMES, from_yaml
 
 DOUBLE = torch.float64
@@ -36,7 +36,7 @@ def cut(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(skip, "SMALLEST", 2)
     if request.param == "finely cut":
         monkeypatch.setattr(norms, "BAND_BYTES", 1000)
-        monkeypatch.setattr(convs, "CHANNELS_AT_ONCE", 3)
+        monkeypatch.setattr(joins, "CHANNELS_AT_ONCE", 3)
 
 
 def agree(net: nn.Module, z: Tensor) -> None:

@@ -51,7 +51,9 @@ def test_the_fast_network_is_the_plain_one_on_the_gpu():
     z = torch.rand(1, 8, 128, 128, dtype=torch.float64, device="cuda")
     ours, theirs = (torch.autograd.grad(each(z).square().sum(), list(net.parameters())) for each in (twin(net), net))
     for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, other, rtol=0, atol=1e-10 * float(torch.stack([g.abs().max() for g in theirs]).max()))
+        torch.testing.assert_close(
+            mine, other, rtol=0, atol=1e-10 * float(torch.stack([g.abs().max() for g in theirs]).max())
+        )
 
 
 def test_a_deterministic_step_of_the_fast_network_on_the_gpu():

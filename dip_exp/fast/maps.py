@@ -1,7 +1,7 @@
 """Linear maps and their adjoints that the fast convolutions are made of: borders, and the four phases of a doubled map.
 
-All take and return float tensors (N, C, H, W). Every adjoint is additions and copies of slices, in one fixed order: where
-PyTorch's own backward of reflection padding and of bilinear upsampling raises, or turns slow, under
+All take and return float tensors (N, C, H, W). Every adjoint is additions and copies of slices, in one fixed order:
+where PyTorch's own backward of reflection padding and of bilinear upsampling raises, or turns slow, under
 `torch.use_deterministic_algorithms(True)` on a GPU, these do neither.
 """
 
@@ -65,8 +65,8 @@ def filtered(x: Tensor, taps: tuple[float, float, float], padding: int) -> Tenso
 # -- a doubled map by its four phases ----------------------------------------------------------------------------------
 
 TAPS = {0: [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], 1: [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]}
-"""Of a row n with n[2i] = n[2i + 1] = x[i], three taps see two pixels of x: at even places the first alone and the other
-two together, at odd places the first two together and the last alone."""
+"""Of a row n with n[2i] = n[2i + 1] = x[i], three taps see two pixels of x: at even places the first alone and the
+other two together, at odd places the first two together and the last alone."""
 
 
 def phase_taps(like: Tensor) -> Tensor:
@@ -108,7 +108,9 @@ def bilinear_pieces(count: int) -> tuple[list[Piece], list[Piece]]:
     )
 
 
-def interleaved(phases: Tensor, rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]]) -> Tensor:
+def interleaved(
+    phases: Tensor, rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]]
+) -> Tensor:
     """Returns the map of `phases` (N, 4 C, h, w), the four phases of a channel side by side; see `bilinear_pieces`."""
     n, c, _, _ = phases.shape
     phases = phases.view(n, c // 4, 4, *phases.shape[2:])

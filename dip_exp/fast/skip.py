@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from dip_exp.archs.layers import LEAKY_SLOPE, ConvBlock
 from dip_exp.archs.skip import Level, SkipModule, Up
-from dip_exp.fast.convs import Conv, How, JoinConv, NormActConv, NormActFork
+from dip_exp.fast.convs import Conv, How, NormActConv, NormActFork
+from dip_exp.fast.joins import JoinConv
 
 SMALLEST = 32
 """Pixels: a smaller map costs what its number of operations costs, and the plain blocks have the fewest."""

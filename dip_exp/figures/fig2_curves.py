@@ -42,13 +42,9 @@ def draw(tables: Tables) -> "Figure":
     for ours, (theirs, label, colour) in TARGETS.items():
         curve: Any = published[published.target == theirs]
         left.plot(curve.iteration, curve.mse, color=colour, label=label)
-        steps, values = curves(tables, ours)
-        if len(values):
-            right.plot(steps, values.mean(axis=0), color=colour, label=label)
-            if len(values) > 1:
-                right.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.25, linewidth=0)
-    _dress(left, "paper (digitised)")
-    _dress(right, f"ours, scale={tables.scale}")
+        plot(right, tables, ours)
+    dress(left, "paper (digitised)")
+    dress(right, f"ours, scale={tables.scale}")
     left.set_ylabel("mean squared error to the target")
     left.legend(loc="upper right", bbox_to_anchor=(1.0, 0.92))
     figure.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.28, wspace=0.06)
@@ -58,7 +54,18 @@ def draw(tables: Tables) -> "Figure":
     return figure
 
 
-def _dress(axes: "Axes", title: str) -> None:
+def plot(axes: "Axes", tables: Tables, target: str, experiment: str = NAME) -> None:
+    """Draws our curve of one target, mean and range over seeds."""
+    steps, values = curves(tables, target, experiment)
+    _, label, colour = TARGETS[target]
+    if len(values):
+        axes.plot(steps, values.mean(axis=0), color=colour, label=label)
+        if len(values) > 1:
+            axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.25, linewidth=0)
+
+
+def dress(axes: "Axes", title: str) -> None:
+    """Gives the axes of learning curves their look."""
     axes.set_xscale("log")
     axes.set_xlim(FIRST, None)
     axes.set_ylim(0, 0.1)
@@ -68,9 +75,9 @@ def _dress(axes: "Axes", title: str) -> None:
     style.light_grid(axes)
 
 
-def curves(tables: Tables, target: str) -> tuple[np.ndarray, np.ndarray]:
+def curves(tables: Tables, target: str, experiment: str = NAME) -> tuple[np.ndarray, np.ndarray]:
     """Returns (steps (n,), losses (seeds, n)) of one target."""
-    found = tables.of(NAME)
+    found = tables.of(experiment)
     runs = sorted(set(rows.picked(found, {"task.target": target}).run_id))
     each = [tables.curve(run_id) for run_id in runs]
     if not each:
