@@ -98,10 +98,10 @@ class JoinConv(Function):
             framed = maps.mirrored(beside.made(slope), 1)
         ctx.save_for_backward(*saved)
         ctx.slope, ctx.bilinear = slope, bilinear
-        padded, pieces = JoinConv._doubling(below.made(slope), bilinear)
+        padded, (rows, columns) = JoinConv._doubling(below.made(slope), bilinear)
         out = deep.new_empty(deep.shape[0], len(weight), 2 * deep.shape[2], 2 * deep.shape[3])
         for some in _some(weight):
-            part = maps.interleaved(F.conv2d(padded, maps.kernels(weight[some, k:])), *pieces)
+            part = maps.interleaved(F.conv2d(padded, maps.kernels(weight[some, k:])), rows, columns)
             if bilinear:
                 part = maps.filtered(part, JoinConv.LAST, 0)
             if framed is not None:
@@ -113,7 +113,7 @@ class JoinConv(Function):
         return out
 
     @staticmethod
-    def _doubling(x: Tensor, bilinear: bool) -> tuple[Tensor, Any]:
+    def _doubling(x: Tensor, bilinear: bool) -> tuple[Tensor, tuple[maps.Pieces, maps.Pieces]]:
         """Returns x with its border, and where the phases of its convolution go."""
         pieces = maps.bilinear_pieces if bilinear else maps.nearest_pieces
         return maps.repeated(x, 2 if bilinear else 1), (pieces(x.shape[2]), pieces(x.shape[3]))
@@ -126,7 +126,7 @@ class JoinConv(Function):
         beside = more[0] if more else None
         k = 0 if beside is None else beside.c.shape[1]
         framed = None if beside is None else maps.mirrored(beside.made(ctx.slope), 1)
-        padded, pieces = JoinConv._doubling(below.made(ctx.slope), ctx.bilinear)
+        padded, (rows, columns) = JoinConv._doubling(below.made(ctx.slope), ctx.bilinear)
         size = (padded.shape[2] - 1, padded.shape[3] - 1)
         gweight = torch.empty_like(weight)
         gpadded = gframed = None
@@ -137,7 +137,7 @@ class JoinConv(Function):
                 gframed = summed(gframed, gx)
             if ctx.bilinear:
                 part = maps.filtered(part, JoinConv.LAST, 2)
-            part = maps.interleaved_adjoint(part, *pieces, size)
+            part = maps.interleaved_adjoint(part, rows, columns, size)
             gx, gkernels = _both(part, padded, maps.kernels(weight[some, k:]))
             gweight[some, k:] = maps.kernels_adjoint(gkernels)
             gpadded = summed(gpadded, gx)

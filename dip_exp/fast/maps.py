@@ -5,12 +5,17 @@ where PyTorch's own backward of reflection padding and of bilinear upsampling ra
 `torch.use_deterministic_algorithms(True)` on a GPU, these do neither.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Piece = tuple[slice, slice]
 """Where a phase's pixels go along one axis, and which of them."""
+
+Pieces = tuple[list[Piece], list[Piece]]
+"""Of the even phase and of the odd one."""
 
 
 def mirrored(x: Tensor, width: int) -> Tensor:
@@ -88,7 +93,7 @@ def kernels_adjoint(g: Tensor) -> Tensor:
     return (taps @ phase_taps(g).T).view(o, c, 3, 3)
 
 
-def nearest_pieces(count: int) -> tuple[list[Piece], list[Piece]]:
+def nearest_pieces(count: int) -> Pieces:
     """Returns the even and the odd pieces of 2 `count` pixels, out of `count` + 1 of each phase."""
     return (
         [(slice(0, None, 2), slice(0, count))],
@@ -96,7 +101,7 @@ def nearest_pieces(count: int) -> tuple[list[Piece], list[Piece]]:
     )
 
 
-def bilinear_pieces(count: int) -> tuple[list[Piece], list[Piece]]:
+def bilinear_pieces(count: int) -> Pieces:
     """Returns the even and the odd pieces of 2 `count` + 2 pixels, from -1 on, out of `count` + 3 of each phase.
 
     What lies beyond either border is seen through the reflection: there the pair of x is met in the other order, which
@@ -108,9 +113,7 @@ def bilinear_pieces(count: int) -> tuple[list[Piece], list[Piece]]:
     )
 
 
-def interleaved(
-    phases: Tensor, rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]]
-) -> Tensor:
+def interleaved(phases: Tensor, rows: Pieces, columns: Pieces) -> Tensor:
     """Returns the map of `phases` (N, 4 C, h, w), the four phases of a channel side by side; see `bilinear_pieces`."""
     n, c, _, _ = phases.shape
     phases = phases.view(n, c // 4, 4, *phases.shape[2:])
@@ -120,9 +123,7 @@ def interleaved(
     return out
 
 
-def interleaved_adjoint(
-    g: Tensor, rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]], size: tuple[int, int]
-) -> Tensor:
+def interleaved_adjoint(g: Tensor, rows: Pieces, columns: Pieces, size: tuple[int, int]) -> Tensor:
     """Returns the adjoint of `interleaved`; `size` is (h, w) of its `phases`."""
     n, c = g.shape[:2]
     phases = g.new_zeros(n, c, 4, *size)
@@ -131,11 +132,11 @@ def interleaved_adjoint(
     return phases.view(n, 4 * c, *size)
 
 
-def _length(pieces: tuple[list[Piece], list[Piece]]) -> int:
+def _length(pieces: Pieces) -> int:
     return sum(of.stop - of.start if of.stop else 1 for side in pieces for _, of in side)
 
 
-def _all(rows: tuple[list[Piece], list[Piece]], columns: tuple[list[Piece], list[Piece]]):
+def _all(rows: Pieces, columns: Pieces) -> Iterator[tuple[int, tuple[Piece, Piece]]]:
     for r, of_row in enumerate(rows):
         for c, of_column in enumerate(columns):
             for to_row, from_row in of_row:
