@@ -12,7 +12,7 @@ LAUNCHER ?= joblib
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format run sweep paper collect figures clean
+.PHONY: help install demo bench test test-all lint format run sweep paper collect figures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ collect: $(VENV)/.installed ## fold finished runs into results/tables
 
 figures: $(VENV)/.installed ## every figure and table from what is committed, in seconds
 	$(BIN)/python scripts/figures.py
+
+bench: $(VENV)/.installed ## what a step costs beside the paper's loop: a quarter of an hour, on an idle machine
+	$(BIN)/python scripts/bench.py $(ARGS)
 
 test: $(VENV)/.installed ## the default test suite: offline, on a CPU
 	$(BIN)/python -m pytest -q -n auto

@@ -22,7 +22,7 @@ import torch
 from omegaconf import open_dict
 from torch import Tensor, nn
 
-from dip_exp import experiment, fast
+from dip_exp import experiment, fast, provenance
 from dip_exp.archs.skip import Skip
 from dip_exp.config import compose, named_seed
 from dip_exp.fast import heap
@@ -94,7 +94,9 @@ def warmed_up(device: torch.device) -> None:
     torch.optim.Adam(net.parameters(), fused=True).step()
 
 
-def by_hand(contestant: str, size: int, width: int, steps: int, device: torch.device) -> dict[str, object]:
+def by_hand(
+    contestant: str, size: int, width: int, steps: int, device: torch.device, profile: bool
+) -> dict[str, object]:
     """Returns what a loop without Lightning takes."""
     warmed_up(device)
     base = resident(device)
@@ -112,7 +114,38 @@ def by_hand(contestant: str, size: int, width: int, steps: int, device: torch.de
     with keeping:
         seconds = loop(net, optimizer, size, steps, device, watch)
         peak = peak_memory(device)
-    return {"seconds": seconds[UNTIMED:], "bytes": None if peak is None else peak - base}
+        measured = {"seconds": seconds[UNTIMED:], "bytes": None if peak is None else peak - base}
+        if profile:
+            kinds = profiled(lambda: loop(net, optimizer, size, 10, device, watch))
+            measured["milliseconds_by_kind"] = {kind: round(100 * took, 1) for kind, took in kinds.items()}
+    return measured
+
+
+KINDS = {
+    "convolution": ("conv",),
+    "batch norm": ("batch_norm",),
+    "activation": ("relu", "sigmoid"),
+    "padding": ("pad",),
+    "upsampling": ("upsample",),
+    "copies and sums": ("copy_", "add", "cat", "zero", "fill", "mul", "sum", "sub", "norm", "vecdot", "bmm", "mm"),
+    "noise": ("normal",),
+    "optimizer": ("adam", "lerp", "sqrt", "addc", "div"),
+}
+"""By the names of PyTorch's operations, the first that fits."""
+
+
+def profiled(work: Callable[[], object]) -> dict[str, float]:
+    """Returns the seconds that each kind of operation took by itself in `work`, and the rest."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        work()
+    kinds = dict.fromkeys([*KINDS, "other"], 0.0)
+    for event in found.key_averages():
+        name = event.key.lower()
+        kind = next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), "other")
+        kinds[kind] += event.self_cpu_time_total / 1e6
+    return kinds
 
 
 def by_run(size: int, width: int, steps: int) -> dict[str, object]:
@@ -156,14 +189,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--width", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=provenance.cores())
+    parser.add_argument("--profile", action="store_true", help="what a step's time goes to, but for `ours`")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if given.contestant == "ours":
         measured = by_run(given.size, given.width, given.steps + UNTIMED + 1)
     else:
-        measured = by_hand(given.contestant, given.size, given.width, given.steps + UNTIMED, device)
+        measured = by_hand(given.contestant, given.size, given.width, given.steps + UNTIMED, device, given.profile)
     print(json.dumps(measured))
 
 

@@ -93,6 +93,22 @@ def test_precedence_group_then_task_then_experiment_then_scale_then_command_line
     assert steps("task=superres", "scale=mini", "experiment=smoke", "optim.steps=7") == 7
 
 
+@pytest.mark.parametrize("task", sorted(path.stem for path in (ROOT / "conf/task").glob("*.yaml")))
+def test_an_optimizer_that_needs_fewer_steps_divides_the_tasks_own(task: str):
+    def steps(*words: str) -> int:
+        return config.plain(config.compose([*words, f"task={task}", "scale=mini"]))["optim"]["steps"]
+
+    adam = steps("optim=adam")
+    assert steps("optim=muon") == round(adam / 3)
+    assert steps("optim=muon", "optim.fewer=1") == adam
+    assert steps("optim=muon", "optim.steps=70") == 70
+
+
+def test_steps_are_part_of_an_identity_and_what_divided_them_is_not():
+    assert identity("optim=muon", "optim.fewer=2", "optim.steps=50") == identity("optim=muon", "optim.steps=50")
+    assert identity("optim=muon", "optim.fewer=2") != identity("optim=muon")
+
+
 def test_yaml_holds_every_setting_of_its_class():
     """`--cfg job` must print a run whole: no default hides in a constructor."""
     for group, option in OPTIONS:
