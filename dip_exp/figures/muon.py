@@ -119,8 +119,8 @@ def draw(tables: Tables) -> "Figure":
         axes.set_ylabel("dB above Adam's end")
     for axes in grid[-1]:
         axes.set_xlabel("share of Adam's steps")
-    grid[0, 0].legend(loc="lower right", fontsize=6)
-    figure.subplots_adjust(left=0.07, right=0.99, top=0.94, bottom=0.22 if lines > 1 else 0.36, wspace=0.22, hspace=0.3)
+    grid[0, 0].legend(loc="upper left", fontsize=6)
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.93, bottom=0.2, wspace=0.22, hspace=0.35)
     count = sum(len(each) for each in known.values())
     style.footer(figure, rows.small_print(tables, NAME, f"{count} pairs of runs; band: range over pictures and seeds"))
     return figure
