@@ -77,6 +77,13 @@ def _energy(problem: Problem, device: torch.device) -> tuple[float, int]:
 def memory(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device) -> float:
     """Returns the bytes at the peak of a step: what autograd keeps, weights, gradients, moments, and pictures."""
     net = fast.twin(shapes_only(arch, z.shape[1], shape)).train()
+    saved = kept_bytes(net, z)
+    weights = sum(parameter.numel() for parameter in net.parameters())
+    return saved + 4 * weights * 4 + 12 * 4 * z.numel() + (BASE_BYTES if device.type == "cpu" else 0)
+
+
+def kept_bytes(net: nn.Module, z: Tensor) -> int:
+    """Returns what autograd keeps for the backward pass of a network without memory or weights, parameters included."""
     kept: dict[int, Tensor] = {}
 
     def remember(tensor: Tensor) -> Tensor:
@@ -85,9 +92,7 @@ def memory(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], devic
 
     with saved_tensors_hooks(remember, lambda tensor: tensor):
         net(torch.empty(z.shape, device="meta"))
-    saved = sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
-    weights = sum(parameter.numel() for parameter in net.parameters())
-    return saved + 4 * weights * 4 + 12 * 4 * z.numel() + (BASE_BYTES if device.type == "cpu" else 0)
+    return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
 
 
 def _trial(net: nn.Module, z: Tensor, device: torch.device) -> float:

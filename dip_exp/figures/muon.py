@@ -69,6 +69,8 @@ class Pair(NamedTuple):
 def pairs(tables: Tables, task: str) -> list[Pair]:
     """Returns every picture and seed of a task that both optimizers have finished."""
     found = rows.picked(tables.of(NAME), {"task": task})
+    if not len(found):
+        return []
     found = found[found.members.isna()]
     known = []
     for _, group in found.groupby(["set.image", "seed"]):
@@ -183,6 +185,6 @@ def checks(tables: Tables) -> list[Check]:
         each = pairs(tables, task)
         if each:
             share = float(np.median([pair.reached(pair.best("adam")) for pair in each]))
-            name = f"{TASKS[task]}: Adam's best within {goal:.2f} of its steps"
-            found.append(Check(name, share <= goal, f"median {share:.2f}"))
+            name = f"goal, {TASKS[task]}: Adam's best within {goal:.2f} of its steps"
+            found.append(Check(name, share <= goal, f"median {share:.3f}"))
     return found
