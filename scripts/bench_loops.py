@@ -122,13 +122,13 @@ def by_hand(
 
 
 KINDS = {
+    "noise": ("normal_",),
     "convolution": ("conv",),
     "batch norm": ("batch_norm",),
     "activation": ("relu", "sigmoid"),
     "padding": ("pad",),
     "upsampling": ("upsample",),
     "copies and sums": ("copy_", "add", "cat", "zero", "fill", "mul", "sum", "sub", "norm", "vecdot", "bmm", "mm"),
-    "noise": ("normal",),
     "optimizer": ("adam", "lerp", "sqrt", "addc", "div"),
 }
 """By the names of PyTorch's operations, the first that fits."""
