@@ -110,6 +110,7 @@ def floors(size: int, width: int) -> dict[str, float]:
 
 
 def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Returns the table's rows, having said each as it was found."""
     names = [name for name in CONTESTANTS if name != "bare_tf32" or torch.cuda.is_available()]
     where = {"machine": machine(), "threads": given.threads, "torch": torch.__version__}
     rows = []

@@ -98,20 +98,22 @@ class NormActConv(Function):
         norm = Norm(*rest)
         needs = ctx.needs_input_grad
         bands = _bands(c, weight)
-        # What comes of a band of g takes its place: the twin's maps have one reader each, so g is nobody else's.
-        gc = g if g.shape == c.shape and g.is_contiguous() else torch.empty_like(c)
-        gweight = gbias = None
+        gc = gweight = gbias = None
+        if len(bands) > 1:
+            # What comes of a band of g takes its place: the twin's maps have one reader each, so g is nobody else's.
+            gc = g if g.shape == c.shape and g.is_contiguous() else torch.empty_like(c)
         for rows in bands:
             x = norms.norm_act(c[:, :, rows], norm, ctx.slope)
             part = g if len(bands) == 1 else g[:, :, rows].contiguous()
             gx, gw, gb = _conv_adjoint(part, x, weight, ctx.how, (True, needs[3], needs[4]))
             assert gx is not None
             norms.leaky_adjoint(gx, x, ctx.slope)
-            if len(bands) == 1:
+            if gc is None:
                 gc = gx
             else:
                 gc[:, :, rows] = gx
             gweight, gbias = summed(gweight, gw), summed(gbias, gb)
+        assert gc is not None
         return *norms.adjoint(gc, c, norm), gweight, gbias, None, None, None
 
 

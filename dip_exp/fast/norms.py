@@ -1,7 +1,6 @@
 """BatchNorm (with LeakyReLU) and its adjoint, in terms of the map before it and of two numbers per channel.
 
-All maps are float tensors (N, C, H, W), all numbers per channel are (C,). A large map is gone through in bands of rows,
-so that nothing of its size is made on the way.
+All maps are float tensors (N, C, H, W), all numbers per channel are (C,).
 """
 
 from collections.abc import Iterator
