@@ -26,7 +26,7 @@ def draw(tables: Tables) -> "Figure":
     for axes in (left, right):
         axes.set_xlim(1, None)
     left.set_ylabel("mean squared error to the target")
-    left.legend(loc="lower left")
+    right.legend(loc="upper right", fontsize=6)
     figure.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.25, wspace=0.06)
     style.footer(figure, rows.small_print(tables, NAME, "dotted: 1/12, the variance of uniform noise"))
     return figure
