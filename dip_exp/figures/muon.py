@@ -27,6 +27,8 @@ TASKS = {
     "inpaint_text": "text",
     "inpaint_region": "holes",
     "inpaint_sparse": "2 % of the pixels",
+    "jpeg": "JPEG, quality 10",
+    "flash": "flash and no flash",
 }
 COLOURS = {"adam": style.BLACK, "muon": style.VERMILION}
 LABELS = {"adam": "Adam", "muon": "orthogonalised momentum"}
@@ -66,9 +68,9 @@ class Pair(NamedTuple):
         return float(above[0]) / self.steps if len(above) else float("inf")
 
 
-def pairs(tables: Tables, task: str) -> list[Pair]:
+def pairs(tables: Tables, task: str, experiment: str = NAME) -> list[Pair]:
     """Returns every picture and seed of a task that both optimizers have finished."""
-    found = rows.picked(tables.of(NAME), {"task": task})
+    found = rows.picked(tables.of(experiment), {"task": task})
     if not len(found):
         return []
     found = found[found.members.isna()]
@@ -130,11 +132,16 @@ def draw(tables: Tables) -> "Figure":
 
 def table(tables: Tables) -> Table:
     """Returns, by task, where the second optimizer reaches the first, and how far it goes."""
+    return compared(tables, NAME, "Adam and orthogonalised momentum")
+
+
+def compared(tables: Tables, experiment: str, title: str) -> Table:
+    """Returns the same of any experiment that runs both."""
     import pandas as pd
 
     lines = []
     for task, label in TASKS.items():
-        each = pairs(tables, task)
+        each = pairs(tables, task, experiment)
         if not each:
             continue
         shares = np.array([pair.reached(pair.final) for pair in each])
@@ -163,12 +170,12 @@ def table(tables: Tables) -> Table:
         "Best and top are chosen with the truth (oracles).",
     )
     headings = ["task", "runs"] if not lines else list(lines[0])
-    return Table("Adam and orthogonalised momentum", pd.DataFrame(lines, columns=headings), notes)
+    return Table(title, pd.DataFrame(lines, columns=headings), notes)
 
 
 def _signed(values: list[float]) -> str:
     spread = rows.spread(values)
-    return f"{spread.mean:+.2f} ± {spread.deviation:.2f}"
+    return f"{spread.mean:+.2f} ± {spread.deviation:.2f}" if spread.count > 1 else f"{spread.mean:+.2f}"
 
 
 def _share(shares: np.ndarray) -> str:

@@ -1,0 +1,12 @@
+"""Orthogonalised momentum beside Adam on networks of the paper's width: whether a narrow network's gain is a wide one's."""
+
+from dip_exp.figures import muon
+from dip_exp.figures.scored import Table
+from dip_exp.tables import Tables
+
+NAME = "muon_width"
+
+
+def table(tables: Tables) -> Table:
+    """Returns the columns of the study of all tasks (`muon`) for three of them, 128 channels wide."""
+    return muon.compared(tables, NAME, "Adam and orthogonalised momentum, 128 channels wide")
