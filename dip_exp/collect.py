@@ -111,7 +111,16 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
     if "members" in done:
         facts["seed"] = done["seeds"]
     scores = done["scores"] or {"stopped": {}}
-    return [{**facts, "kind": kind, "step": done["steps_of"].get(kind), **row} for kind, row in scores.items()]
+    return [
+        {**facts, **_rival(done, kind), "kind": kind, "step": done["steps_of"].get(kind), **row}
+        for kind, row in scores.items()
+    ]
+
+
+def _rival(done: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Returns a further classical restorer's own name and seconds, for its row; runs of before had none."""
+    own = done.get("rivals", {}).get(kind)
+    return {} if own is None else {"baseline": own["name"], "baseline_seconds": own["seconds"]}
 
 
 def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:

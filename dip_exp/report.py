@@ -31,6 +31,7 @@ def note(text: str) -> None:
 
 
 RESULT = "made of the stopped picture"
+RIVAL = "classical: {name}"
 
 
 def opening(what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str) -> None:
@@ -62,13 +63,20 @@ def closing(done: dict[str, Any], folder: Path) -> None:
     scores = done["scores"]
     if scores:
         columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
+        rivals = done.get("rivals", {})  # runs from before there were any have no such key
+        width = max(14, *(len(kind) + 2 for kind in scores))
         heads = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
-        lines = ["", f"{'':14}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})"]
+        lines = [
+            "",
+            f"{'':{width}}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})",
+        ]
         for kind, row in scores.items():
             values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
             step = done["steps_of"].get(kind, "")
             meaning = MEANING.get(kind, RESULT).format(baseline=done["baseline"]["name"])
-            lines.append(f"{kind:14}{values}  {step!s:7} {meaning}")
+            if kind in rivals:
+                meaning = RIVAL.format(**rivals[kind])
+            lines.append(f"{kind:{width}}{values}  {step!s:7} {meaning}")
     else:
         lines = ["", "nothing is scored: there is no truth to score against"]
     lines += [

@@ -31,4 +31,5 @@ class Denoise(Task):
             x=tensor(picture) if clean else None,
             protocol=self.scoring,
             baseline=("non-local means", partial(baselines.nlm, np.clip(y, 0, 1), known_sigma)),
+            rivals=baselines.denoisers(np.clip(y, 0, 1), known_sigma, but="nlm"),
         )
