@@ -15,7 +15,7 @@ SMALLER_ABOVE_SECONDS = 600
 
 MEANING = {
     "observation": "what was given",
-    "baseline": "classical: {baseline}",
+    "baseline": "classical",
     "last": "last iterate",
     "average": "running average, last step",
     "stopped": "average at the step the stop rule chose",
@@ -31,7 +31,6 @@ def note(text: str) -> None:
 
 
 RESULT = "made of the stopped picture"
-RIVAL = "classical: {name}"
 
 
 def opening(what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str) -> None:
@@ -63,7 +62,6 @@ def closing(done: dict[str, Any], folder: Path) -> None:
     scores = done["scores"]
     if scores:
         columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
-        rivals = done.get("rivals", {})  # runs from before there were any have no such key
         width = max(14, *(len(kind) + 2 for kind in scores))
         heads = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
         lines = [
@@ -73,10 +71,7 @@ def closing(done: dict[str, Any], folder: Path) -> None:
         for kind, row in scores.items():
             values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
             step = done["steps_of"].get(kind, "")
-            meaning = MEANING.get(kind, RESULT).format(baseline=done["baseline"]["name"])
-            if kind in rivals:
-                meaning = RIVAL.format(**rivals[kind])
-            lines.append(f"{kind:{width}}{values}  {step!s:7} {meaning}")
+            lines.append(f"{kind:{width}}{values}  {step!s:7} {_meaning(done, kind)}")
     else:
         lines = ["", "nothing is scored: there is no truth to score against"]
     lines += [
@@ -88,6 +83,15 @@ def closing(done: dict[str, Any], folder: Path) -> None:
         f"everything:       {folder}",
     ]
     note("\n".join(lines))  # one write: the tables of jobs that end together stay whole
+
+
+def _meaning(done: dict[str, Any], kind: str) -> str:
+    """Returns what an output kind is, in words; a classical restorer's with its name and seconds."""
+    restorers = {"baseline": done["baseline"], **done.get("rivals", {})}  # older runs have no rivals
+    if kind not in restorers:
+        return MEANING.get(kind, RESULT)
+    keeps = ", keeps known pixels: compare with pasted" if "pasted" in done["scores"] else ""
+    return f"{MEANING['baseline']}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
 
 
 def captions(
