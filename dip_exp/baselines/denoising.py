@@ -106,7 +106,7 @@ def bm3d(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_
     of `sigma_255` 8-bit grey levels (None: estimated from y, Donoho and Johnstone 1994, at least `least_255`).
 
     Rule: the package's normal profile; RGB in its opponent colours, blocks matched in the first of them. One thread:
-    with more its sums come in another order each time. Half a minute for 512x512 in colour. The package is an optional
+    with more its sums come in another order each time. Some 20 s for 512x512 in colour. The package is an optional
     extra, for its licence allows non-commercial use alone.
 
     Raises:
