@@ -179,7 +179,7 @@ class Fit(pl.LightningModule):
         self.kept_steps[kind] = torch.where(keep, step, self.kept_steps[kind])
 
     def chosen(self) -> dict[str, tuple[int, Tensor]]:
-        """Returns what the stop rule kept: {kind: (step, picture)}; the last average where it never said to keep one."""
+        """Returns what the stop rule kept: {kind: (step, picture)}; the last average where it never kept one."""
         last = (self.history.done - 1, self.average)
         steps = {kind: int(step) for kind, step in self.kept_steps.items()}
         return {kind: (step, self.kept[kind]) if step >= 0 else last for kind, step in steps.items()}
