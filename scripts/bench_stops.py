@@ -2,13 +2,14 @@
 
     python scripts/bench_stops.py
 
-One process, one picture of noise per size; medians over many looks, and over a few steps of the paper's network (width 128).
+One process, one picture of noise per size; medians over many looks, and over a few steps of the paper's network.
 Writes results/tables/bench_stops.csv.
 """
 
 import csv
 import statistics
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -53,7 +54,7 @@ def stepped(problem: Problem) -> float:
     fit = Fit(problem, net, z, optim=optims.Adam(steps=STEPS), stop=Fixed())
     fitted = Trainer(accelerator="cpu", progress="off").run(fit)
     times = [row["seconds"] for row in fitted.rows]
-    return statistics.median(after - before for before, after in zip(times[1:], times[2:], strict=False))
+    return statistics.median(after - before for before, after in pairwise(times[1:]))
 
 
 def main() -> None:
