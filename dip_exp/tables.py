@@ -1,6 +1,7 @@
 """In: `results/tables/<scale>`. Out: the rows, curves and panels of one experiment. All that a figure reads; no torch.
 
-runs.csv:   a row per run and output kind (`RUN_COLUMNS`).
+runs.csv:   a row per run and output kind (`RUN_COLUMNS`); `weights`, how many numbers were optimised, is empty in runs
+            from before it was kept.
 curves.csv: a row per run and kept step (`CURVE_COLUMNS`), steps counted from one.
 jobs.csv:   a row per experiment and run: which job of the experiment's sweep it is.
 panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's pictures lie in the ignored
@@ -25,7 +26,7 @@ RUN_COLUMNS = (
     *("task", "arch", "input", "optim", "stop", "image", "picture", "width", "height", "channels", "role"),
     *("seed", "degrade_seed", "precision", "lr", "steps", "stop_reason", "rollbacks", "protocol", "baseline"),
     *("seconds", "seconds_per_step", "peak_memory_bytes", "baseline_seconds", "device", "threads"),
-    *("torch", "dip_exp", "commit", "dirty", "members"),
+    *("torch", "dip_exp", "commit", "dirty", "members", "weights"),
 )
 CURVE_COLUMNS = ("run_id", "step", "loss", "psnr", "psnr_average", "data")
 JOB_COLUMNS = ("experiment", "run_id", "seed", "job")

@@ -34,6 +34,7 @@ class Fitted:
 
     pictures: last, average, stopped, and with a truth the oracles peak and peak_average. steps_of: the step (counted
     from one) each picture is of. rows: `dip_exp.history.COLUMNS`. memory: peak bytes, None where it cannot be told.
+    weights: how many numbers were optimised.
     """
 
     pictures: dict[str, np.ndarray]
@@ -46,6 +47,7 @@ class Fitted:
     device: str
     rollbacks: int
     interrupted: bool
+    weights: int
 
 
 @component
@@ -157,6 +159,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         interrupted=interrupted,
         rollbacks=0 if fit.rollback is None else fit.rollback.count,
+        weights=sum(parameter.numel() for parameter in fit.chosen),
     )
 
 

@@ -201,10 +201,11 @@ def test_pixels_has_one_parameter_per_value_of_the_picture() -> None:
 
 @pytest.mark.parametrize("scale", ["paper", "mini"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_yaml_builds_and_keeps_the_size_of_z(name: str, scale: str) -> None:
+def test_every_yaml_builds_and_gives_z_enlarged(name: str, scale: str) -> None:
     arch = from_yaml(name, scale)
-    size = (4 * arch.multiple, 5 * arch.multiple)
-    assert output_shape(arch, (7, 5), size) == (1, 5, *size)
+    height, width = 4 * arch.multiple, 5 * arch.multiple
+    of_z = (height // arch.enlargement, width // arch.enlargement)
+    assert output_shape(arch, (7, 5), of_z) == (1, 5, height, width)
 
 
 @pytest.mark.parametrize("name", NAMES)

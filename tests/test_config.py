@@ -191,7 +191,7 @@ def test_named_seeds_differ_by_name_and_by_seed():
         ("optim.steps=1e3", "optim.steps: given 1000.0; input should be a valid integer"),
         ("+optim.lrr=1", "optim.lrr: there is no such setting; optim has average, betas"),
         ("task.sigma=-3", "task.sigma: given -3; input should be greater than or equal to 0"),
-        ("optim.over=everything", "input should be 'net', 'input' or 'both'"),
+        ("optim.over=everything", "input should be 'net', 'input', 'both' or 'norms_and_input'"),
         ("task.protocol=best", "protocol: given 'best'; known protocols: rgb"),
         ("arch.down=[8,8]", "arch"),
     ],
