@@ -75,16 +75,16 @@ def restore(
         posed = _pose(problem, as_picture(y), config)
         net, z = prior.draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
         trainer = Trainer(accelerator=accelerator, progress="auto" if progress else "off")  # type: ignore[arg-type]
-    fit = Fit(
-        posed,
-        net,
-        z,
-        optim=parts["optim"],
-        stop=parts["stop"],
-        perturb_std=parts["input"].perturb_std,
-        final=parts["input"].final,
-        seed=cfgs.named_seed(seed, "perturb"),
-    )
+        fit = Fit(
+            posed,
+            net,
+            z,
+            optim=parts["optim"],
+            stop=parts["stop"],
+            perturb_std=parts["input"].perturb_std,
+            final=parts["input"].final,
+            seed=cfgs.named_seed(seed, "perturb"),
+        )
     fitted = trainer.run(fit, precision=precision, checkpoint=checkpoint)
     if fitted.interrupted:
         raise Interrupted("the fit was finished first")

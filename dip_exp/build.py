@@ -21,10 +21,7 @@ def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
 
 
 def _call(node: dict[str, Any], where: str) -> Any:
-    settings = {key: value for key, value in node.items() if key != "_target_"}
-    for key, value in settings.items():
-        if isinstance(value, dict) and "_target_" in value:
-            settings[key] = _call(value, f"{where}.{key}")
+    settings = {key: _called(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
     try:
         target = get_class(node["_target_"])
     except Exception as error:
@@ -34,6 +31,15 @@ def _call(node: dict[str, Any], where: str) -> Any:
     except ValidationError as error:
         lines = [_complaint(problem, where, list(node)) for problem in error.errors()]
         raise ValueError("\n".join(lines)) from None
+
+
+def _called(value: Any, where: str) -> Any:
+    """Returns a setting with every part that names a class replaced by its object."""
+    if not isinstance(value, dict):
+        return value
+    if "_target_" in value:
+        return _call(value, where)
+    return {key: _called(part, f"{where}.{key}") for key, part in value.items()}
 
 
 def _complaint(problem: Any, where: str, keys: list[str]) -> str:

@@ -5,7 +5,7 @@ Heavy packages are imported only once something has to be computed: a finished r
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,19 +122,21 @@ def compute(order: Order) -> dict[str, Any]:
     config, choices = order.config, order.choices
     parts = prepare(order)
     optim, trainer, source = parts.optim, parts.trainer, parts.source
-    report.opening(order.what, parts.problem, parts.price, optim.steps, trainer.device, order.smaller)
     stop, watch = (build(config, group, choices) for group in ("stop", "logger"))
-    fit = Fit(
-        parts.problem,
-        parts.net,
-        parts.z,
-        optim=optim,
-        stop=stop,
-        perturb_std=source.perturb_std,
-        final=source.final,
-        seed=cfgs.named_seed(config["seed"], "perturb"),
-        every=watch.every,
-    )
+    with refusing("stop", choices):
+        fit = Fit(
+            parts.problem,
+            parts.net,
+            parts.z,
+            optim=optim,
+            stop=stop,
+            perturb_std=source.perturb_std,
+            final=source.final,
+            seed=cfgs.named_seed(config["seed"], "perturb"),
+            every=watch.every,
+        )
+    price = replace(parts.price, seconds=parts.price.seconds * stop.dearer)
+    report.opening(order.what, parts.problem, price, optim.steps, trainer.device, order.smaller)
     return _carry_out(order, parts.problem, fit, trainer, watch)
 
 

@@ -13,7 +13,7 @@ from dip_exp.history import History
 from dip_exp.optims import Optim, leave_gradients
 from dip_exp.problems.problem import Problem
 from dip_exp.rollback import Rollback
-from dip_exp.stopping.rule import StopRule
+from dip_exp.stopping.rule import Keep, StopRule, View
 
 
 class Fit(pl.LightningModule):
@@ -41,7 +41,7 @@ class Fit(pl.LightningModule):
         self.net = net
         self.z = nn.Parameter(z.clone()) if optim.over != "net" else z
         leave_gradients(self.net, optim.over)
-        self.problem = problem
+        self.problem = stop.pose(problem, z, seed)
         self.optim = optim
         self.stop = stop
         self.perturb_std = perturb_std
@@ -49,7 +49,8 @@ class Fit(pl.LightningModule):
         self.seed = seed
         self.every = every
         self.start = 0
-        self.kept_step: int | None = None
+        self.kept: dict[str, Tensor] = {}
+        self.kept_steps: dict[str, Tensor] = {}
         self.reason = f"optim.steps: {optim.steps} steps were asked for"
         self.looked = False
         self.ended = False
@@ -73,10 +74,11 @@ class Fit(pl.LightningModule):
         self.noise = torch.Generator(device=self.device)
         self.history = History(self.optim.steps, self.problem)
         self.average = torch.zeros((1, *self.problem.shape), device=self.device, dtype=self.problem.y.dtype)
-        self.kept = torch.zeros_like(self.average)
         optimizer = self._optimizer()
         self.rollback = None if self.optim.rollback == "none" else Rollback(self.optim.rollback, self, optimizer)
         self.net.train()
+        memory = max(1, round(1 / (1 - self.optim.average)))
+        self.stop.begin(View(self.problem, self.average, memory, self.seed))
         if self._resumed is not None:
             self._take_up(self._resumed, optimizer)
         self._looked_at = self.start
@@ -121,6 +123,8 @@ class Fit(pl.LightningModule):
             x_hat = self(z)
             with torch.autocast(self.device.type, enabled=False):  # operator and loss see full precision
                 loss, data = self.problem.terms(x_hat)
+                extra = self.stop.extra(step, z, x_hat, self)
+                loss = loss if extra is None else loss + extra
             self.manual_backward(loss)
             if self.optim.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
@@ -151,9 +155,8 @@ class Fit(pl.LightningModule):
         seconds = self._seconds_before + time.perf_counter() - self._began
         self.history.add(step, seconds, loss, data, x_hat, self.average)
         verdict = self.stop.update(step, x_hat, loss)
-        if verdict.keep:
-            self.kept.copy_(self.average)
-            self.kept_step = step
+        for kind, keep in {"stopped": verdict.keep, **verdict.also}.items():
+            self._keep(kind, keep, step)
         if verdict.stop:
             self.reason = verdict.reason
             self.trainer.should_stop = True
@@ -162,6 +165,26 @@ class Fit(pl.LightningModule):
         self.looked = self.ended or step == 0 or (step + 1) % self.every == 0
         if self.looked:
             self._check_finite()
+
+    def _keep(self, kind: str, keep: Keep, step: int) -> None:
+        """Lets the average be the picture of a kind, where `keep` says so: on the device, without a wait for it."""
+        if keep is False:
+            return
+        if kind not in self.kept:
+            self.kept[kind] = torch.zeros_like(self.average)
+            self.kept_steps[kind] = torch.full((), -1, dtype=torch.int64, device=self.device)
+        if isinstance(keep, bool) or keep.device.type == "cpu":
+            if keep:
+                self.kept[kind].copy_(self.average)
+                self.kept_steps[kind].fill_(step)
+            return
+        self.kept[kind] = torch.where(keep, self.average, self.kept[kind])
+        self.kept_steps[kind] = torch.where(keep, step, self.kept_steps[kind])
+
+    def chosen(self) -> dict[str, tuple[int, Tensor]]:
+        """Returns what the stop rule kept: {kind: (step, picture)}; nothing of a kind that was never kept."""
+        steps = {kind: int(step) for kind, step in self.kept_steps.items()}
+        return {kind: (step, self.kept[kind]) for kind, step in steps.items() if step >= 0}
 
     def _check_finite(self) -> None:
         bad = self.history.first_bad_step(self._looked_at)
@@ -194,7 +217,7 @@ class Fit(pl.LightningModule):
             "history": self.history.state(),
             "average": self.average,
             "kept": self.kept,
-            "kept_step": self.kept_step,
+            "kept_steps": self.kept_steps,
             "rollback": None if self.rollback is None else self.rollback.state(),
         }
 
@@ -220,8 +243,8 @@ class Fit(pl.LightningModule):
         self.stop.load(snapshot["stop"])
         self.history.load(snapshot["history"])
         self.average.copy_(snapshot["average"])
-        self.kept.copy_(snapshot["kept"])
-        self.kept_step = snapshot["kept_step"]
+        self.kept = {kind: picture.to(self.device) for kind, picture in snapshot["kept"].items()}
+        self.kept_steps = {kind: step.to(self.device) for kind, step in snapshot["kept_steps"].items()}
         if self.rollback is not None:
             self.rollback.load(snapshot["rollback"])
         self._resumed = None

@@ -24,8 +24,8 @@ class Optim(ABC):
     """The settings all optimizers share.
 
     steps:        iterations. lr: step size.
-    over:         what is optimised: the network's weights, z, or both; or z and the weights of the normalisation layers,
-                  all others staying as drawn (Deep Random Projector: Li, Wang, Zhuang, Sun, CVPR 2023).
+    over:         what is optimised: the network's weights, z, or both; or z and the weights of the normalisation
+                  layers, all others staying as drawn (Deep Random Projector: Li, Wang, Zhuang, Sun, CVPR 2023).
     average:      decay of the running average of x_hat (0.99 in the released code); 0 averages nothing.
     clip:         the gradient's norm is reduced to this where it is larger.
     weight_noise: before each step every kernel moves by N(0, (this * its std)^2), for good: the 2017 code's

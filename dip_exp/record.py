@@ -29,7 +29,7 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
     return {
         "scores": scores,
         "steps_of": fitted.steps_of,
-        "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"]},
+        "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"], "told": fitted.told},
         "rollbacks": fitted.rollbacks,
         "weights": fitted.weights,
         "steps": fitted.steps,

@@ -33,8 +33,8 @@ class Fitted:
     """What a fit leaves: pictures float32 (1, C, H, W) by output kind, its curve, and how it ended.
 
     pictures: last, average, stopped, and with a truth the oracles peak and peak_average. steps_of: the step (counted
-    from one) each picture is of. rows: `dip_exp.history.COLUMNS`. memory: peak bytes, None where it cannot be told.
-    weights: how many numbers were optimised.
+    from one) each picture is of. told: what the stop rule says besides its reason. rows: `dip_exp.history.COLUMNS`.
+    memory: peak bytes, None where it cannot be told. weights: how many numbers were optimised.
     """
 
     pictures: dict[str, np.ndarray]
@@ -42,6 +42,7 @@ class Fitted:
     rows: list[dict[str, Any]]
     steps: int
     reason: str
+    told: dict[str, Any]
     seconds: float
     memory: int | None
     device: str
@@ -141,10 +142,10 @@ def _steps(fit: Fit) -> DataLoader:
 
 def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, *, interrupted: bool) -> Fitted:
     done = fit.history.done
-    kept = fit.average if fit.kept_step is None else fit.kept
-    pictures = {"last": last, "average": fit.average, "stopped": kept}
-    arrays = {name: picture.float().cpu().numpy() for name, picture in pictures.items()}
-    steps_of = {"last": done, "average": done, "stopped": done if fit.kept_step is None else fit.kept_step + 1}
+    chosen = {"last": (done - 1, last), "average": (done - 1, fit.average), "stopped": (done - 1, fit.average)}
+    chosen |= fit.chosen()
+    arrays = {kind: picture.float().cpu().numpy() for kind, (_, picture) in chosen.items()}
+    steps_of = {kind: step + 1 for kind, (step, _) in chosen.items()}
     for name, (step, picture) in fit.history.peaks().items():
         arrays[name] = picture
         steps_of[name] = step + 1
@@ -154,6 +155,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
         rows=fit.history.rows(),
         steps=done,
         reason=fit.reason,
+        told=fit.stop.told(),
         seconds=seconds,
         memory=peak_memory(device),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -1,4 +1,4 @@
-"""Orthogonalised momentum beside Adam on networks of the paper's width: whether a narrow network's gain is a wide one's."""
+"""Orthogonalised momentum beside Adam on networks of the paper's width: is a narrow network's gain a wide one's?"""
 
 from dip_exp.figures import muon
 from dip_exp.figures.scored import Table

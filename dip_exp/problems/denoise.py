@@ -1,34 +1,58 @@
 """Blind denoising (CVPR 2018 Sec. 3, Fig. 4): fit the noisy picture, and stop before the noise is fitted."""
 
+from abc import abstractmethod
 from functools import partial
 
 import numpy as np
 
 from dip_exp import baselines, degrade
 from dip_exp.component import NonNegative, component
+from dip_exp.problems import noise
+from dip_exp.problems.noise import Noise
 from dip_exp.problems.problem import Problem
 from dip_exp.problems.task import Role, Task, tensor
 
 
 @component
-class Denoise(Task):
-    """A(x) = x.
+class Denoising(Task):
+    """A(x) = x, whatever the noise: the squared error is the energy of every kind, as in the paper."""
 
-    sigma: standard deviation of the white Gaussian noise added to a clean picture, in 8-bit units.
+    @abstractmethod
+    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the noisy picture of a clean one, (1, C, H, W) both."""
+
+    @abstractmethod
+    def noise(self) -> Noise | None:
+        """Returns what is known of the noise that `degraded` adds; None where it adds none."""
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        clean = role == "clean"
+        y = self.degraded(picture, rng) if clean else picture
+        known = self.noise() if clean else None
+        sigma = None if known is None or known.sigma is None else 255 * known.sigma
+        return Problem(
+            y=tensor(y),
+            prior=self.prior(),
+            x=tensor(picture) if clean else None,
+            protocol=self.scoring,
+            noise=known,
+            baseline=("non-local means", partial(baselines.nlm, np.clip(y, 0, 1), sigma)),
+        )
+
+
+@component
+class Denoise(Denoising):
+    """White Gaussian noise.
+
+    sigma: standard deviation of what is added to a clean picture, in 8-bit units.
     clip:  clip the noisy picture to [0, 1], as the authors do.
     """
 
     sigma: NonNegative = 25.0
     clip: bool = True
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
-        clean = role == "clean"
-        y = degrade.gaussian(picture, self.sigma, rng, clip=self.clip) if clean else picture
-        known_sigma = self.sigma if clean and self.sigma > 0 else None
-        return Problem(
-            y=tensor(y),
-            prior=self.prior(),
-            x=tensor(picture) if clean else None,
-            protocol=self.scoring,
-            baseline=("non-local means", partial(baselines.nlm, np.clip(y, 0, 1), known_sigma)),
-        )
+    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return degrade.gaussian(x, self.sigma, rng, clip=self.clip)
+
+    def noise(self) -> Noise | None:
+        return noise.gaussian(self.sigma / 255, clipped=self.clip) if self.sigma > 0 else None

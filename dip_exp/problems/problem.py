@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dip_exp.metrics import PROTOCOLS, Protocol
+from dip_exp.problems.noise import Noise
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(A(x_hat), y, weight or None) -> scalar."""
@@ -70,6 +71,7 @@ class Problem:
     baseline: a classical restorer's name and a function that returns its picture (1, C, H, W).
     shown:    what stands for the observation in pictures: y itself, if left out; None where y is no picture and nothing
               is to be shown.
+    noise:    what is known of the noise in y; None: nothing.
     guide:    a picture that the input may take as z in the place of y (the flash picture).
     derived:  {kind: function}: further pictures made of the restored one; the last is what the user gets.
     remarks:  a function that says what there is to say of the restored picture (1, C, H, W), a sentence each.
@@ -90,6 +92,7 @@ class Problem:
     missing: Tensor | None = None
     baseline: tuple[str, Callable[[], np.ndarray]] | None = None
     shown: Tensor | Literal["y"] | None = "y"
+    noise: Noise | None = None
     guide: Tensor | None = None
     derived: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     remarks: Callable[[np.ndarray], list[str]] | None = None

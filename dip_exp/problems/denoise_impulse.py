@@ -1,0 +1,23 @@
+"""Denoising of salt and pepper."""
+
+import numpy as np
+
+from dip_exp import degrade
+from dip_exp.component import Fraction, component
+from dip_exp.problems.denoise import Denoising
+from dip_exp.problems.noise import Noise
+
+
+@component
+class DenoiseImpulse(Denoising):
+    """Each value, channels apart, is 0 or 1 with probability `amount` / 2 each."""
+
+    amount: Fraction = 0.1
+
+    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return degrade.impulse(x, self.amount, rng)
+
+    def noise(self) -> Noise | None:
+        if self.amount == 0:
+            return None
+        return Noise(lambda a_x: self.amount / 2 * (a_x.square() + (1 - a_x).square()))

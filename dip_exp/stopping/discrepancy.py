@@ -1,0 +1,53 @@
+"""The discrepancy principle (Morozov 1966): what is left of the observation is as large as its noise."""
+
+from typing import Any
+
+from torch import Tensor
+
+from dip_exp.component import Positive, stateful
+from dip_exp.problems import noise
+from dip_exp.problems.problem import Problem
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+
+
+@stateful
+class Discrepancy(StopRule):
+    """Ends where mean |A(average) - y|^2 has fallen to `tau` times what the noise leaves, clipping included.
+
+    sigma: standard deviation of the noise in 8-bit units; None: as the task knows it (a clean picture degraded here).
+    tau:   below 1 for later, above 1 for sooner.
+    """
+
+    sigma: Positive | None = None
+    tau: Positive = 1.0
+
+    def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
+        if self.sigma is None and problem.noise is None:
+            raise ValueError(
+                "stop: the discrepancy needs the noise of the observation, and this problem knows none; give its "
+                "standard deviation in 8-bit units, stop.sigma=25, or choose another rule"
+            )
+        return problem
+
+    def begin(self, view: View) -> None:
+        self._view = view
+        known = noise.gaussian(self.sigma / 255, clipped=True) if self.sigma is not None else view.problem.noise
+        assert known is not None
+        self._noise = known
+        self._ratio: float | None = None
+
+    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+        if (step + 1) % CHECK_EVERY:
+            return CONTINUE
+        problem = self._view.problem
+        a_x = problem.forward(self._view.average)
+        weight = 1 if problem.weight is None else problem.weight
+        residual = ((a_x - problem.y) * weight).square().mean()
+        self._ratio = float(residual / (self._noise.variance(a_x) * weight).mean())
+        if self._ratio > self.tau:
+            return CONTINUE
+        reason = f"discrepancy: the average is {self._ratio:.3f} times as far from the observation as the noise alone"
+        return Verdict(keep=True, stop=True, reason=reason)
+
+    def told(self) -> dict[str, Any]:
+        return {} if self._ratio is None else {"ratio": self._ratio}

@@ -1,0 +1,43 @@
+"""Exponential moving variance of the output (ES-EMV; Wang et al., arXiv 2112.06074): no window to keep."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dip_exp.component import PositiveInt, stateful
+from dip_exp.stopping.variance import Variance
+
+
+@stateful
+class ExponentialVariance(Variance):
+    """V <- (1 - a) (V + a |x - m|^2), m <- m + a (x - m), a = 1 / memory.
+
+    memory: steps; None: as many as the running average remembers.
+    """
+
+    name = "emv"
+
+    memory: PositiveInt | None = None
+
+    def begin_sampled(self, count: int, memory: int, device: torch.device) -> None:
+        self._memory = self.memory or memory
+        self._mean = torch.zeros(count, dtype=torch.float32, device=device)
+        self._variance = torch.zeros((), dtype=torch.float64, device=device)
+
+    def variance(self, step: int, values: Tensor) -> Tensor | None:
+        if step == 0:
+            self._mean.copy_(values)
+        share = 1 / self._memory
+        apart = (values - self._mean).square().mean().double()
+        self._variance.add_(share * apart).mul_(1 - share)
+        self._mean.lerp_(values, share)
+        return self._variance.clone() if step + 1 >= self._memory else None
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "mean": self._mean, "variance": self._variance}
+
+    def load(self, state: dict[str, Any]) -> None:
+        super().load(state)
+        self._mean.copy_(state["mean"])
+        self._variance.copy_(state["variance"])

@@ -1,0 +1,75 @@
+"""Several passive rules watch one run and none ends it: one trajectory compares them."""
+
+from typing import Any
+
+from torch import Tensor
+
+from dip_exp.component import stateful
+from dip_exp.problems.problem import Problem
+from dip_exp.stopping.rule import Keep, StopRule, Verdict, View
+
+
+@stateful
+class Watch(StopRule):
+    """The run goes its optim.steps. Each rule's choice is an output kind of its own, `stopped_<name>`, and the record
+    says when it would have ended the run; a rule that cannot judge the problem is passed over, with its reason.
+
+    rules: passive rules by name.
+    """
+
+    rules: dict[str, StopRule]
+
+    def __post_init__(self) -> None:
+        active = [name for name, rule in self.rules.items() if rule.active]
+        if active:
+            raise ValueError(
+                f"watch: {active[0]} changes the run and cannot watch another; passive rules are allowed here; give it "
+                f"a run of its own, stop={active[0]}"
+            )
+        self._cannot: dict[str, str] = {}
+        self._ended: dict[str, tuple[int, str]] = {}
+
+    def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
+        for name, rule in self.rules.items():
+            try:
+                rule.pose(problem, z, seed)
+            except ValueError as error:
+                self._cannot[name] = str(error)
+        return problem
+
+    def begin(self, view: View) -> None:
+        for name in self._judging:
+            self.rules[name].begin(view)
+
+    @property
+    def _judging(self) -> list[str]:
+        return [name for name in self.rules if name not in self._cannot]
+
+    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+        kept: dict[str, Keep] = {}
+        for name in self._judging:
+            if name in self._ended:
+                continue
+            verdict = self.rules[name].update(step, x_hat, loss)
+            kept[f"stopped_{name}"] = verdict.keep
+            if verdict.stop:
+                self._ended[name] = (step + 1, verdict.reason)
+        return Verdict(also=kept)
+
+    def told(self) -> dict[str, Any]:
+        found: dict[str, Any] = {name: {"cannot": why} for name, why in self._cannot.items()}
+        for name in self._judging:
+            ended, reason = self._ended.get(name, (None, "it did not end the run within its steps"))
+            found[f"stopped_{name}"] = {"ended": ended, "reason": reason, **self.rules[name].told()}
+        return found
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "ended": {name: list(end) for name, end in self._ended.items()},
+            "rules": {name: self.rules[name].state() for name in self._judging},
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._ended = {name: (step, reason) for name, (step, reason) in state["ended"].items()}
+        for name in self._judging:
+            self.rules[name].load(state["rules"][name])
