@@ -58,12 +58,12 @@ class Fit(pl.LightningModule):
         self._resumed: dict[str, Any] | None = None
 
     @property
-    def chosen(self) -> list[nn.Parameter]:
+    def optimised(self) -> list[nn.Parameter]:
         """What is optimised: those of the network's weights, and z, that have a gradient."""
         return [p for p in self.parameters() if p.requires_grad]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.optim.build(self.chosen)
+        return self.optim.build(self.optimised)
 
     def on_fit_start(self) -> None:
         """Moves what is not the network's to its device and dtype, and takes up an interrupted run."""

@@ -161,7 +161,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         interrupted=interrupted,
         rollbacks=0 if fit.rollback is None else fit.rollback.count,
-        weights=sum(parameter.numel() for parameter in fit.chosen),
+        weights=sum(parameter.numel() for parameter in fit.optimised),
     )
 
 

@@ -104,6 +104,17 @@ def test_an_optimizer_that_needs_fewer_steps_divides_the_tasks_own(task: str):
     assert steps("optim=muon", "optim.steps=70") == 70
 
 
+def test_a_variants_value_can_hang_on_the_task():
+    weight = lambda *words: config.plain(config.compose(words))["task"]["tv_weight"]  # noqa: E731
+    words = ("variant=priors/dip_tv", "scale=mini")
+    assert weight(*words, "task=denoise_s50") == weight(*words, "task=denoise") != weight(*words, "task=inpaint") > 0
+    assert weight(*words, "task=jpeg", "task.tv_weight=1") == 1
+    with pytest.raises(
+        Refused, match=r"task.tv_weight: .*denoise, superres, inpaint and none for jpeg.*\[command line: "
+    ):
+        weight(*words, "task=jpeg")
+
+
 def test_steps_are_part_of_an_identity_and_what_divided_them_is_not():
     assert identity("optim=muon", "optim.fewer=2", "optim.steps=50") == identity("optim=muon", "optim.steps=50")
     assert identity("optim=muon", "optim.fewer=2") != identity("optim=muon")

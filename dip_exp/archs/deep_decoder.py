@@ -11,8 +11,8 @@ from dip_exp.component import PositiveInt, component
 class DeepDecoder(Arch):
     """The under-parameterised network of Heckel and Hand (ICLR 2019, arXiv 1810.03982, Sec. 2).
 
-    `layers` times: a 1x1 convolution to `channels` without bias, doubling (but in the last layer), ReLU, BatchNorm; then
-    a 1x1 convolution without bias and a sigmoid. No convolution sees a neighbour: only the doubling joins pixels.
+    `layers` times: a 1x1 convolution to `channels` without bias, doubling (but for the last layer), ReLU, BatchNorm;
+    then a 1x1 convolution without bias and a sigmoid. No convolution sees a neighbour: only the doubling joins pixels.
 
     z is the paper's B_0, of 1 / 2**(layers - 1) of the picture's size; the paper's own has as many channels as a layer.
     With those, `layers` d and `channels` k, there are d k^2 + 3 k + 2 d k weights for an RGB picture.
