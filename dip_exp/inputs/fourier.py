@@ -1,4 +1,4 @@
-"""z = Fourier features of the coordinates (Tancik et al., NeurIPS 2020; as a DIP input: Shabtay et al., arXiv 2211.14298)."""
+"""z = Fourier features of the coordinates (Tancik et al., NeurIPS 2020; as a DIP input: Shabtay et al., 2022)."""
 
 from typing import Annotated
 
