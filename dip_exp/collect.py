@@ -112,7 +112,18 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
     if "members" in done:
         facts["seed"] = done["seeds"]
     scores = done["scores"] or {"stopped": {}}
-    return [{**facts, "kind": kind, "step": done["steps_of"].get(kind), **row} for kind, row in scores.items()]
+    return [
+        {**facts, "kind": kind, "step": done["steps_of"].get(kind), "ended": _ended(done, kind), **row}
+        for kind, row in scores.items()
+    ]
+
+
+def _ended(done: dict[str, Any], kind: str) -> int | None:
+    """Returns the step at which a rule ended the run, or would have; None where the run went all its steps."""
+    told = done["stop"].get("told", {}).get(kind)
+    if told is not None:
+        return told["ended"]
+    return done["steps"] if kind == "stopped" and not done["stop"]["reason"].startswith("optim.steps") else None
 
 
 def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:

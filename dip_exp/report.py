@@ -67,19 +67,29 @@ def closing(done: dict[str, Any], folder: Path) -> None:
         for kind, row in scores.items():
             values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
             step = done["steps_of"].get(kind, "")
-            meaning = MEANING.get(kind, RESULT).format(baseline=done["baseline"]["name"])
+            meaning = _meaning(kind, done)
             lines.append(f"{kind:14}{values}  {step!s:7} {meaning}")
     else:
         lines = ["", "nothing is scored: there is no truth to score against"]
     lines += [
         "",
         *(f"note: {told}" for told in done.get("remarks", [])),
+        f"ended: {done['stop']['reason']}",
         f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
         f"restored picture: {folder / 'restored.png'}",
         f"side by side:     {folder / 'comparison.png'}",
         f"everything:       {folder}",
     ]
     note("\n".join(lines))  # one write: the tables of jobs that end together stay whole
+
+
+def _meaning(kind: str, done: dict[str, Any]) -> str:
+    told = done["stop"].get("told", {}).get(kind)
+    if told is not None:
+        ended = told["ended"]
+        end = "would not have ended the run" if ended is None else f"would have ended the run at {ended}"
+        return f"average that the rule {kind.removeprefix('stopped_')} chose; it {end}"
+    return MEANING.get(kind, RESULT).format(baseline=done["baseline"]["name"])
 
 
 def captions(

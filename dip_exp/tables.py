@@ -1,7 +1,7 @@
 """In: `results/tables/<scale>`. Out: the rows, curves and panels of one experiment. All that a figure reads; no torch.
 
-runs.csv:   a row per run and output kind (`RUN_COLUMNS`); `weights`, how many numbers were optimised, is empty in runs
-            from before it was kept.
+runs.csv:   a row per run and output kind (`RUN_COLUMNS`). ended: the step at which a stop rule ended the run, or, of
+            those that watched it, would have. weights: how many numbers were optimised. Both are empty in older rows.
 curves.csv: a row per run and kept step (`CURVE_COLUMNS`), steps counted from one.
 jobs.csv:   a row per experiment and run: which job of the experiment's sweep it is.
 panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's pictures lie in the ignored
@@ -22,7 +22,7 @@ Frame = Any
 """A pandas table. Its type is not spelt out: what the stubs say of indexing is wider than what comes back."""
 
 RUN_COLUMNS = (
-    *("run_id", "kind", "psnr", "ssim", "psnr_missing", "step"),
+    *("run_id", "kind", "psnr", "ssim", "psnr_missing", "step", "ended"),
     *("task", "arch", "input", "optim", "stop", "image", "picture", "width", "height", "channels", "role"),
     *("seed", "degrade_seed", "precision", "lr", "steps", "stop_reason", "rollbacks", "protocol", "baseline"),
     *("seconds", "seconds_per_step", "peak_memory_bytes", "baseline_seconds", "device", "threads"),

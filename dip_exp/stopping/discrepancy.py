@@ -15,11 +15,11 @@ class Discrepancy(StopRule):
     """Ends where mean |A(average) - y|^2 has fallen to `tau` times what the noise leaves, clipping included.
 
     sigma: standard deviation of the noise in 8-bit units; None: as the task knows it (a clean picture degraded here).
-    tau:   below 1 for later, above 1 for sooner.
+    tau:   below 1, since the best average has already taken on some of the noise; smaller is later.
     """
 
     sigma: Positive | None = None
-    tau: Positive = 1.0
+    tau: Positive = 0.9
 
     def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
         if self.sigma is None and problem.noise is None:

@@ -17,7 +17,7 @@ class Plateau(StopRule):
     """
 
     window: PositiveInt | None = None
-    fall: Fraction = 0.05
+    fall: Fraction = 0.1
 
     def begin(self, view: View) -> None:
         self._window = max(CHECK_EVERY, self.window or 2 * view.memory)

@@ -30,7 +30,7 @@ class Sure(StopRule):
     active = True
 
     sigma: Positive | None = None
-    every: PositiveInt = 2
+    every: PositiveInt = 1
     window: PositiveInt = 50
 
     def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
@@ -74,7 +74,7 @@ class Sure(StopRule):
         apart = (net(z + PROBE * probe) - x_hat) * probe[..., :height, :width]
         divergence = apart.mean() / PROBE
         self._divergence = divergence.detach()
-        return self._price * divergence
+        return self.every * self._price * divergence  # in the place of those left out
 
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
         if self._divergence is None:
