@@ -113,7 +113,14 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
         facts["seed"] = done["seeds"]
     scores = done["scores"] or {"stopped": {}}
     return [
-        {**facts, "kind": kind, "step": done["steps_of"].get(kind), "ended": _ended(done, kind), **row}
+        {
+            **facts,
+            **_rival(done, kind),
+            "kind": kind,
+            "step": done["steps_of"].get(kind),
+            "ended": _ended(done, kind),
+            **row,
+        }
         for kind, row in scores.items()
     ]
 
@@ -124,6 +131,12 @@ def _ended(done: dict[str, Any], kind: str) -> int | None:
     if told is not None:
         return told["ended"]
     return done["steps"] if kind == "stopped" and not done["stop"]["reason"].startswith("optim.steps") else None
+
+
+def _rival(done: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Returns a further classical restorer's own name and seconds, for its row; runs of before had none."""
+    own = done.get("rivals", {}).get(kind)
+    return {} if own is None else {"baseline": own["name"], "baseline_seconds": own["seconds"]}
 
 
 def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:

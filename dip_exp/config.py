@@ -51,6 +51,12 @@ class Precision(Enum):
     bf16 = "bf16"
 
 
+class Rivals(Enum):
+    quick = "quick"
+    all = "all"
+    none = "none"
+
+
 @dataclass
 class About:
     """What an experiment says of itself: nothing here changes a pixel.
@@ -93,6 +99,7 @@ class Config:
     seeds: int = 1
     results: str = "results"
     data: str = "data"
+    rivals: Rivals = Rivals.quick
     recompute: bool = False
     force: bool = False
     traceback: bool = False

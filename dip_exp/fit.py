@@ -168,11 +168,11 @@ class Fit(pl.LightningModule):
 
     def _keep(self, kind: str, keep: Keep, step: int) -> None:
         """Lets the average be the picture of a kind, where `keep` says so: on the device, without a wait for it."""
-        if keep is False:
-            return
         if kind not in self.kept:
             self.kept[kind] = torch.zeros_like(self.average)
             self.kept_steps[kind] = torch.full((), -1, dtype=torch.int64, device=self.device)
+        if keep is False:
+            return
         if isinstance(keep, bool) or keep.device.type == "cpu":
             if keep:
                 self.kept[kind].copy_(self.average)
@@ -182,9 +182,10 @@ class Fit(pl.LightningModule):
         self.kept_steps[kind] = torch.where(keep, step, self.kept_steps[kind])
 
     def chosen(self) -> dict[str, tuple[int, Tensor]]:
-        """Returns what the stop rule kept: {kind: (step, picture)}; nothing of a kind that was never kept."""
+        """Returns what the stop rule kept: {kind: (step, picture)}; the last average where it never said to keep one."""
+        last = (self.history.done - 1, self.average)
         steps = {kind: int(step) for kind, step in self.kept_steps.items()}
-        return {kind: (step, self.kept[kind]) for kind, step in steps.items() if step >= 0}
+        return {kind: (step, self.kept[kind]) if step >= 0 else last for kind, step in steps.items()}
 
     def _check_finite(self) -> None:
         bad = self.history.first_bad_step(self._looked_at)

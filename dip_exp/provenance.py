@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "scikit-image", "pillow", "wandb", "pandas")
+PACKAGES += ("scipy", "pywavelets", "bm3d")
 
 
 def versions() -> dict[str, str]:

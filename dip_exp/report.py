@@ -15,7 +15,7 @@ SMALLER_ABOVE_SECONDS = 600
 
 MEANING = {
     "observation": "what was given",
-    "baseline": "classical: {baseline}",
+    "baseline": "classical",
     "last": "last iterate",
     "average": "running average, last step",
     "stopped": "average at the step the stop rule chose",
@@ -62,13 +62,16 @@ def closing(done: dict[str, Any], folder: Path) -> None:
     scores = done["scores"]
     if scores:
         columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
+        width = max(14, *(len(kind) + 2 for kind in scores))
         heads = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
-        lines = ["", f"{'':14}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})"]
+        lines = [
+            "",
+            f"{'':{width}}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})",
+        ]
         for kind, row in scores.items():
             values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
             step = done["steps_of"].get(kind, "")
-            meaning = _meaning(kind, done)
-            lines.append(f"{kind:14}{values}  {step!s:7} {meaning}")
+            lines.append(f"{kind:{width}}{values}  {step!s:7} {_meaning(done, kind)}")
     else:
         lines = ["", "nothing is scored: there is no truth to score against"]
     lines += [
@@ -83,13 +86,18 @@ def closing(done: dict[str, Any], folder: Path) -> None:
     note("\n".join(lines))  # one write: the tables of jobs that end together stay whole
 
 
-def _meaning(kind: str, done: dict[str, Any]) -> str:
+def _meaning(done: dict[str, Any], kind: str) -> str:
+    """Returns what an output kind is, in words; a classical restorer's with its name and seconds."""
+    restorers = {"baseline": done["baseline"], **done.get("rivals", {})}  # older runs have no rivals
     told = done["stop"].get("told", {}).get(kind)
     if told is not None:
         ended = told["ended"]
         end = "would not have ended the run" if ended is None else f"would have ended the run at {ended}"
         return f"average that the rule {kind.removeprefix('stopped_')} chose; it {end}"
-    return MEANING.get(kind, RESULT).format(baseline=done["baseline"]["name"])
+    if kind not in restorers:
+        return MEANING.get(kind, RESULT)
+    keeps = ", keeps known pixels: compare with pasted" if "pasted" in done["scores"] else ""
+    return f"{MEANING['baseline']}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
 
 
 def captions(

@@ -1,7 +1,8 @@
 """In: `results/tables/<scale>`. Out: the rows, curves and panels of one experiment. All that a figure reads; no torch.
 
-runs.csv:   a row per run and output kind (`RUN_COLUMNS`). ended: the step at which a stop rule ended the run, or, of
-            those that watched it, would have. weights: how many numbers were optimised. Both are empty in older rows.
+runs.csv:   a row per run and output kind (`RUN_COLUMNS`); `baseline` and `baseline_seconds` are of the task's main
+            classical restorer, and in the row of another one (`baseline_<rival>`) of that. ended: the step at which a
+            stop rule ended the run, or, of those that watched it, would have. weights: how many numbers were optimised.
 curves.csv: a row per run and kept step (`CURVE_COLUMNS`), steps counted from one.
 jobs.csv:   a row per experiment and run: which job of the experiment's sweep it is.
 panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's pictures lie in the ignored

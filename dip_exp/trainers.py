@@ -142,8 +142,7 @@ def _steps(fit: Fit) -> DataLoader:
 
 def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, *, interrupted: bool) -> Fitted:
     done = fit.history.done
-    chosen = {"last": (done - 1, last), "average": (done - 1, fit.average), "stopped": (done - 1, fit.average)}
-    chosen |= fit.chosen()
+    chosen = {"last": (done - 1, last), "average": (done - 1, fit.average), **fit.chosen()}
     arrays = {kind: picture.float().cpu().numpy() for kind, (_, picture) in chosen.items()}
     steps_of = {kind: step + 1 for kind, (step, _) in chosen.items()}
     for name, (step, picture) in fit.history.peaks().items():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from dip_exp import collect, config, experiment, images, means, metrics, record, sweeps
+from dip_exp.figures import pictures
 from dip_exp.tables import JOB_COLUMNS, RUN_COLUMNS, Tables
 from tests.conftest import ROOT
 
@@ -54,6 +55,27 @@ def test_a_row_for_every_run_and_kind(tiny: Callable):
         curve = tables.curve(job.run_id)
         assert curve.step.iloc[0] == 1
         assert curve.step.iloc[-1] == kept["steps"]
+
+
+def test_a_rivals_row_has_its_own_name_and_seconds_and_a_run_of_before_has_none(tiny: Callable):
+    results = tiny(NAME)
+    collect.collect(results, "mini", [NAME])
+    rows = Tables(results, "mini").of(NAME)
+    (path,) = (results / "runs").glob("*/record.json")
+    kept = json.loads(path.read_text())
+    assert set(kept["rivals"]) == {"baseline_tv", "baseline_wavelets"}
+    for row in rows.itertuples():
+        own = kept["rivals"].get(row.kind, kept["baseline"])
+        assert row.baseline == own["name"]
+        assert row.baseline_seconds == pytest.approx(own["seconds"])
+    assert pictures._facts(rows[rows.kind.isin(["baseline_tv", "last"])])["baseline"] == "non-local means"
+    for kind in kept.pop("rivals"):
+        del kept["scores"][kind]
+    path.write_text(json.dumps(kept))
+    collect.collect(results, "mini", [NAME])
+    before = Tables(results, "mini").of(NAME)
+    assert set(before.kind) == set(rows.kind) - {"baseline_tv", "baseline_wavelets"}
+    assert set(before.baseline) == {"non-local means"}
 
 
 def test_a_run_that_two_experiments_share_has_its_rows_once(tiny: Callable):

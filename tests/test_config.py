@@ -136,7 +136,15 @@ def test_yaml_holds_every_setting_of_its_class():
 
 
 def test_operational_settings_do_not_change_the_identity():
-    for word in ("logger=none", "trainer=cpu", "trainer.progress=off", "threads=3", "results=elsewhere", "force=true"):
+    for word in (
+        "logger=none",
+        "trainer=cpu",
+        "trainer.progress=off",
+        "threads=3",
+        "results=elsewhere",
+        "force=true",
+        "rivals=all",
+    ):
         assert identity(word) == identity(), word
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
 
-from dip_exp import callbacks, images, record
+from dip_exp import baselines, callbacks, images, record
 from dip_exp.errors import Failed, Interrupted, Refused
 from tests.conftest import Runner
 
@@ -39,14 +40,24 @@ def test_a_run_leaves_a_whole_record(run: Runner, runs: Runs):
     (folder,) = runs()
     assert folder.name == done["run_id"]
     names = {path.name for path in folder.iterdir()}
-    kinds = {"observation", "baseline", "last", "average", "stopped", "pasted", "peak", "peak_average"}
+    kinds = {
+        "observation",
+        "baseline",
+        "baseline_linear",
+        "last",
+        "average",
+        "stopped",
+        "pasted",
+        "peak",
+        "peak_average",
+    }
     assert {f"{kind}.png" for kind in kinds} | {"restored.png", "comparison.png", "outputs.npz", "history.csv"} <= names
     assert not any(name.endswith((".part", ".pt")) for name in names)
     kept = json.loads((folder / "record.json").read_text())
     assert kept == done
     needed = {"identity", "config", "choices", "command", "attempt", "picture", "sha256", "protocol", "baseline"}
     needed |= {"scores", "steps_of", "stop", "rollbacks", "steps", "seconds", "seconds_per_step", "peak_memory_bytes"}
-    needed |= {"device", "threads", "versions", "commit", "dirty", "run_id"}
+    needed |= {"device", "threads", "versions", "commit", "dirty", "run_id", "rivals"}
     assert not needed - set(kept)
     assert kept["stop"]["reason"]
     assert kept["stop"]["step"] == 10
@@ -309,6 +320,50 @@ def test_a_baseline_that_fails_does_not_lose_the_run(run: Runner, monkeypatch: p
     done = run()
     assert "baseline" not in done["scores"]
     assert "non-local means failed (RuntimeError: no)" in capsys.readouterr().out
+    assert set(done["rivals"]) == {"baseline_tv", "baseline_wavelets"}
+
+
+@pytest.mark.parametrize(
+    ("picture", "text"),
+    [
+        (
+            np.zeros((1, 3, 8, 8), np.float32),
+            r"ValueError: it gave a picture \(1, 3, 8, 8\); \(1, 3, 32, 32\) is needed",
+        ),
+        (np.full((1, 3, 32, 32), np.nan, np.float32), "ValueError: it gave values that are not finite"),
+    ],
+)
+def test_a_rival_that_fails_is_told_of_and_left_out(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys, picture: np.ndarray, text: str
+):
+    monkeypatch.setattr("dip_exp.baselines.rivals.tv", lambda *_: picture)
+    done = run()
+    assert set(done["rivals"]) == {"baseline_wavelets"}
+    assert not (runs()[0] / "baseline_tv.png").exists()
+    assert re.search(f"baseline_tv: total variation failed \\({text}\\)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("none", set()), ("quick", {"tv", "wavelets"}), ("all", {"tv", "wavelets", "bm3d"})],
+)
+def test_rivals_stand_beside_the_result_as_far_as_they_are_asked_for(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch, asked: str, expected: set[str]
+):
+    quick = {name: lambda name=name: np.full((1, 3, 32, 32), len(name) / 10, np.float32) for name in ("tv", "wavelets")}
+    monkeypatch.setattr("dip_exp.baselines.denoisers", lambda *_, **__: {**quick, "bm3d": quick["tv"]})
+    done = run(f"rivals={asked}")
+    kinds = {f"baseline_{name}" for name in expected}
+    assert {kind for kind in done["scores"] if kind.startswith("baseline_")} == set(done["rivals"]) == kinds
+    (folder,) = runs()
+    assert {path.stem for path in folder.glob("baseline_*.png")} == kinds
+    with np.load(folder / "outputs.npz") as arrays:
+        assert {kind for kind in arrays if kind.startswith("baseline_")} == kinds
+        for name in expected & set(quick):
+            assert np.array_equal(arrays[f"baseline_{name}"], quick[name]())
+    for kind, facts in done["rivals"].items():
+        assert facts["name"] == baselines.TITLES[kind.removeprefix("baseline_")]
+        assert facts["seconds"] >= 0
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

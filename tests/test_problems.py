@@ -200,6 +200,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
             {"weight": torch.zeros(1, 2, 4, 4)},
             r"problem: weight is \(1, 2, 4, 4\); it must broadcast to \(1, 3, 4, 4\)",
         ),
+        ({"rivals": {"TV/2": lambda: None}}, r"problem: rivals has 'TV/2', .* allowed are lower-case letters, digits"),
         (
             {"shape": (3, 8, 8), "paste": torch.ones(1, 1, 8, 8)},
             r"problem: paste needs y \(1, 3, 4, 4\) of x_hat's shape",
@@ -233,6 +234,32 @@ def test_baselines_bear_flat_pictures(value: float):
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             assert np.isfinite(problem.baseline[1]()).all()
+            for restorer in problem.rivals.values():
+                assert np.allclose(restorer(), value, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        (Denoise(), {"tv", "wavelets"}),
+        (Jpeg(), {"nlm", "wavelets"}),
+        (SuperResolution(factor=3), {"lanczos"}),
+        (SuperResolution(factor=2, pair="consistent"), {"lanczos"}),
+        (Inpaint(), {"linear"}),
+        (Inpaint(mask=Bernoulli(per_channel=True)), {"linear"}),
+    ],
+)
+def test_every_rival_gives_a_picture_of_the_restored_ones_shape(task: Task, names: set[str], channels: int):
+    x = (picture(channels) > 0.6).astype(np.float32)  # what Lanczos overshoots
+    problem = task.problem(x, "clean", rng())
+    assert set(problem.rivals) - {"bm3d"} == names
+    for name in names:
+        x_hat = problem.rivals[name]()
+        assert x_hat.shape == (1, *problem.shape)
+        assert x_hat.dtype == np.float32
+        if problem.paste is not None:  # pasted is compared with pasted
+            assert np.array_equal(x_hat, finished(problem, x_hat)["pasted"])
 
 
 def test_a_consistent_pair_has_its_baseline():

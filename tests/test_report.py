@@ -1,5 +1,7 @@
 """What a run says: times in words, the smaller command above ten minutes, and oracles named as such."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -27,6 +29,32 @@ def test_the_smaller_command_is_named_above_ten_minutes(capsys, steps: int, smal
     assert out.startswith("denoise of x with skip (1,234 weights), 18x21 (observed: restored as it is)")
     assert "2.5 GB" in out
     assert ("smaller: run it" in out) is said
+
+
+def record(**more: object) -> dict:
+    """A record as the runs of before had it, and more."""
+    scores = {kind: {"psnr": 20.0, "ssim": 0.5} for kind in ("baseline", "last")}
+    done = {"scores": scores, "protocol": "rgb", "steps_of": {"last": 10}, "steps": 10, "seconds": 1.0}
+    return {**done, "seconds_per_step": 0.1, "baseline": {"name": "bicubic", "seconds": 0.25}, **more}
+
+
+def test_every_classical_restorer_has_its_name_and_seconds_in_the_table(capsys):
+    before = record()
+    report.closing(before, Path("there"))
+    old = capsys.readouterr().out
+    assert "baseline             20.00      0.5000          classical: bicubic (0.25 s)" in old
+    scores = {**before["scores"], "baseline_wavelets": {"psnr": 21.0, "ssim": 0.6}}
+    rivals = {"baseline_wavelets": {"name": "wavelet shrinkage", "seconds": 1.5}}
+    report.closing(record(scores=scores, rivals=rivals), Path("there"))
+    new = capsys.readouterr().out
+    assert "classical: bicubic (0.25 s)" in new
+    (line,) = (line for line in new.splitlines() if line.startswith("baseline_wavelets "))
+    assert line.split()[1:3] == ["21.00", "0.6000"]
+    assert line.endswith("classical: wavelet shrinkage (1.5 s)")
+    assert len({line.index("PSNR") for line in new.splitlines() if "PSNR" in line} | {line.index("21.00") - 2}) == 1
+    scores["pasted"] = scores["last"]
+    report.closing(record(scores=scores, rivals=rivals), Path("there"))
+    assert capsys.readouterr().out.count("keeps known pixels: compare with pasted") == 2
 
 
 def test_oracles_are_labelled():

@@ -278,6 +278,13 @@ def test_several_watch_what_each_would_have_done_alone():
         assert watched.told[kind]["reason"] == alone.reason
 
 
+def test_a_rule_that_never_ends_nor_keeps_has_the_last_average():
+    fitted = run(make(Watch(rules={"plateau": Plateau(window=500)}), steps=20))
+    assert np.array_equal(fitted.pictures["stopped_plateau"], fitted.pictures["average"])
+    assert fitted.steps_of["stopped_plateau"] == 20
+    assert fitted.told["stopped_plateau"]["ended"] is None
+
+
 def test_who_cannot_judge_is_passed_over():
     rules = {"discrepancy": Discrepancy(), "wmv": WindowedVariance(window=4)}
     fitted = run(make(Watch(rules=rules), replace(noisy(), noise=None), steps=20))

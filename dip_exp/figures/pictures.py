@@ -58,7 +58,7 @@ def _panel(tables: Tables, found: Frame, column: Column, score: str) -> Panel | 
     value = row[score].iloc[0] if len(row) else float("nan")
     if value != value and len(row):  # the observation has no missing pixels of its own to be scored on
         value = row.psnr.iloc[0]
-    facts = {"baseline": first.baseline.iloc[0], "steps": f"{int(first.steps.iloc[0]):,}"}
+    facts = _facts(first)
     if column.kind.startswith("step"):
         curve = tables.curve(first.run_id.iloc[0])
         at = curve[curve.step == int(column.kind.removeprefix("step"))]
@@ -75,6 +75,12 @@ def why_absent(tables: Tables, image: str) -> str:
     return f"not collected:\nmake collect\nSCALE={tables.scale}"
 
 
+def _facts(of_job: Frame) -> dict[str, str]:
+    """Returns what a title may name; a row of another classical restorer than the main one names that."""
+    row = of_job[~of_job.kind.str.startswith("baseline_")].iloc[0]
+    return {"baseline": row.baseline, "steps": f"{int(row.steps):,}"}
+
+
 def _picked(found: Frame, column: Column) -> Frame:
     if column.job is None:
         return found[found.job == found.job.iloc[0]]
@@ -88,6 +94,5 @@ def _over_seeds(found: Frame, columns: list[Column], score: str) -> str:
         picked = _picked(found, column)
         values = rows.spread(picked[picked.kind == column.kind][score])
         if values.count > 1 and values.deviation > 0:
-            facts = {"baseline": picked.baseline.iloc[0], "steps": f"{int(picked.steps.iloc[0]):,}"}
-            texts.append(f"{column.title.split(chr(10))[0].format(**facts)}: {values}")
+            texts.append(f"{column.title.split(chr(10))[0].format(**_facts(picked))}: {values}")
     return f"mean ± standard deviation over seeds, dB: {'; '.join(texts)}" if texts else ""

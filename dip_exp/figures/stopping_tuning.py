@@ -26,9 +26,10 @@ def table(tables: Tables) -> Table:
                 line[label] = "–"
         lines.append(line)
     notes = (
-        "dB of the average at the chosen step below the peak of the average (an oracle), coffee, seed 0. wmv_1, wmv_2: a "
-        "window of 100 and 200 steps, the average's memory and twice that; emv_half, emv_1: half the memory and all of "
-        "it; impatient: 100 steps of patience and not 300; few, all: 2,048 and all pixel values and not 16,384; "
-        "discrepancy_95: tau 0.95; plateau_2_10: a window of 200 steps, a fall of 10 %, the others 5 % (plateau_4: 10 %).",
+        "dB of the average at the chosen step below the peak of the average (an oracle), coffee, seed 0; –: the rule "
+        "cannot judge the task, or never ended the run. wmv_1, wmv_2: a window of 100 and 200 steps, the average's memory "
+        "and twice that; emv_half, emv_1: half the memory and all of it; impatient: 100 steps of patience and not 300; "
+        "few, all: 2,048 and all pixel values and not 16,384; discrepancy_95: tau 0.95; plateau_2_10: 200 steps and a "
+        "fall of 10 %, the others 5 % (plateau_4: 10 %).",
     )
     return Table("Stop rules, tuned on coffee", pd.DataFrame(lines, columns=["rule"] if not lines else None), notes)

@@ -37,6 +37,7 @@ class Denoising(Task):
             protocol=self.scoring,
             noise=known,
             baseline=("non-local means", partial(baselines.nlm, np.clip(y, 0, 1), sigma)),
+            rivals=baselines.denoisers(np.clip(y, 0, 1), sigma, but="nlm"),
         )
 
 

@@ -45,4 +45,5 @@ class Inpaint(Task):
             paste=tensor(known) if self.paste else None,
             missing=tensor(known) == 0,
             baseline=("biharmonic", partial(baselines.biharmonic, y, known)),
+            rivals={"linear": partial(baselines.linear, y, known)},
         )

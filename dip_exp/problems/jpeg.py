@@ -30,4 +30,5 @@ class Jpeg(Task):
             x=tensor(picture) if clean else None,
             protocol=self.scoring,
             baseline=("total variation", partial(baselines.tv, y, None)),
+            rivals=baselines.denoisers(y, None, but="tv", least_255=baselines.TV_FLOOR_255),
         )

@@ -4,6 +4,7 @@ The letters of the paper: x clean picture, y (x0) observation, z the network's i
 """
 
 import copy
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -68,7 +69,8 @@ class Problem:
     protocol: how x_hat is scored against x.
     paste:    (1, 1 or C, H, W) of {0, 1}: pixels of y that the user's picture keeps; needs y of x_hat's shape.
     missing:  boolean, same shape: pixels scored a second time on their own.
-    baseline: a classical restorer's name and a function that returns its picture (1, C, H, W).
+    baseline: a classical restorer's name and a function that returns its picture (1, C, H, W): the task's main one.
+    rivals:   {name: function}: further classical restorers, likewise; their names are parts of file names.
     shown:    what stands for the observation in pictures: y itself, if left out; None where y is no picture and nothing
               is to be shown.
     noise:    what is known of the noise in y; None: nothing.
@@ -77,7 +79,7 @@ class Problem:
     remarks:  a function that says what there is to say of the restored picture (1, C, H, W), a sentence each.
     notes:    what the user should know before the fit, a sentence each.
 
-    Raises ValueError where shapes do not fit one another.
+    Raises ValueError where shapes do not fit one another, or a rival's name could not be part of a file's.
     """
 
     y: Tensor
@@ -91,6 +93,7 @@ class Problem:
     paste: Tensor | None = None
     missing: Tensor | None = None
     baseline: tuple[str, Callable[[], np.ndarray]] | None = None
+    rivals: Mapping[str, Callable[[], np.ndarray]] = field(default_factory=dict)
     shown: Tensor | Literal["y"] | None = "y"
     noise: Noise | None = None
     guide: Tensor | None = None
@@ -122,6 +125,12 @@ class Problem:
             raise ValueError("problem: missing pixels are scored with protocol rgb (or another of its channels) alone")
         if self.paste is not None and tuple(self.y.shape) != (1, *self.shape):
             raise ValueError(f"problem: paste needs y {tuple(self.y.shape)} of x_hat's shape {(1, *self.shape)}")
+        for name in self.rivals:
+            if not re.fullmatch(r"[a-z0-9_]+", name):
+                raise ValueError(
+                    f"problem: rivals has {name!r}, which is to be part of a file's name; allowed are lower-case "
+                    f"letters, digits and _; rename it"
+                )
 
     @property
     def observation(self) -> Tensor | None:

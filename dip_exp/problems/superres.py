@@ -51,6 +51,7 @@ class SuperResolution(Task):
             x=x,
             protocol=self.scoring,
             baseline=("bicubic", partial(baselines.bicubic, np.clip(y, 0, 1), self.factor)),
+            rivals={"lanczos": partial(baselines.lanczos, np.clip(y, 0, 1), self.factor)},
         )
 
     def _crop(self, picture: np.ndarray) -> np.ndarray:
