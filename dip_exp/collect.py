@@ -99,6 +99,7 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
         **dict(zip(("width", "height"), picture["size"], strict=True)),
         **{key: settings[key] for key in ("seed", "degrade_seed", "precision")},
         "lr": settings["optim"]["lr"],
+        "weights": done.get("weights"),
         "steps": done["steps"],
         "stop_reason": done["stop"]["reason"],
         "baseline": done["baseline"]["name"],

@@ -15,7 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import MISSING, Container, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from dip_exp import sets
 from dip_exp.errors import Refused
@@ -114,7 +114,7 @@ def register() -> None:
     # is in it never changes and is copied again when it is loaded, so the store may stand for its own copy.
     vars(store)["__deepcopy__"] = lambda memo: store
     store.store(name="schema", node=Config)
-    for resolver in (_scaled, _steps, _text, _runs, _twin, _twin_sha256, _classifier_weights):
+    for resolver in (_scaled, _steps, _of_task, _text, _runs, _twin, _twin_sha256, _classifier_weights):
         OmegaConf.register_new_resolver(resolver.__name__.lstrip("_"), resolver, replace=True)
     for entry in sets.manifest():
         group, _, name = entry.option.rpartition("/")
@@ -152,6 +152,14 @@ def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
     scale = OmegaConf.select(_root_, "scale")
     value = mini if scale in (Scale.mini, "mini") else paper
     return OmegaConf.create(list(value)) if isinstance(value, list) else value
+
+
+def _of_task(values: dict[str, Any], *, _root_: Container) -> Any:
+    """`${of_task:{denoise:1,superres:2}}`: a variant's value for the task it is run on, by the name of its module."""
+    module = str(OmegaConf.select(_root_, "task._target_")).split(".")[-2]
+    if module not in values:
+        raise ValueError(f"the variant has one for {', '.join(values)} and none for {module}")
+    return values[module]
 
 
 def _runs(each: int, *, _root_: Container) -> str:
@@ -202,7 +210,11 @@ def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> Dic
 
 def plain(cfg: Container) -> dict[str, Any]:
     """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked."""
-    config = plain_dict(cfg)
+    try:
+        config = plain_dict(cfg)
+    except InterpolationResolutionError as error:
+        key, why = error.full_key, str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
+        raise Refused(f"{key}: its value cannot be found ({why})  [command line: {key}=...]") from error
     known = [entry.name for entry in fields(Config)]
     for key in config:
         if key not in known:

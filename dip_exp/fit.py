@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dip_exp.errors import Failed
 from dip_exp.history import History
-from dip_exp.optims import Optim
+from dip_exp.optims import Optim, leave_gradients
 from dip_exp.problems.problem import Problem
 from dip_exp.rollback import Rollback
 from dip_exp.stopping.rule import Keep, StopRule, View
@@ -40,8 +40,7 @@ class Fit(pl.LightningModule):
         self.automatic_optimization = False
         self.net = net
         self.z = nn.Parameter(z.clone()) if optim.over != "net" else z
-        if optim.over == "input":
-            self.net.requires_grad_(False)
+        leave_gradients(self.net, optim.over)
         self.problem = stop.pose(problem, z, seed)
         self.optim = optim
         self.stop = stop
@@ -58,9 +57,13 @@ class Fit(pl.LightningModule):
         self.final_picture: Tensor | None = None
         self._resumed: dict[str, Any] | None = None
 
+    @property
+    def optimised(self) -> list[nn.Parameter]:
+        """What is optimised: those of the network's weights, and z, that have a gradient."""
+        return [p for p in self.parameters() if p.requires_grad]
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        chosen = [p for p in self.parameters() if p.requires_grad]
-        return self.optim.build(chosen)
+        return self.optim.build(self.optimised)
 
     def on_fit_start(self) -> None:
         """Moves what is not the network's to its device and dtype, and takes up an interrupted run."""

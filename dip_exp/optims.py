@@ -6,12 +6,17 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from torch import nn
 from torch.nn import Parameter
 
 from dip_exp.component import NonNegative, Positive, PositiveInt, component
 from dip_exp.muon import OrthogonalisedMomentum
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
+Over = Literal["net", "input", "both", "norms_and_input"]
+
+NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+"""The normalisation layers, of which `norms_and_input` optimises what they have of weights."""
 
 
 @component
@@ -19,7 +24,8 @@ class Optim(ABC):
     """The settings all optimizers share.
 
     steps:        iterations. lr: step size.
-    over:         what is optimised: the network's weights, z, or both.
+    over:         what is optimised: the network's weights, z, or both; or z and the weights of the normalisation
+                  layers, all others staying as drawn (Deep Random Projector: Li, Wang, Zhuang, Sun, CVPR 2023).
     average:      decay of the running average of x_hat (0.99 in the released code); 0 averages nothing.
     clip:         the gradient's norm is reduced to this where it is larger.
     weight_noise: before each step every kernel moves by N(0, (this * its std)^2), for good: the 2017 code's
@@ -32,7 +38,7 @@ class Optim(ABC):
 
     steps: PositiveInt = 2000
     lr: Positive = 0.01
-    over: Literal["net", "input", "both"] = "net"
+    over: Over = "net"
     average: Decay = 0.99
     clip: Positive | None = None
     weight_noise: NonNegative = 0.0
@@ -118,3 +124,23 @@ class LBFGS(Optim):
             tolerance_change=-1,
             line_search_fn="strong_wolfe" if self.line_search else None,
         )
+
+
+def leave_gradients(net: nn.Module, over: Over) -> None:
+    """Takes the gradient from every weight that `over` does not name; what its owner has frozen stays frozen.
+
+    Raises ValueError where `over` names normalisation layers and the network has none with weights to optimise.
+    """
+    if over in ("net", "both"):
+        return
+    named: set[Parameter] = set()
+    if over == "norms_and_input":
+        norms = [module for module in net.modules() if isinstance(module, NORMS)]
+        named = {parameter for norm in norms for parameter in norm.parameters() if parameter.requires_grad}
+        if not named:
+            raise ValueError(
+                "optim.over: given norms_and_input, but this network has no normalisation layer with weights; choose "
+                "another network (arch=skip has BatchNorm), or one of net, input and both"
+            )
+    for parameter in net.parameters():
+        parameter.requires_grad_(parameter in named)

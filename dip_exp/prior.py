@@ -1,6 +1,7 @@
 """In: a problem, an architecture, an input. Out: the prior itself: a freshly drawn network and its z, known to fit."""
 
 import copy
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,25 +10,27 @@ from dip_exp import fast
 from dip_exp.archs.arch import Arch
 from dip_exp.config import named_seed
 from dip_exp.inputs.source import Input
+from dip_exp.optims import Over, leave_gradients
 from dip_exp.problems.problem import Problem
 
 Size = tuple[int, int]
 
 
 def draw(
-    problem: Problem, arch: Arch | nn.Module, source: Input, seed: int, over: str = "net"
+    problem: Problem, arch: Arch | nn.Module, source: Input, seed: int, over: Over = "net"
 ) -> tuple[nn.Module, Tensor]:
     """Returns (network, z): weights drawn from the seed's `weights`, z (1, C, H, W) from its `input` (or from the
     input's own seed).
 
-    z's sides are the picture's, raised to the multiple the network needs. A network that is given as a module is taken
-    as it is, with the weights it has; one that is built here is the architecture's fast twin where there is one.
-    `over` is what will be optimised: net, input or both. The global random generators are left as they were. Raises
+    z's sides are the picture's, raised to the multiple the network needs, over its enlargement. A network that is given
+    as a module is taken as it is, with the weights it has; one that is built here is the architecture's fast twin where
+    there is one. `over` is what will be optimised. The global random generators are left as they were. Raises
     ValueError where network and picture do not fit one another, before a weight is drawn.
     """
     channels, height, width = problem.shape
     multiple = arch.multiple if isinstance(arch, Arch) else 1
-    size = (_raised(height, multiple), _raised(width, multiple))
+    enlargement = arch.enlargement if isinstance(arch, Arch) else 1
+    size = (_raised(height, multiple) // enlargement, _raised(width, multiple) // enlargement)
     drawn = seed if source.seed is None else source.seed
     generator = torch.Generator().manual_seed(named_seed(drawn, "input"))
     z = source.draw(size, problem.y if problem.guide is None else problem.guide, generator)
@@ -47,10 +50,12 @@ def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int,
     return copy.deepcopy(arch).to("meta")
 
 
-def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: str = "net") -> None:
-    """Raises ValueError where the network cannot take z, gives no picture that holds `shape` (C, H, W), or gives one
-    that does not depend on what is to be optimised."""
+def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: Over = "net") -> None:
+    """Raises ValueError where the network cannot take z, gives no picture that holds `shape` (C, H, W), has nothing of
+    what is to be optimised, or gives a picture that does not depend on it."""
     channels, height, width = shape
+    if over == "norms_and_input":  # here, so that its refusal is not taken for one of the size
+        leave_gradients(shapes_only(arch, z.shape[1], shape), over)
     try:
         out, reached = _pass(arch, z.shape[1], (z.shape[2], z.shape[3]), shape, over)
     except (RuntimeError, ValueError) as error:
@@ -67,17 +72,16 @@ def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: 
     if not reached:
         raise ValueError(
             f"optim.over: given {over}, but the output of this network does not depend on that: nothing "
-            f"would be optimised; choose another of net, input and both"
+            f"would be optimised; choose another of {', '.join(get_args(Over))}"
         )
 
 
 def _pass(
-    arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int], over: str = "net"
+    arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int], over: Over = "net"
 ) -> tuple[tuple[int, ...], bool]:
     """Returns the output's shape, and whether it depends on what `over` names."""
     net = shapes_only(arch, in_channels, shape).train()
-    if over == "input":
-        net.requires_grad_(False)
+    leave_gradients(net, over)
     out = net(torch.empty((1, in_channels, *size), device="meta", requires_grad=over != "net"))
     return tuple(out.shape), out.requires_grad
 
@@ -85,8 +89,9 @@ def _pass(
 def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:
     for count in range(1, 65):
         side = count * arch.multiple
+        of_z = side // arch.enlargement
         try:
-            _pass(arch, in_channels, (side, side), (channels, side, side))
+            _pass(arch, in_channels, (of_z, of_z), (channels, side, side))
         except (RuntimeError, ValueError):
             continue
         return side

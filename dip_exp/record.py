@@ -31,6 +31,7 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
         "steps_of": fitted.steps_of,
         "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"], "told": fitted.told},
         "rollbacks": fitted.rollbacks,
+        "weights": fitted.weights,
         "steps": fitted.steps,
         "seconds": round(seconds, 3),
         "seconds_per_step": round(seconds / fitted.steps, 6),

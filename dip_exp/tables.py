@@ -2,7 +2,7 @@
 
 runs.csv:   a row per run and output kind (`RUN_COLUMNS`); `baseline` and `baseline_seconds` are of the task's main
             classical restorer, and in the row of another one (`baseline_<rival>`) of that. ended: the step at which a
-            stop rule ended the run, or, of those that watched it, would have.
+            stop rule ended the run, or, of those that watched it, would have. weights: how many numbers were optimised.
 curves.csv: a row per run and kept step (`CURVE_COLUMNS`), steps counted from one.
 jobs.csv:   a row per experiment and run: which job of the experiment's sweep it is.
 panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's pictures lie in the ignored
@@ -27,7 +27,7 @@ RUN_COLUMNS = (
     *("task", "arch", "input", "optim", "stop", "image", "picture", "width", "height", "channels", "role"),
     *("seed", "degrade_seed", "precision", "lr", "steps", "stop_reason", "rollbacks", "protocol", "baseline"),
     *("seconds", "seconds_per_step", "peak_memory_bytes", "baseline_seconds", "device", "threads"),
-    *("torch", "dip_exp", "commit", "dirty", "members"),
+    *("torch", "dip_exp", "commit", "dirty", "members", "weights"),
 )
 CURVE_COLUMNS = ("run_id", "step", "loss", "psnr", "psnr_average", "data")
 JOB_COLUMNS = ("experiment", "run_id", "seed", "job")

@@ -34,7 +34,7 @@ class Fitted:
 
     pictures: last, average, stopped, and with a truth the oracles peak and peak_average. steps_of: the step (counted
     from one) each picture is of. told: what the stop rule says besides its reason. rows: `dip_exp.history.COLUMNS`.
-    memory: peak bytes, None where it cannot be told.
+    memory: peak bytes, None where it cannot be told. weights: how many numbers were optimised.
     """
 
     pictures: dict[str, np.ndarray]
@@ -48,6 +48,7 @@ class Fitted:
     device: str
     rollbacks: int
     interrupted: bool
+    weights: int
 
 
 @component
@@ -159,6 +160,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         interrupted=interrupted,
         rollbacks=0 if fit.rollback is None else fit.rollback.count,
+        weights=sum(parameter.numel() for parameter in fit.optimised),
     )
 
 

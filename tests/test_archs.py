@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from dip_exp.archs.arch import Arch
+from dip_exp.archs.deep_decoder import DeepDecoder
 from dip_exp.archs.layers import LanczosHalf, crop_concat
 from dip_exp.archs.pixels import Pixels
 from dip_exp.archs.resnet import ResNet
@@ -178,6 +179,7 @@ def test_resnet_is_the_released_network(arch: ResNet, size: tuple[int, int]) -> 
         ("skip_inversion", 2, 3, 2_583_123),
         ("skip_maximize", 32, 3, 2_948_567),
         ("hourglass", 32, 3, 2_192_515),
+        ("deep_decoder", 128, 3, 100_224),
     ],
 )
 def test_paper_settings_have_the_measured_parameter_counts(
@@ -201,10 +203,11 @@ def test_pixels_has_one_parameter_per_value_of_the_picture() -> None:
 
 @pytest.mark.parametrize("scale", ["paper", "mini"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_yaml_builds_and_keeps_the_size_of_z(name: str, scale: str) -> None:
+def test_every_yaml_builds_and_gives_z_enlarged(name: str, scale: str) -> None:
     arch = from_yaml(name, scale)
-    size = (4 * arch.multiple, 5 * arch.multiple)
-    assert output_shape(arch, (7, 5), size) == (1, 5, *size)
+    height, width = 4 * arch.multiple, 5 * arch.multiple
+    of_z = (height // arch.enlargement, width // arch.enlargement)
+    assert output_shape(arch, (7, 5), of_z) == (1, 5, height, width)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -232,6 +235,44 @@ def test_the_defaults_of_the_classes_are_those_of_the_yamls() -> None:
     assert UNet() == from_yaml("unet")
     assert ResNet() == from_yaml("resnet")
     assert Pixels() == from_yaml("pixels")
+    assert DeepDecoder() == from_yaml("deep_decoder")
+
+
+@pytest.mark.parametrize(("layers", "channels"), [(6, 64), (6, 128), (1, 5), (4, 9)])
+def test_the_deep_decoder_has_as_many_weights_as_its_paper_says(layers: int, channels: int) -> None:
+    formula = layers * channels**2 + 3 * channels + 2 * layers * channels  # Sec. 2; 25,536 and 100,224 at 6 layers
+    assert parameter_count(DeepDecoder(layers=layers, channels=channels), channels) == formula
+
+
+@pytest.mark.parametrize("upsample", ["bilinear", "nearest"])
+def test_the_deep_decoder_is_the_papers_recursion(upsample: Any) -> None:
+    """B <- norm(relu(doubled B mixed)), the last layer not doubled, written down in the paper's own order."""
+    arch = DeepDecoder(layers=3, channels=6, upsample=upsample)
+    net = arch.build(4, 2, (1, 1)).double()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    *mixtures, last = [p.flatten(1) for p in net.parameters() if p.ndim == 4]
+    affine = [p for p in net.parameters() if p.ndim == 1]
+    z = noise(1, 4, 5, 7).double()
+    x = z
+    for layer, mixture in enumerate(mixtures):
+        doubled = x if layer == 2 else nn.Upsample(scale_factor=2, mode=upsample)(x)
+        c = torch.einsum("oc,nchw->nohw", mixture, doubled).clamp_min(0)
+        variance, mean = torch.var_mean(c, dim=(0, 2, 3), correction=0, keepdim=True)
+        gamma, beta = (p.view(1, -1, 1, 1) for p in affine[2 * layer : 2 * layer + 2])
+        x = gamma * (c - mean) / (variance + 1e-5).sqrt() + beta
+    wanted = torch.sigmoid(torch.einsum("oc,nchw->nohw", last, x))
+    assert wanted.shape == (1, 2, 20, 28)
+    torch.testing.assert_close(net(z), wanted)
+
+
+def test_narrow_is_the_papers_network_half_as_wide() -> None:
+    for scale in ("paper", "mini"):
+        wide, narrow = from_yaml("skip", scale), from_yaml("skip_narrow", scale)
+        assert isinstance(wide, Skip)
+        assert narrow == dataclasses.replace(wide, down=[n // 2 for n in wide.down], up=[n // 2 for n in wide.up])
 
 
 SMALL = [
@@ -243,6 +284,7 @@ SMALL = [
     ResNet(blocks=2, channels=8),
     Pixels(),
     Pixels(sigmoid=True),
+    DeepDecoder(layers=3, channels=8),
 ]
 small_archs = pytest.mark.parametrize("arch", SMALL, ids=lambda arch: type(arch).__name__)
 
@@ -257,7 +299,8 @@ def test_weights_follow_the_seed(arch: Arch) -> None:
 @small_archs
 def test_every_parameter_gets_a_gradient(arch: Arch) -> None:
     net = seeded(arch, 0, size=(64, 64))
-    (net(noise(1, 3, 64, 64)) - noise(1, 2, 64, 64)).square().mean().backward()
+    of_z = 64 // arch.enlargement
+    (net(noise(1, 3, of_z, of_z)) - noise(1, 2, 64, 64)).square().mean().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -374,6 +417,8 @@ def test_skip_refuses(changes: dict[str, Any], message: str) -> None:
         (ResNet, {"channels": 0}, r"channels\s.*greater than or equal to 1"),
         (ResNet, {"pad": "reflect"}, r"pad\s.*'reflection' or 'zero'"),
         (Pixels, {"init_scale": 0}, r"init_scale\s.*greater than 0"),
+        (DeepDecoder, {"layers": 0}, r"layers\s.*greater than or equal to 1"),
+        (DeepDecoder, {"upsample": "bicubic"}, r"upsample\s.*'nearest' or 'bilinear'"),
     ],
 )
 def test_the_other_architectures_refuse(kind: Any, wrong: dict[str, Any], message: str) -> None:

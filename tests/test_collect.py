@@ -111,6 +111,25 @@ def test_rows_outlive_their_run_folders(tiny: Callable):
     assert (results / "tables/mini/runs.csv").read_bytes() == before
 
 
+def test_older_records_and_tables_know_no_number_of_weights(tiny: Callable):
+    results = tiny(NAME)
+    (path,) = (results / "runs").glob("*/record.json")
+    kept = json.loads(path.read_text())
+    collect.collect(results, "mini", [NAME])
+    assert set(Tables(results, "mini").runs.weights) == {kept.pop("weights")}
+    path.write_text(json.dumps(kept))
+    collect.collect(results, "mini", [NAME])
+    assert Tables(results, "mini").runs.weights.isna().all()
+    table = results / "tables/mini/runs.csv"
+    older = pd.read_csv(table, dtype=str, keep_default_na=False).drop(columns="weights")
+    older.to_csv(table, index=False, lineterminator="\n")
+    (results / "runs").rename(results / "gone")
+    collect.collect(results, "mini", [NAME])
+    again = pd.read_csv(table, dtype=str, keep_default_na=False)
+    pd.testing.assert_frame_equal(again.drop(columns="weights"), older)
+    assert set(again.weights) == {""}
+
+
 def test_a_run_of_no_experiment_is_never_collected(tiny: Callable, tmp_path: Path):
     results = tiny(NAME)
     private = tmp_path / "my private picture.png"

@@ -104,6 +104,17 @@ def test_an_optimizer_that_needs_fewer_steps_divides_the_tasks_own(task: str):
     assert steps("optim=muon", "optim.steps=70") == 70
 
 
+def test_a_variants_value_can_hang_on_the_task():
+    weight = lambda *words: config.plain(config.compose(words))["task"]["tv_weight"]  # noqa: E731
+    words = ("variant=priors/dip_tv", "scale=mini")
+    assert weight(*words, "task=denoise_s50") == weight(*words, "task=denoise") != weight(*words, "task=inpaint") > 0
+    assert weight(*words, "task=jpeg", "task.tv_weight=1") == 1
+    with pytest.raises(
+        Refused, match=r"task.tv_weight: .*denoise, superres, inpaint and none for jpeg.*\[command line: "
+    ):
+        weight(*words, "task=jpeg")
+
+
 def test_steps_are_part_of_an_identity_and_what_divided_them_is_not():
     assert identity("optim=muon", "optim.fewer=2", "optim.steps=50") == identity("optim=muon", "optim.steps=50")
     assert identity("optim=muon", "optim.fewer=2") != identity("optim=muon")
@@ -199,7 +210,7 @@ def test_named_seeds_differ_by_name_and_by_seed():
         ("optim.steps=1e3", "optim.steps: given 1000.0; input should be a valid integer"),
         ("+optim.lrr=1", "optim.lrr: there is no such setting; optim has average, betas"),
         ("task.sigma=-3", "task.sigma: given -3; input should be greater than or equal to 0"),
-        ("optim.over=everything", "input should be 'net', 'input' or 'both'"),
+        ("optim.over=everything", "input should be 'net', 'input', 'both' or 'norms_and_input'"),
         ("task.protocol=best", "protocol: given 'best'; known protocols: rgb"),
         ("arch.down=[8,8]", "arch"),
     ],

@@ -408,6 +408,7 @@ BAD = {
     "task": (lambda t: ["task.sigma=-1"], r"task.sigma: given -1; .*\[conf/task/denoise.yaml"),
     "box": (lambda t: ["image.box=[0,0,9999,5]"], r"image: box \[0, 0, 9999, 5\]"),
     "pixels without a net": (lambda t: ["arch=pixels", "optim.over=input"], "optim.over"),
+    "no norms": (lambda t: ["arch=unet", "optim.over=norms_and_input"], "optim.over: given norms_and_input, but"),
     "an unwritable folder": (lambda t: [f"results='{write_bytes(t / 'file', b'')}'"], "results: .* cannot be written"),
 }
 

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from dip_exp.archs.skip import Skip, SkipModule
 from dip_exp.fast import FastSkip, heap, joins, maps, norms, skip, twin
+from dip_exp.optims import Over, leave_gradients
 from tests.test_archs import NAMES, from_yaml
 
 DOUBLE = torch.float64
@@ -73,6 +75,43 @@ def agree(net: nn.Module, z: Tensor) -> None:
 )
 def test_a_twin_is_the_plain_network(changes: dict[str, object], upsample: str, size: tuple[int, int]):
     agree(plain(upsample=upsample, **changes), noise(1, 3, *size))
+
+
+@pytest.mark.usefixtures("cut")
+@pytest.mark.parametrize(
+    "changes", [{}, {"skip": [0, 0, 0]}, {"upsample": "nearest"}, {"kernel_up": 5}, {"pad": "zero"}], ids=str
+)
+@pytest.mark.parametrize("over", ["norms_and_input", "input"])
+def test_a_twin_of_frozen_kernels_has_the_plain_networks_gradients(changes: dict[str, object], over: Over):
+    net, z = plain(**changes), noise(1, 3, 40, 24).requires_grad_()
+    leave_gradients(net, over)
+    left = [z, *(p for p in net.parameters() if p.requires_grad)]
+    assert (len(left) > 1) is (over == "norms_and_input")
+    wanted, found = net(z), twin(net)(z)
+    towards = noise(*wanted.shape, seed=2)
+    gradients = [torch.autograd.grad((out * towards).sum(), left) for out in (wanted, found)]
+    largest = max(float(g.abs().max()) for g in gradients[0])
+    for theirs, ours in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12 * largest)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_kernels_gradient_is_not_computed(frozen: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(skip, "SMALLEST", 2)
+    asked, backward = [], torch.ops.aten.convolution_backward
+
+    def listening(*given: Any) -> Any:
+        asked.append(given[-1][1])
+        return backward(*given)
+
+    net = plain()
+    if frozen:
+        leave_gradients(net, "norms_and_input")
+    out = twin(net)(noise(1, 3, 40, 24).requires_grad_())
+    monkeypatch.setattr(torch.ops.aten, "convolution_backward", listening)
+    out.sum().backward()
+    assert len(asked) > 10
+    assert any(asked) is not frozen
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if isinstance(from_yaml(name), Skip)])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dip_exp import collect, experiment, gallery, sweeps
-from dip_exp.figures import fig2_curves, grids, ijcv3_descent, rows, strip, style
+from dip_exp.figures import fig2_curves, grids, ijcv3_descent, priors, rows, strip, style
 from dip_exp.figures.scored import Table
 from dip_exp.tables import Tables
 from tests.conftest import ROOT, jobs_of
@@ -205,6 +205,42 @@ def test_the_plateau_is_the_variance_of_the_picture_drawn_from():
     job = sweeps.jobs("fig2_curves", "mini")[0]
     x = experiment.build(job.named.config, "image", {}).read().x
     assert fig2_curves.VARIANCE["mini"] == pytest.approx(float(x.var(axis=(2, 3)).mean()), abs=5e-4)
+
+
+def test_priors_are_compared_picture_by_picture(tmp_path: Path):
+    """Pictures differ by more than methods do; one without its pair counts in the mean and in no difference."""
+    import pandas as pd
+
+    place = tmp_path / "tables" / "mini"
+    place.mkdir(parents=True)
+    psnr = {("dip", "a"): 20.0, ("dip", "b"): 30.0, ("projector", "a"): 20.5, ("projector", "b"): 31.5}
+    psnr[("projector", "c")] = 10.0
+    jobs, runs = [], []
+    for number, ((method, image), value) in enumerate(psnr.items()):
+        run_id = f"{number:012}"
+        label = f"task=denoise image={image} variant=priors/{method}"
+        jobs.append({"experiment": priors.NAME, "run_id": run_id, "seed": 0, "job": label})
+        facts = {"run_id": run_id, "steps": 10, "seconds": 4, "peak_memory_bytes": 6e8, "seed": 0, "device": "cpu"}
+        facts["weights"] = 1000 + number if method == "projector" else None
+        runs += [{**facts, "kind": "average", "psnr": value}, {**facts, "kind": "peak_average", "psnr": value + 1}]
+    pd.DataFrame(jobs).to_csv(place / "jobs.csv", index=False)
+    pd.DataFrame(runs).to_csv(place / "runs.csv", index=False)
+    dip, projector = priors.table(Tables(tmp_path, "mini")).cells.to_dict("records")
+    assert dip == {
+        "task": "denoising, σ 25",
+        "method": "deep image prior",
+        "runs": "2",
+        "average, last step": "25.00 ± 7.07",
+        "above dip": "–",
+        "peak (oracle)": "26.00 ± 7.07",
+        "steps": "10",
+        "seconds": "4",
+        "MB": "600",
+        "weights": "–",
+    }
+    assert projector["runs"] == "3"
+    assert projector["above dip"] == "+1.00 ± 0.71"
+    assert projector["weights"] == "1,004"
 
 
 def test_a_path_in_the_plane_keeps_the_distances_of_the_space_of_pictures():

@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import lightning.pytorch as pl
 import numpy as np
@@ -108,6 +108,8 @@ OPTIMS = {
     "lbfgs": optims.LBFGS(steps=6, lr=0.5),
     "both": optims.Adam(steps=12, over="both"),
     "input": optims.Adam(steps=12, over="input"),
+    "norms and input": optims.Adam(steps=12, over="norms_and_input"),
+    "muon over norms and input": optims.Muon(steps=12, over="norms_and_input"),
     "weight noise": optims.Adam(steps=12, weight_noise=0.02),
     "rollback": optims.Adam(steps=12, rollback="right"),
     "released": optims.Adam(steps=12, rollback="released"),
@@ -255,6 +257,36 @@ def test_over_says_what_moves():
         run(fit)
         assert any(not torch.equal(a, b) for a, b in zip(weights, fit.net.parameters(), strict=True)) is net_moves
         assert (not torch.equal(z, fit.z.detach())) is z_moves
+
+
+@pytest.mark.parametrize("optimizer", [optims.Adam, optims.AdamW, optims.Muon])
+def test_kernels_stay_as_drawn_while_norms_and_z_move(optimizer: Any):
+    fit = make(optim=optimizer(steps=3, over="norms_and_input"))
+    norms = {id(p) for module in fit.net.modules() if isinstance(module, nn.BatchNorm2d) for p in module.parameters()}
+    before = [(p, p.detach().clone()) for p in (fit.z, *fit.net.parameters())]
+    run(fit)
+    assert norms
+    for parameter, old in before:
+        assert (not torch.equal(parameter, old)) is (parameter is fit.z or id(parameter) in norms)
+
+
+def test_the_number_of_weights_is_that_of_what_moves():
+    counts = {over: run(make(optim=optims.Adam(steps=1, over=over))).weights for over in get_args(optims.Over)}
+    fit = make()
+    assert counts["net"] == sum(p.numel() for p in fit.net.parameters())
+    assert counts["input"] == fit.z.numel()
+    assert counts["both"] == counts["net"] + counts["input"]
+    normed = sum(2 * module.num_features for module in fit.net.modules() if isinstance(module, nn.BatchNorm2d))
+    assert counts["norms_and_input"] == normed + counts["input"]
+
+
+def test_what_its_owner_has_frozen_stays_frozen():
+    net = nn.Sequential(nn.Conv2d(4, 3, 1), nn.BatchNorm2d(3), nn.BatchNorm2d(3))
+    net[1].requires_grad_(False)
+    optims.leave_gradients(net, "net")
+    assert [p.requires_grad for p in net.parameters()] == [True, True, False, False, True, True]
+    optims.leave_gradients(net, "norms_and_input")
+    assert [p.requires_grad for p in net.parameters()] == [False, False, False, False, True, True]
 
 
 def test_clipping_bounds_the_first_step_of_gradient_descent():

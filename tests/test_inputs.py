@@ -55,6 +55,14 @@ def test_fourier_features_have_unit_pairs():
     assert torch.allclose(z[:8].square() + z[8:].square(), torch.ones(8, *SIZE), atol=1e-5)
 
 
+def test_fourier_features_are_octaves_of_half_a_period_a_side():
+    z = draw(Fourier(octaves=4))[0]
+    sines, cosines = z[:8].unflatten(0, (4, 2)), z[8:].unflatten(0, (4, 2))
+    assert torch.allclose(sines[1:], 2 * sines[:-1] * cosines[:-1], atol=1e-5)  # sin 2a = 2 sin a cos a
+    assert torch.allclose(cosines[0, 0], (torch.pi * torch.linspace(0, 1, 32)).cos().expand(SIZE), atol=1e-6)
+    assert torch.allclose(cosines[0, 1], (torch.pi * torch.linspace(0, 1, 40))[:, None].cos().expand(SIZE), atol=1e-6)
+
+
 def test_a_given_picture_is_itself_and_is_continued_by_reflection(tmp_path):
     z = draw(GivenPicture())
     assert torch.equal(z[..., :37, :31], Y)

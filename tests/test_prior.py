@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from dip_exp import cost, prior
+from dip_exp.archs.deep_decoder import DeepDecoder
 from dip_exp.archs.pixels import Pixels
 from dip_exp.archs.skip import Skip
 from dip_exp.archs.unet import UNet
@@ -28,6 +29,24 @@ def test_any_size_is_covered(arch, size: tuple[int, int]):
     assert out.shape[3] >= size[1]
     assert z.shape[2] % arch.multiple == z.shape[3] % arch.multiple == 0
     assert z.shape[2] - size[0] < arch.multiple
+
+
+@pytest.mark.parametrize("size", [(37, 31), (17, 64), (8, 8), (1, 1)])
+def test_a_decoders_z_is_as_much_smaller_as_it_enlarges(size: tuple[int, int]):
+    net, z = prior.draw(problem(*size), DeepDecoder(layers=4, channels=5), Noise(channels=5), seed=0)
+    assert tuple(z.shape[2:]) == (-(-size[0] // 8), -(-size[1] // 8))
+    assert tuple(net(z).shape) == (1, 3, 8 * z.shape[2], 8 * z.shape[3])
+    price = cost.estimate(net, DeepDecoder(layers=4, channels=5), z, problem(*size), torch.device("cpu"))
+    assert price.weights == 4 * 25 + 3 * 5 + 2 * 4 * 5
+
+
+def test_norms_and_input_wants_norms_that_can_be_optimised():
+    text = "optim.over: given norms_and_input, but this network has no normalisation layer with weights; choose another"
+    without = [UNet(feature_scale=16, norm="instance"), Pixels(), nn.Conv2d(4, 3, 1)]
+    for arch in without:
+        with pytest.raises(ValueError, match=text):
+            prior.draw(problem(64, 64), arch, Noise(channels=4), seed=0, over="norms_and_input")
+    prior.draw(problem(64, 64), UNet(feature_scale=16, norm="batch"), Noise(), seed=0, over="norms_and_input")
 
 
 def test_the_seed_names_weights_and_input_apart():

@@ -128,19 +128,23 @@ class JoinConv(Function):
         framed = None if beside is None else maps.mirrored(beside.made(ctx.slope), 1)
         padded, (rows, columns) = JoinConv._doubling(below.made(ctx.slope), ctx.bilinear)
         size = (padded.shape[2] - 1, padded.shape[3] - 1)
-        gweight = torch.empty_like(weight)
+        needed = ctx.needs_input_grad[8]  # a frozen kernel has no gradient to pay for
+        gweight = torch.empty_like(weight) if needed else None
         gpadded = gframed = None
         for some in _some(weight):
             part = g[:, some]
             if framed is not None:
-                gx, gweight[some, :k] = _both(part, framed, weight[some, :k])
+                gx, gw = _both(part, framed, weight[some, :k], needed)
                 gframed = summed(gframed, gx)
+                if gweight is not None:
+                    gweight[some, :k] = gw
             if ctx.bilinear:
                 part = maps.filtered(part, JoinConv.LAST, 2)
             part = maps.interleaved_adjoint(part, rows, columns, size)
-            gx, gkernels = _both(part, padded, maps.kernels(weight[some, k:]))
-            gweight[some, k:] = maps.kernels_adjoint(gkernels)
+            gx, gkernels = _both(part, padded, maps.kernels(weight[some, k:]), needed)
             gpadded = summed(gpadded, gx)
+            if gweight is not None:
+                gweight[some, k:] = maps.kernels_adjoint(gkernels)
         assert gpadded is not None
         del padded, framed
         gdeep = maps.repeated_adjoint(gpadded, 2 if ctx.bilinear else 1).contiguous()
@@ -155,10 +159,10 @@ class JoinConv(Function):
         return *of_deep, *of_kept, *of_joint, gweight, gbias, None, None, None
 
 
-def _both(g: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the gradients of an unpadded convolution in x and in weight."""
+def _both(g: Tensor, x: Tensor, weight: Tensor, needed: bool) -> tuple[Tensor, Tensor]:
+    """Returns the gradients of an unpadded convolution in x and, where that is `needed`, in weight."""
     gx, gw, _ = torch.ops.aten.convolution_backward(
-        g, x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, True, False]
+        g, x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, needed, False]
     )
     return gx, gw
 

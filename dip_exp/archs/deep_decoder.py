@@ -1,0 +1,74 @@
+"""The deep decoder: a few channels mixed pixel by pixel and doubled, with fewer weights than the picture has values."""
+
+from torch import Tensor, nn
+
+from dip_exp.archs.arch import Arch
+from dip_exp.archs.layers import GammaInit, Upsampling, batch_norm, conv, output_block, upsampling
+from dip_exp.component import PositiveInt, component
+
+
+@component
+class DeepDecoder(Arch):
+    """The under-parameterised network of Heckel and Hand (ICLR 2019, arXiv 1810.03982, Sec. 2).
+
+    `layers` times: a 1x1 convolution to `channels` without bias, doubling (but for the last layer), ReLU, BatchNorm;
+    then a 1x1 convolution without bias and a sigmoid. No convolution sees a neighbour: only the doubling joins pixels.
+
+    z is the paper's B_0, of 1 / 2**(layers - 1) of the picture's size; the paper's own has as many channels as a layer.
+    With those, `layers` d and `channels` k, there are d k^2 + 3 k + 2 d k weights for an RGB picture.
+    """
+
+    layers: PositiveInt = 6
+    channels: PositiveInt = 128
+    upsample: Upsampling = "bilinear"
+    align_corners: bool = False
+    sigmoid: bool = True
+    bn_init: GammaInit = "uniform"
+
+    @property
+    def multiple(self) -> int:
+        """Returns 2**(layers - 1): the picture is z doubled that many times."""
+        return 2 ** (self.layers - 1)
+
+    @property
+    def enlargement(self) -> int:
+        """Returns 2**(layers - 1)."""
+        return self.multiple
+
+    def build(self, in_channels: int, out_channels: int, size: tuple[int, int]) -> "DeepDecoderModule":
+        """Returns the network for z with `in_channels` channels; `size` is not used. See `Arch.build`."""
+        return DeepDecoderModule(self, in_channels, out_channels)
+
+
+class DecoderLayer(nn.Module):
+    """norm(act(upsample(mix(x)))); `upsample` is the identity in the last layer.
+
+    The paper doubles before it mixes. The two change places exactly, for the weights of a doubling sum to one and a
+    mixture has no bias, and so the mixture costs a quarter.
+    """
+
+    def __init__(self, spec: DeepDecoder, in_channels: int, *, doubling: bool) -> None:
+        super().__init__()
+        self.mix = conv(in_channels, spec.channels, 1, pad="zero", bias=False)
+        self.upsample = upsampling(spec.upsample, align_corners=spec.align_corners) if doubling else nn.Identity()
+        self.act = nn.ReLU(inplace=True)
+        self.norm = batch_norm(spec.channels, spec.bn_init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.act(self.upsample(self.mix(x))))
+
+
+class DeepDecoderModule(nn.Module):
+    """The network of a `DeepDecoder`: `layers[i]` reads a map of 2**i times the size of z; `output` is the last one."""
+
+    def __init__(self, spec: DeepDecoder, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        inputs = [in_channels, *[spec.channels] * (spec.layers - 1)]
+        self.layers = nn.Sequential(
+            *(DecoderLayer(spec, inward, doubling=index + 1 < spec.layers) for index, inward in enumerate(inputs))
+        )
+        last = conv(spec.channels, out_channels, 1, pad="zero", bias=False)
+        self.output = output_block(last, sigmoid=spec.sigmoid)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.output(self.layers(z))
