@@ -119,12 +119,15 @@ def combined(done: dict[str, Any], folder: Path) -> None:
     scores, single = done["scores"], done["scores_of_runs"]
     lines = ["", f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"]
     if scores:
-        lines.append(f"{'':14}{'PSNR dB':>12}{'of one run':>16}{'SSIM':>12}    (protocol {done['protocol']})")
+        missing = any("psnr_missing" in row for row in scores.values())
+        heads = f"{'PSNR dB':>12}{'of one run':>16}{'SSIM':>12}{'missing dB' if missing else '':>{12 * missing}}"
+        lines.append(f"{'':14}{heads}  (protocol {done['protocol']})")
         for kind, row in scores.items():
             psnr = [value for value in single.get(kind, {}).get("psnr", []) if value is not None]
             each = f"{np.mean(psnr):.2f} ± {np.std(psnr, ddof=1):.2f}" if len(psnr) > 1 else "-"
             mark = "  <- restored.png" if kind == done["result"] else ""
-            lines.append(f"{kind:14}{_cell(row['psnr'], 2)}{each:>16}{_cell(row['ssim'], 4)}{mark}")
+            more = _cell(row.get("psnr_missing"), 2) if missing else ""
+            lines.append(f"{kind:14}{_cell(row['psnr'], 2)}{each:>16}{_cell(row['ssim'], 4)}{more}{mark}")
     else:
         lines.append("nothing is scored: there is no truth to score against")
     lines += [
