@@ -1,8 +1,8 @@
 """Is a map of standard deviations any good? What it predicts against the error, in 20 bins of equal count.
 
-Not of the paper. The spread over five runs of Adam, about their mean, and that over the samples of one run of stochastic
-gradient Langevin dynamics (`sgld`), about theirs. On the diagonal a map is calibrated; above it, it is too sure. For half
-of the pixels, the missing ones alone.
+Not of the paper. The spread over five runs of Adam, about their mean, and that over the samples of one run of
+stochastic gradient Langevin dynamics (`sgld`), about theirs. On the diagonal a map is calibrated; above it, it is too
+sure. For half of the pixels, the missing ones alone.
 """
 
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,8 +1,8 @@
 """Does stochastic gradient Langevin dynamics overfit? Denoising at three times the paper's steps, beside Adam.
 
-Not of the paper: Cheng et al. (CVPR 2019) say that it does not. PSNR of the running average against steps; the line across
-is the mean of the samples after burn-in, which is their result. In miniature the noise is a quarter of theirs: it was set
-on another picture (coffee), where theirs is too much for so few steps.
+Not of the paper: Cheng et al. (CVPR 2019) say that it does not. PSNR of the running average against steps; the line
+across is the mean of the samples after burn-in, which is their result. In miniature the noise is a quarter of theirs: it
+was set on another picture (coffee), where theirs is too much for so few steps.
 """
 
 from typing import TYPE_CHECKING
@@ -86,8 +86,9 @@ def table(tables: Tables) -> Table:
             }
         )
     notes = (
-        "PSNR in dB, mean over pictures (protocol of the task). Peak: the best running average by the truth (an oracle); "
-        "lost: how far below it the last one is, which is how much the fit overfits; peak at: median share of the steps.",
+        "PSNR in dB, mean over pictures (protocol of the task). Peak: the best running average by the truth (an "
+        "oracle); lost: how far below it the last one is, which is how much the fit overfits; peak at: median share of "
+        "the steps.",
     )
     small = rows.small_print(tables, NAME).replace("\n", " ") if lines else rows.command(tables, NAME)
     headings = ["", "pictures"] if not lines else list(lines[0])
