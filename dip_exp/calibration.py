@@ -95,10 +95,11 @@ def said(
 def shown(std: np.ndarray) -> tuple[np.ndarray, float]:
     """Returns a map (1, C, H, W) as a grey picture (1, 1, H, W) in [0, 1], and the standard deviation that is white.
 
-    Channels are joined by their root mean square; black is 0.
+    Channels are joined by their root mean square. Black is 0; white is the 99th percentile of what is above.
     """
     joined = np.sqrt(np.mean(np.square(std, dtype=np.float64), axis=1, keepdims=True))
-    white = float(np.percentile(joined, WHITE))
+    above = joined[joined > 0]  # known pixels that were put back have no spread
+    white = float(np.percentile(above, WHITE)) if above.size else 0.0
     return (joined / white if white > 0 else joined).clip(0, 1).astype(np.float32), white
 
 

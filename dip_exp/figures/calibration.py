@@ -41,13 +41,16 @@ class Method(NamedTuple):
 RUNS = Method("mean of five runs", style.BLACK, "mean", "average")
 SAMPLES = Method("samples of one run (SGLD)", style.VERMILION, "posterior", "average")
 LONG = Method("the same, three times the steps", style.ORANGE, "posterior", "average")
+STILL = Method("samples of one run, no noise (Adam)", style.SKY, "posterior", "average")
+METHODS = {RUNS: "", SAMPLES: "", LONG: "long", STILL: "no_noise"}
+"""Whence a method's rows are: its variant, where that is none of the task's name."""
 
 
 def finished(tables: Tables, task: str, method: Method) -> Frame:
     """Returns the score rows of a method's runs of a task: of the means and their members, or of the sampler."""
     if method is RUNS:
         return rows.picked(tables.of(NAME), {"task": task})
-    variant = "long" if method is LONG else task
+    variant = METHODS[method] or task
     found = rows.picked(tables.of(SAMPLED), {"variant": f"{SAMPLED}/{variant}"})
     return found[found.task == task] if len(found) else found
 
@@ -63,11 +66,10 @@ def draw(tables: Tables) -> "Figure":
     """Returns a panel a task: predicted standard deviation against RMS error, a line a picture."""
     import matplotlib.pyplot as plt
 
-    methods = (RUNS, SAMPLES, LONG)
-    known = {task: {method: maps(tables, task, method) for method in methods} for task in TASKS}
+    known = {task: {method: maps(tables, task, method) for method in METHODS} for task in TASKS}
     if not any(each for of_task in known.values() for each in of_task.values()):
         return style.placeholder("Predicted standard deviation against error", _commands(tables))
-    figure, grid = plt.subplots(1, len(TASKS), figsize=(style.TWO_COLUMNS, 2.9), squeeze=False, sharey=True)
+    figure, grid = plt.subplots(1, len(TASKS), figsize=(style.TWO_COLUMNS, 3.0), squeeze=False, sharey=True)
     for axes, (task, of_task) in zip(grid.flat, known.items(), strict=True):
         for method, each in of_task.items():
             for number, one in enumerate(each):
@@ -77,12 +79,12 @@ def draw(tables: Tables) -> "Figure":
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_title(TASKS[task], loc="left")
-        axes.set_xlabel("predicted standard deviation, levels of 255")
+        axes.set_xlabel("predicted deviation, levels of 255")
         style.light_grid(axes)
         if any(of_task.values()):
             axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.24), fontsize=6, handlelength=1.2)
     grid[0, 0].set_ylabel("RMS error, levels of 255")
-    figure.subplots_adjust(left=0.07, right=0.99, top=0.92, bottom=0.42, wspace=0.1)
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.92, bottom=0.44, wspace=0.1)
     more = f"beside it {SAMPLED}: {_missing(tables, SAMPLED)}; a line a picture; dotted: error as predicted"
     style.footer(figure, rows.small_print(tables, NAME, more))
     return figure
@@ -113,13 +115,13 @@ def table(tables: Tables) -> Table:
 
     lines = []
     for task, title in TASKS.items():
-        for method in (RUNS, SAMPLES, LONG):
+        for method in METHODS:
             each = maps(tables, task, method)
             if not each:
                 continue
             scored = finished(tables, task, method)
-            single = scored[(scored.kind == method.single) & scored.members.isna()]
             mean = scored[scored.kind == method.kind]
+            single = scored[(scored.kind == method.single) & scored.members.isna() & scored.image.isin(mean.image)]
             gain = _gain(single, mean)
             lines.append(
                 {
@@ -128,7 +130,7 @@ def table(tables: Tables) -> Table:
                     "pictures": f"{len(each)}",
                     "one run, average": f"{single.psnr.mean():.2f}",
                     "mean": f"{mean.psnr.mean():.2f}",
-                    "gain": str(gain) if gain.count == 0 else f"{gain.mean:+.2f} ± {gain.deviation:.2f}",
+                    "gain": f"{gain.mean:+.2f}" + (f" ± {gain.deviation:.2f}" if gain.count > 1 else ""),
                     "error / prediction": f"{_median(each, 'ratio'):.2f}",
                     "rank correlation": f"{_median(each, 'rank_correlation'):.2f}",
                     "AUSE": f"{_median(each, 'ause'):.2f}",

@@ -1,8 +1,8 @@
 """Does stochastic gradient Langevin dynamics overfit? Denoising at three times the paper's steps, beside Adam.
 
 Not of the paper: Cheng et al. (CVPR 2019) say that it does not. PSNR of the running average against steps; the line
-across is the mean of the samples after burn-in, which is their result. In miniature the noise is a quarter of theirs: it
-was set on another picture (coffee), where theirs is too much for so few steps.
+across is the mean of the samples after burn-in, which is their result. In miniature the noise is a quarter of theirs:
+it was set on another picture (coffee), where theirs is too much for so few steps.
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ NAME = "sgld"
 LONG = {"sgld/long_adam": ("Adam", style.BLACK), "sgld/long": ("SGLD", style.VERMILION)}
 VARIANTS = {
     "sgld/denoise": "denoising, σ 25",
+    "sgld/no_noise": "denoising, no noise (Adam)",
     "sgld/superres": "super-resolution ×4",
     "sgld/inpaint": "half of the pixels",
     "sgld/long": "denoising, three times the steps",
@@ -39,6 +40,7 @@ def draw(tables: Tables) -> "Figure":
     if not pictures:
         return style.placeholder("Langevin dynamics and Adam, far beyond the paper's steps", rows.command(tables, NAME))
     figure, grid = plt.subplots(1, len(pictures), figsize=(style.TWO_COLUMNS, 2.3), squeeze=False)
+    legend = {}
     for axes, image in zip(grid.flat, pictures, strict=True):
         for variant, (label, colour) in LONG.items():
             done = rows.picked(found, {"variant": variant, "image": image})
@@ -49,13 +51,15 @@ def draw(tables: Tables) -> "Figure":
             if len(posterior):
                 axes.axhline(posterior.mean(), color=colour, linewidth=0.7, linestyle="--", label=f"{label}, samples")
         axes.set_xscale("log")
+        axes.set_xlim(left=axes.get_xlim()[1] / 60)
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, high - 9), high)
+        axes.set_ylim(max(low, high - 8), high)
+        legend |= {str(line.get_label()): line for line in axes.get_lines()}
         axes.set_title(image, loc="left")
         axes.set_xlabel("step")
         style.light_grid(axes)
     grid[0, 0].set_ylabel("PSNR of the average, dB")
-    grid[0, 0].legend(loc="lower right", fontsize=6)
+    grid[0, 0].legend(legend.values(), legend.keys(), loc="lower right", fontsize=6)
     figure.subplots_adjust(left=0.07, right=0.99, top=0.9, bottom=0.32, wspace=0.25)
     style.footer(figure, rows.small_print(tables, NAME, "dashed: mean of the samples after burn-in"))
     return figure
