@@ -21,8 +21,9 @@ from dip_exp.errors import Refused
 EVERY = "every kind"
 """Stands, in the identity of a mean, for all output kinds; an experiment's mean is of one."""
 
-GIVEN = ("observation", "baseline", "guide", "truth", "missing")
-"""What the members have in common, and is no run's output."""
+GIVEN = ("observation", "guide", "truth", "missing")
+RIVAL = "baseline"
+"""What the members have in common, and is no run's output: these kinds, and classical restorers' (`baseline...`)."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,16 @@ def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, kinds: Iterab
                 f"mean: run {number} of {len(runs)} is not of the first one's picture: their truths differ"
             )
     if kinds is None:
-        left_out = (*GIVEN, *metrics.ORACLES, *metrics.MAPS)
-        kinds = [kind for kind in first if kind not in left_out and all(kind in one for one in runs)]
+        kinds = [kind for kind in _own(first) if all(kind in one for one in runs)]
     means = {kind: np.mean(_stack(runs, kind), axis=0).clip(0, 1).astype(np.float32) for kind in kinds}
     std = np.std(_stack(runs, result), axis=0, ddof=1).astype(np.float32)
     return Combined(means, result, std, first.get("truth"), first.get("missing"))
+
+
+def _own(run: Iterable[str]) -> list[str]:
+    """Returns the output kinds of a run that another seed would have made otherwise, in their order."""
+    left_out = (*GIVEN, *metrics.ORACLES, *metrics.MAPS)
+    return [kind for kind in run if kind not in left_out and not kind.startswith(RIVAL)]
 
 
 def _stack(runs: Sequence[Mapping[str, np.ndarray]], kind: str) -> list[np.ndarray]:
@@ -175,7 +181,8 @@ def _write(
     first, runs = records[0], [load(one) for one in folders]
     result = first.get("result") or _result(runs[0])
     found = combine(runs, result)
-    given = {kind: runs[0][kind] for kind in ("observation", "baseline") if kind in runs[0]}
+    shown = [kind for kind in runs[0] if kind == "observation" or kind.startswith(RIVAL)]
+    given = {kind: runs[0][kind] for kind in shown}
     scores = {kind: row for kind, row in first["scores"].items() if kind in given}
     scores |= found.scores(metrics.PROTOCOLS[first["protocol"]])
     folder.begin(afresh=True)
@@ -211,8 +218,7 @@ def _write(
 def _result(pictures: Mapping[str, np.ndarray]) -> str:
     """Returns the kind that restored.png is of, for a record from before it said so: what was made last of `stopped`,
     and so stands last of the run's own pictures."""
-    fitted = (*GIVEN, *metrics.ORACLES, *metrics.MAPS, "last", "average")
-    own = [kind for kind in pictures if kind not in fitted and not kind.startswith("stopped_")]
+    own = [kind for kind in _own(pictures) if kind not in ("last", "average") and not kind.startswith("stopped_")]
     return own[-1]
 
 
