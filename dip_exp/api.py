@@ -1,5 +1,6 @@
 """`restore`: the whole of this package as one function, open to a user's own problem, network, input and stop rule."""
 
+import copy
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dip_exp import config as cfgs
-from dip_exp import experiment, prior, record
+from dip_exp import ensemble, experiment, prior, record
 from dip_exp.archs.arch import Arch
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit import Fit
@@ -42,6 +43,7 @@ def restore(
     optim: str | Optim | None = None,
     stop: str | StopRule | None = None,
     seed: int = 0,
+    runs: int = 1,
     scale: str = "paper",
     precision: str = "fp32",
     accelerator: str = "auto",
@@ -59,10 +61,27 @@ def restore(
               that maps z to x_hat; it is trained in place.
     scale:    "paper" or "mini". overrides: further settings as on the command line ("optim.steps=500").
     seed:     draws weights, z and its perturbation. checkpoint: a file that makes the fit resumable.
+    runs:     from 2 on, that many fits, of seed, seed + 1, ...: x_hat is their mean, and the record holds `std`, the
+              standard deviation over them (n - 1) laid out as x_hat, `members`, the record of each, and `pictures`, the
+              means by output kind.
 
     Raises Refused (a ValueError's text, and where to mend it) before the first step. Source: paper eq. 2.
     """
     named = {"arch": arch, "input": input, "optim": optim, "stop": stop}
+    if runs != 1:
+        _check_runs(runs, arch, checkpoint)
+        same: dict[str, Any] = {
+            "scale": scale,
+            "precision": precision,
+            "accelerator": accelerator,
+            "progress": progress,
+        }
+        same |= {**named, "overrides": [overrides] if isinstance(overrides, str) else list(overrides)}
+        each = [
+            restore(y, problem, seed=seed + n, **{**same, "stop": copy.deepcopy(stop)})  # a rule remembers
+            for n in range(runs)
+        ]
+        return _mean(each, y, None if isinstance(problem, str | Task) else _pose(problem, as_picture(y), {}))
     words = [f"{group}={choice}" for group, choice in named.items() if isinstance(choice, str)]
     task_name = problem if isinstance(problem, str) else OWN_PROBLEM
     asked = [f"task={task_name}", *words, f"scale={scale}", f"seed={seed}", f"precision={precision}"]
@@ -94,6 +113,7 @@ def restore(
     pictures = {**fitted.pictures, **made}
     kept = list(made.values())[-1] if made else pictures["stopped"]
     facts = record.facts(fitted, score(posed, pictures), torch.get_num_threads())
+    facts["result"] = list(made)[-1] if made else "stopped"
     facts["remarks"] = posed.remarks(kept) if posed.remarks is not None else []
     used = {group: config[group] if isinstance(choice, str | None) else repr(choice) for group, choice in named.items()}
     used |= {
@@ -102,6 +122,42 @@ def restore(
         "precision": precision,
     }
     return Restored(_as_given(kept, y), {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
+
+
+def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
+    """Raises Refused for more runs than there can be of what was given."""
+    if runs < 1:
+        raise Refused(f"runs: given {runs}; a whole number from 1 is allowed")
+    if isinstance(arch, nn.Module):
+        raise Refused(
+            f"runs: given {runs} with a network of yours, which is trained in place; 1 is allowed, or a name or an Arch"
+        )
+    if checkpoint is not None:
+        raise Refused(f"runs: given {runs} with a checkpoint, which is of one fit; 1 is allowed, or no checkpoint")
+
+
+def _mean(each: list[Restored], y: np.ndarray, posed: Problem | None) -> Restored:
+    """Returns the mean of several runs; with a problem that has a truth, its scores and how the spread compares."""
+    records = [one.record for one in each]
+    known = posed if posed is not None and posed.x is not None else None
+    given = {} if known is None or known.x is None else {"truth": known.x.float().cpu().numpy()}
+    if known is not None and known.missing is not None:
+        given["missing"] = known.missing.float().cpu().numpy()
+    result = records[0]["result"]
+    found = ensemble.combine([{**one["pictures"], **given} for one in records], result)
+    facts = {key: records[0][key] for key in ("device", "threads", "versions", "commit", "dirty", "config", "result")}
+    facts |= {key: sum(one[key] for one in records) for key in ("seconds", "steps", "rollbacks")}
+    facts |= found.said(result, len(each))
+    return Restored(
+        _as_given(found.means[result], y),
+        {
+            **facts,
+            "scores": {} if known is None else found.scores(known.protocol),
+            "std": _as_given(found.std, y),
+            "members": records,
+            "pictures": found.means,
+        },
+    )
 
 
 KINDS: dict[str, type | tuple[type, ...]] = {

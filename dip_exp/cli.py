@@ -39,7 +39,7 @@ def job(cfg: DictConfig) -> float | None:
 
     Returns what a search (hydra/sweeper=optuna) looks at: the PSNR in dB of `stopped`; None where nothing is scored.
     """
-    from dip_exp import experiment
+    from dip_exp import ensemble, experiment
 
     STARTED.append(True)
     hydra_config = HydraConfig.get()
@@ -54,7 +54,7 @@ def job(cfg: DictConfig) -> float | None:
         search = "optuna" in hydra_config.sweeper._target_
         if search and cfg.image.get("role") == "observed":
             raise Refused("image: a search wants scores, and an observed picture has no truth  [image.role=clean]")
-        done = experiment.run(cfg, ours, command, tabled=multirun and "experiment" in ours and not search)
+        done = ensemble.run(cfg, ours, command, tabled=multirun and "experiment" in ours and not search)
         return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
     except Exception as error:  # whatever it is, a run tells of it in one message
         known = isinstance(error, Refused | Failed) or cfg.traceback

@@ -43,7 +43,7 @@ def collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Colle
 def _collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Collected]:
     target = tables.folder(results, scale)
     before = tables.Tables(results, scale)
-    rows, curves, jobs = [], [], []
+    rows, curves, calibrations, jobs = [], [], [], []
     known, taken = set(before.runs.run_id), set()
     names = list(experiments)
     for name in names:
@@ -57,12 +57,16 @@ def _collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Coll
             if job.run_id not in taken:  # a run that two experiments share has its rows once
                 rows += _rows(done)
                 curves += _curve(results, done)
+                calibrations += _calibration(done)
                 taken.add(job.run_id)
             if job.first:
                 _panels(results, scale, name, done)
     target.mkdir(parents=True, exist_ok=True)
     runs = _upsert(target / "runs.csv", tables.RUN_COLUMNS, rows, "run_id", ["run_id", "kind"])
     _upsert(target / "curves.csv", tables.CURVE_COLUMNS, curves, "run_id", ["run_id", "step"])
+    calibrated = target / "calibration.csv"
+    if calibrations or calibrated.is_file():
+        _upsert(calibrated, tables.CALIBRATION_COLUMNS, calibrations, "run_id", ["run_id", "bin"])
     listing = _upsert(target / "jobs.csv", tables.JOB_COLUMNS, jobs, "experiment", ["experiment"], gone=names)
     return [_progress(name, listing, runs) for name in names]
 
@@ -139,6 +143,16 @@ def _rival(done: dict[str, Any], kind: str) -> dict[str, Any]:
     return {} if own is None else {"baseline": own["name"], "baseline_seconds": own["seconds"]}
 
 
+def _calibration(done: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns how a run's map of standard deviations compares with the error, a row a bin; nothing without one."""
+    found = done.get("calibration")
+    if found is None:
+        return []
+    numbers = {key: found[key] for key in ("kind", "ratio", "rank_correlation", "ause")}
+    bins = enumerate(zip(found["std"], found["error"], strict=True), 1)
+    return [{"run_id": done["run_id"], "bin": n, "std": std, "error": error, **numbers} for n, (std, error) in bins]
+
+
 def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
     import pandas as pd
 
@@ -202,5 +216,5 @@ def _as_text(source: Path | StringIO) -> Frame:
 
 
 def _in_order(column: Frame) -> Frame:
-    """Steps are put in order as numbers, names as names."""
-    return column.astype(int) if column.name == "step" else column
+    """Steps and bins are put in order as numbers, names as names."""
+    return column.astype(int) if column.name in ("step", "bin") else column

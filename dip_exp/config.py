@@ -97,6 +97,7 @@ class Config:
     degrade_seed: int = 0
     threads: int = 0
     seeds: int = 1
+    runs: int = 1
     results: str = "results"
     data: str = "data"
     rivals: Rivals = Rivals.quick
@@ -220,7 +221,7 @@ def plain(cfg: Container) -> dict[str, Any]:
         if key not in known:
             raise Refused(f"{key}: there is no such setting; the top level has {', '.join(known)}")
     _refuse_missing(config)
-    for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1)):
+    for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1), ("runs", 1)):
         if config[key] < least:
             raise Refused(
                 f"{key}: given {config[key]}; a whole number from {least} is allowed  [command line: {key}={least}]"

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -74,6 +75,7 @@ class Fit(pl.LightningModule):
         self.noise = torch.Generator(device=self.device)
         self.history = History(self.optim.steps, self.problem)
         self.average = torch.zeros((1, *self.problem.shape), device=self.device, dtype=self.problem.y.dtype)
+        self.posterior = self.optim.posterior()
         optimizer = self._optimizer()
         self.rollback = None if self.optim.rollback == "none" else Rollback(self.optim.rollback, self, optimizer)
         self.net.train()
@@ -135,16 +137,26 @@ class Fit(pl.LightningModule):
         if not refused:
             first = [loss]  # L-BFGS asks first for the point it is at, which has just been evaluated
             optimizer.step(lambda: first.pop() if first else evaluate()[1])  # type: ignore[arg-type]
+            self._diffuse(step)
         self._note(step, x_hat, loss, data, accepted=not refused)
 
     def _move_weights(self, step: int) -> None:
-        if self.optim.weight_noise == 0:
-            return
-        self.noise.manual_seed(_mix(self.seed ^ 0x5DEECE66D, step))
+        share = self.optim.weight_noise
+        if share > 0:
+            self._shake(0x5DEECE66D, step, lambda kernel: share * kernel.std())
+
+    def _diffuse(self, step: int) -> None:
+        std = self.optim.diffusion()
+        if std > 0:
+            self._shake(0x2545F4914F6CDD1D, step, lambda _: std)
+
+    def _shake(self, stream: int, step: int, std: Callable[[Tensor], Tensor | float]) -> None:
+        """Moves every kernel by noise of its own standard deviation, for good; the noise is the stream's and step's."""
+        self.noise.manual_seed(_mix(self.seed ^ stream, step))
         with torch.no_grad():
             for kernel in (p for p in self.net.parameters() if p.ndim == 4):
                 n = torch.randn(kernel.shape, generator=self.noise, device=kernel.device, dtype=kernel.dtype)
-                kernel.add_(n * (self.optim.weight_noise * kernel.std()))
+                kernel.add_(n * std(kernel))
 
     def _note(self, step: int, x_hat: Tensor, loss: Tensor, data: Tensor, *, accepted: bool) -> None:
         """Averages the output, asks the stop rule, and looks at the run every so often."""
@@ -154,6 +166,8 @@ class Fit(pl.LightningModule):
             self.average.lerp_(x_hat, 1 - self.optim.average)
         seconds = self._seconds_before + time.perf_counter() - self._began
         self.history.add(step, seconds, loss, data, x_hat, self.average)
+        if self.posterior is not None and accepted:
+            self.posterior.add(step, x_hat)
         verdict = self.stop.update(step, x_hat, loss)
         for kind, keep in {"stopped": verdict.keep, **verdict.also}.items():
             self._keep(kind, keep, step)
@@ -220,6 +234,7 @@ class Fit(pl.LightningModule):
             "kept": self.kept,
             "kept_steps": self.kept_steps,
             "rollback": None if self.rollback is None else self.rollback.state(),
+            "posterior": None if self.posterior is None else self.posterior.state(),
         }
 
     def resume(self, snapshot: dict[str, Any]) -> None:
@@ -248,6 +263,8 @@ class Fit(pl.LightningModule):
         self.kept_steps = {kind: step.to(self.device) for kind, step in snapshot["kept_steps"].items()}
         if self.rollback is not None:
             self.rollback.load(snapshot["rollback"])
+        if self.posterior is not None:
+            self.posterior.load(snapshot["posterior"], self.device)
         self._resumed = None
 
 

@@ -14,6 +14,12 @@ from dip_exp.component import NonNegativeInt, component
 
 A = TypeVar("A")
 
+ORACLES = ("peak", "peak_average")
+"""Output kinds chosen with the truth: never a result, always labelled."""
+
+MAPS = ("posterior_std", "std")
+"""Output kinds that are no estimate of the picture: never scored as one."""
+
 SSIM_WINDOW = 11  # pixels: sigma 1.5, cut off at 3.5 sigma on each side
 
 
@@ -145,6 +151,24 @@ def ssim(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol) -> float | None:
         u, v, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0, channel_axis=0
     )
     return float(score)
+
+
+def scores(
+    x_hat: np.ndarray, x: np.ndarray, protocol: Protocol, missing: np.ndarray | None = None
+) -> dict[str, float | None]:
+    """Returns {psnr, ssim[, psnr_missing]} of x_hat against the clean picture x, both (1,C,H,W).
+
+    PSNR in dB; None where it is infinite, which JSON cannot hold. `missing`, boolean, broadcasting to x: psnr_missing
+    is that over these pixels alone. Raises as `psnr`.
+    """
+    row: dict[str, float | None] = {"psnr": _finite(psnr(x_hat, x, protocol)), "ssim": ssim(x_hat, x, protocol)}
+    if missing is not None:
+        row["psnr_missing"] = _finite(psnr(x_hat, x, protocol, where=np.broadcast_to(missing, x.shape)))
+    return row
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _view64(x: np.ndarray, protocol: Protocol) -> np.ndarray:

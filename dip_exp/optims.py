@@ -11,6 +11,7 @@ from torch.nn import Parameter
 
 from dip_exp.component import NonNegative, Positive, PositiveInt, component
 from dip_exp.muon import OrthogonalisedMomentum
+from dip_exp.posterior import Posterior
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Over = Literal["net", "input", "both", "norms_and_input"]
@@ -48,6 +49,14 @@ class Optim(ABC):
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         """Returns the optimizer of these parameters."""
 
+    def diffusion(self) -> float:
+        """Returns the standard deviation of the noise that every kernel gets after each step."""
+        return 0.0
+
+    def posterior(self) -> Posterior | None:
+        """Returns what gathers samples of the output along the way; None for an optimizer that ends at a point."""
+        return None
+
 
 @component
 class Adam(Optim):
@@ -59,6 +68,39 @@ class Adam(Optim):
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         betas = (self.betas[0], self.betas[1])
         return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.eps, fused=True)
+
+
+@component
+class SGLD(Adam):
+    """Stochastic gradient Langevin dynamics: Adam's step, then noise on every kernel (Cheng et al., CVPR 2019, "A
+    Bayesian Perspective on the Deep Image Prior", and its released code, whose numbers are the defaults).
+
+    noise:        of standard deviation (this * lr), the code's 2. 0 is Adam.
+    weight_decay: added to the gradient, as a Gaussian prior on the weights.
+    burn_in:      share of the steps before the first sample (7000 of 20000).
+    sample_every: one step of so many is a sample of x_hat; their mean is the output kind `posterior`.
+
+    It is no exact sampler: the noise fits neither Adam's preconditioning nor the energy's scale.
+    """
+
+    noise: NonNegative = 2.0
+    weight_decay: NonNegative = 5e-8
+    burn_in: Annotated[float, Field(ge=0, lt=1)] = 0.35
+    sample_every: PositiveInt = 50
+
+    def __post_init__(self) -> None:
+        if self.over == "input":
+            raise ValueError("over: given input, but the noise moves the network's kernels; net and both are allowed")
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        betas, decay = (self.betas[0], self.betas[1]), self.weight_decay
+        return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.eps, weight_decay=decay, fused=True)
+
+    def diffusion(self) -> float:
+        return self.noise * self.lr
+
+    def posterior(self) -> Posterior:
+        return Posterior(first=int(self.burn_in * self.steps), every=self.sample_every)
 
 
 @component

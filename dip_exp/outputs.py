@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dip_exp import baselines, images, panels, provenance, record, report
+from dip_exp import baselines, calibration, images, panels, provenance, record, report
 
 if TYPE_CHECKING:
     from dip_exp.experiment import Order
@@ -22,6 +22,7 @@ BASELINE = "baseline"
 def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
     """Writes all of a run but its record, and returns that. Raises OSError where something cannot be written."""
     from dip_exp.callbacks import write_curve
+    from dip_exp.posterior import SPREAD
     from dip_exp.scores import finished, score
 
     folder, like = order.folder.path, order.picture
@@ -37,8 +38,9 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
     scores = score(problem, pictures)
     if problem.guide is not None:
         pictures["guide"] = problem.guide.float().cpu().numpy()
+    sampled = _sampled(problem, fitted)
     for kind, picture in pictures.items():
-        images.write(folder / f"{kind}.png", picture)
+        images.write(folder / f"{kind}.png", calibration.shown(picture)[0] if kind == SPREAD else picture)
     images.write_restored(folder, restored, _as_source(order, problem, restored))
     images.write(folder / "comparison.png", panels.side_by_side(report.captions(problem, pictures, scores, result)))
     record.write_arrays(folder / "outputs.npz", {**pictures, **_truth(problem)})
@@ -56,7 +58,9 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
         "baseline": _main(problem, restored_by),
         "rivals": {kind: one.facts for kind, one in restored_by.items() if kind != BASELINE},
         "notes": list(problem.notes),
+        "result": result,
         "remarks": problem.remarks(restored) if problem.remarks is not None else [],
+        **sampled,
         **record.facts(fitted, scores, order.config["threads"] or provenance.cores()),
     }
 
@@ -115,6 +119,16 @@ def _main(problem: "Problem", made: dict[str, Classical]) -> dict[str, Any]:
     if BASELINE in made:
         return made[BASELINE].facts
     return {"name": None if problem.baseline is None else problem.baseline[0], "seconds": None}
+
+
+def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:
+    """Returns what a record says of a sampler's posterior: nothing where there was none."""
+    from dip_exp.posterior import KIND, SPREAD
+
+    if SPREAD not in fitted.pictures:
+        return {}
+    mean, std, truth = fitted.pictures[KIND], fitted.pictures[SPREAD], _truth(problem)
+    return calibration.said(KIND, std, mean, truth.get("truth"), truth.get("missing"), of=fitted.samples)
 
 
 def _truth(problem: "Problem") -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ MEANING = {
     "last": "last iterate",
     "average": "running average, last step",
     "stopped": "average at the step the stop rule chose",
+    "posterior": "mean of the samples after burn-in",
     "pasted": "stopped, known pixels pasted back",
     "peak": "oracle: best iterate by the truth",
     "peak_average": "oracle: best average by the truth",
@@ -77,6 +78,7 @@ def closing(done: dict[str, Any], folder: Path) -> None:
     lines += [
         "",
         *(f"note: {told}" for told in done.get("remarks", [])),
+        *_of_the_map(done, "posterior_std.png"),
         f"ended: {done['stop']['reason']}",
         f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
         f"restored picture: {folder / 'restored.png'}",
@@ -98,6 +100,46 @@ def _meaning(done: dict[str, Any], kind: str) -> str:
         return MEANING.get(kind, RESULT)
     keeps = ", keeps known pixels: compare with pasted" if "pasted" in done["scores"] else ""
     return f"{MEANING['baseline']}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
+
+
+def _of_the_map(done: dict[str, Any], name: str) -> list[str]:
+    """Says what is white in a picture of standard deviations and, with a truth, whether the map is any good."""
+    if "spread" not in done:
+        return []
+    spread, found = done["spread"], done["calibration"]
+    lines = [f"{name}: standard deviation over {spread['of']} pictures; white is {spread['white']:.3g} and more"]
+    if found is not None and found["ratio"] is not None:
+        rank = "none" if found["rank_correlation"] is None else f"{found['rank_correlation']:.2f}"
+        lines.append(f"{name}: the RMS error is {found['ratio']:.2f} times what it says; rank correlation {rank}")
+    return lines
+
+
+def combined(done: dict[str, Any], folder: Path) -> None:
+    """Says what the mean of several runs came to, beside the runs themselves, and where it is."""
+    scores, single = done["scores"], done["scores_of_runs"]
+    lines = ["", f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"]
+    if scores:
+        missing = any("psnr_missing" in row for row in scores.values())
+        heads = f"{'PSNR dB':>12}{'of one run':>16}{'SSIM':>12}{'missing dB' if missing else '':>{12 * missing}}"
+        lines.append(f"{'':14}{heads}  (protocol {done['protocol']})")
+        for kind, row in scores.items():
+            psnr = [value for value in single.get(kind, {}).get("psnr", []) if value is not None]
+            each = f"{np.mean(psnr):.2f} ± {np.std(psnr, ddof=1):.2f}" if len(psnr) > 1 else "-"
+            mark = "  <- restored.png" if kind == done["result"] else ""
+            more = _cell(row.get("psnr_missing"), 2) if missing else ""
+            lines.append(f"{kind:14}{_cell(row['psnr'], 2)}{each:>16}{_cell(row['ssim'], 4)}{more}{mark}")
+    else:
+        lines.append("nothing is scored: there is no truth to score against")
+    lines += [
+        "",
+        *_of_the_map(done, "std.png"),
+        f"{done['steps']} steps in {duration(done['seconds'])} over all runs",
+        f"restored picture: {folder / 'restored.png'}",
+        f"its spread:       {folder / 'std.png'}",
+        f"side by side:     {folder / 'comparison.png'}",
+        f"everything:       {folder}",
+    ]
+    note("\n".join(lines))
 
 
 def captions(

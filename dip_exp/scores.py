@@ -4,11 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dip_exp.metrics import psnr, ssim
+from dip_exp.metrics import MAPS, scores
 from dip_exp.problems.problem import Problem
-
-ORACLES = ("peak", "peak_average")
-"""Kinds chosen with the truth: never a result, always labelled."""
 
 
 def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
@@ -19,21 +16,12 @@ def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dic
     if problem.x is None:
         return {}
     x = problem.x.float().cpu().numpy()
-    missing = None
-    if problem.missing is not None:
-        missing = np.broadcast_to(problem.missing.cpu().numpy(), x.shape)
-    scores = {}
-    for kind, picture in pictures.items():
-        if picture.shape != x.shape:
-            continue
-        row: dict[str, float | None] = {
-            "psnr": _finite(psnr(picture, x, problem.protocol)),
-            "ssim": ssim(picture, x, problem.protocol),
-        }
-        if missing is not None:
-            row["psnr_missing"] = _finite(psnr(picture, x, problem.protocol, where=missing))
-        scores[kind] = row
-    return scores
+    missing = None if problem.missing is None else problem.missing.cpu().numpy()
+    return {
+        kind: scores(picture, x, problem.protocol, missing)
+        for kind, picture in pictures.items()
+        if kind not in MAPS and picture.shape == x.shape
+    }
 
 
 def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
@@ -49,7 +37,3 @@ def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
     what the user gets; where there is none, that is the stopped picture itself."""
     made = {} if problem.paste is None else {"pasted": paste(problem, stopped)}
     return {**made, **{kind: make(stopped) for kind, make in problem.derived.items()}}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

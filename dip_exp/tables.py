@@ -4,6 +4,8 @@ runs.csv:   a row per run and output kind (`RUN_COLUMNS`); `baseline` and `basel
             classical restorer, and in the row of another one (`baseline_<rival>`) of that. ended: the step at which a
             stop rule ended the run, or, of those that watched it, would have. weights: how many numbers were optimised.
 curves.csv: a row per run and kept step (`CURVE_COLUMNS`), steps counted from one.
+calibration.csv: a row per run or mean with a map of standard deviations and bin of equal count, surest first
+            (`CALIBRATION_COLUMNS`; the numbers of the whole map stand in every row).
 jobs.csv:   a row per experiment and run: which job of the experiment's sweep it is.
 panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's pictures lie in the ignored
             `results/panels/<scale>`.
@@ -30,6 +32,7 @@ RUN_COLUMNS = (
     *("torch", "dip_exp", "commit", "dirty", "members", "weights"),
 )
 CURVE_COLUMNS = ("run_id", "step", "loss", "psnr", "psnr_average", "data")
+CALIBRATION_COLUMNS = ("run_id", "kind", "bin", "std", "error", "ratio", "rank_correlation", "ause")
 JOB_COLUMNS = ("experiment", "run_id", "seed", "job")
 
 
@@ -58,6 +61,11 @@ class Tables:
     def curves(self) -> Frame:
         """Every kept step, by `CURVE_COLUMNS`."""
         return self._read("curves.csv", CURVE_COLUMNS)
+
+    @cached_property
+    def calibration(self) -> Frame:
+        """Every map of standard deviations against the error, by `CALIBRATION_COLUMNS`."""
+        return self._read("calibration.csv", CALIBRATION_COLUMNS)
 
     @cached_property
     def jobs(self) -> Frame:

@@ -32,9 +32,10 @@ LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", 
 class Fitted:
     """What a fit leaves: pictures float32 (1, C, H, W) by output kind, its curve, and how it ended.
 
-    pictures: last, average, stopped, and with a truth the oracles peak and peak_average. steps_of: the step (counted
-    from one) each picture is of. told: what the stop rule says besides its reason. rows: `dip_exp.history.COLUMNS`.
-    memory: peak bytes, None where it cannot be told. weights: how many numbers were optimised.
+    pictures: last, average, stopped, of a sampler posterior and posterior_std, and with a truth the oracles peak and
+    peak_average. steps_of: the step (counted from one) each picture is of. told: what the stop rule says besides its
+    reason. samples: how many the posterior's are of. rows: `dip_exp.history.COLUMNS`. memory: peak bytes, None where it
+    cannot be told. weights: how many numbers were optimised.
     """
 
     pictures: dict[str, np.ndarray]
@@ -49,6 +50,7 @@ class Fitted:
     rollbacks: int
     interrupted: bool
     weights: int
+    samples: int = 0
 
 
 @component
@@ -143,6 +145,8 @@ def _steps(fit: Fit) -> DataLoader:
 def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, *, interrupted: bool) -> Fitted:
     done = fit.history.done
     chosen = {"last": (done - 1, last), "average": (done - 1, fit.average), **fit.chosen()}
+    if fit.posterior is not None:
+        chosen |= {kind: (fit.posterior.last, picture) for kind, picture in fit.posterior.pictures().items()}
     arrays = {kind: picture.float().cpu().numpy() for kind, (_, picture) in chosen.items()}
     steps_of = {kind: step + 1 for kind, (step, _) in chosen.items()}
     for name, (step, picture) in fit.history.peaks().items():
@@ -161,6 +165,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
         interrupted=interrupted,
         rollbacks=0 if fit.rollback is None else fit.rollback.count,
         weights=sum(parameter.numel() for parameter in fit.optimised),
+        samples=0 if fit.posterior is None else fit.posterior.count,
     )
 
 

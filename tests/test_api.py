@@ -102,6 +102,40 @@ def test_a_truth_of_ones_own_is_scored():
     assert set(record["scores"]) == {"last", "average", "stopped", "peak", "peak_average"}
 
 
+def test_several_runs_are_their_mean_and_their_spread():
+    y = picture(21, 18, 3)
+    x_hat, record = restore(y, seed=5, runs=3, **TINY)
+    each = [restore(y, seed=seed, **TINY).x_hat for seed in (5, 6, 7)]
+    np.testing.assert_allclose(x_hat, np.mean(each, axis=0), atol=1e-6)
+    np.testing.assert_allclose(record["std"], np.std(each, axis=0, ddof=1), atol=1e-6)
+    assert record["std"].shape == y.shape
+    assert len(record["members"]) == 3
+    assert record["scores"] == {}
+    assert record["calibration"] is None
+
+
+def test_several_runs_with_a_truth_are_scored_and_a_rule_begins_anew_each_time():
+    x = picture(1, 1, 20, 20)
+    problem = Problem(y=torch.from_numpy(x) * 0.5, x=torch.from_numpy(x))
+    record = restore(x * 0.5, problem, runs=2, stop=After(), **TINY).record
+    assert [one["steps"] for one in record["members"]] == [3, 3]
+    assert record["scores"]["stopped"]["psnr"] > np.mean([r["scores"]["stopped"]["psnr"] for r in record["members"]])
+    assert record["calibration"]["ratio"] > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"runs": 0}, "runs: given 0; a whole number from 1"),
+        ({"runs": 2, "arch": nn.Conv2d(32, 3, 1)}, "runs: given 2 with a network of yours, which is trained in place"),
+        ({"runs": 2, "checkpoint": ROOT / "no.pt"}, "runs: given 2 with a checkpoint, which is of one fit"),
+    ],
+)
+def test_runs_that_cannot_be_are_refused(settings: dict[str, Any], text: str):
+    with pytest.raises(Refused, match=text):
+        restore(picture(20, 20), **{**TINY, **settings})
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -45,6 +45,17 @@ def test_a_refused_run_says_why_in_a_few_lines_and_exits_2(words: list[str], tex
     assert not list(tmp_path.iterdir())
 
 
+def test_several_runs_end_with_their_mean(tmp_path: Path):
+    status, out, err = command(*SMOKE, "runs=2", f"results={tmp_path}")
+    assert status == 0, err
+    assert [line for line in out.splitlines() if line.startswith(("run ", "mean of"))] == [
+        "run 1 of 2, seed 0",
+        "run 2 of 2, seed 1",
+        "mean of 2 runs, seeds 0, 1",
+    ]
+    assert len(list(tmp_path.glob("runs/*/record.json"))) == 3
+
+
 def test_a_traceback_only_when_asked_for():
     assert "Traceback" in command("image=file", "image.path=no.png", "traceback=true")[2]
 

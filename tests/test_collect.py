@@ -12,7 +12,7 @@ import pytest
 
 from dip_exp import collect, config, experiment, images, means, metrics, record, sweeps
 from dip_exp.figures import pictures
-from dip_exp.tables import JOB_COLUMNS, RUN_COLUMNS, Tables
+from dip_exp.tables import CALIBRATION_COLUMNS, JOB_COLUMNS, RUN_COLUMNS, Tables
 from tests.conftest import ROOT
 
 NAME = "fig4_denoise"
@@ -180,6 +180,30 @@ def test_the_mean_of_two_runs_is_a_record_that_lists_its_members(tiny: Callable)
         assert row.psnr == pytest.approx(metrics.psnr(mean, truths[0], metrics.PROTOCOLS["rgb"]), abs=1e-6)
         singles = rows[rows.run_id.isin(members) & (rows.kind == "average")].psnr
         assert row.psnr > singles.mean()  # averaging lowers the mean squared error (Jensen)
+
+
+def test_maps_of_standard_deviations_are_tabled_bin_by_bin(tiny: Callable, monkeypatch: pytest.MonkeyPatch):
+    results = tiny("tab_denoise")
+    monkeypatch.setitem(globals(), "TINY", (*TINY, "optim=sgld", "optim.sample_every=1", "image=astronaut"))
+    tiny(NAME)
+    collect.collect(results, "mini", ["tab_denoise", NAME])
+    tables = Tables(results, "mini")
+    assert tuple(tables.calibration.columns) == CALIBRATION_COLUMNS
+    means = tables.of("tab_denoise")
+    (sampled,) = sweeps.jobs(NAME, "mini")
+    assert set(tables.calibration.run_id) == {*means[means.kind == "mean"].run_id, sampled.run_id}
+    for run_id, rows in tables.calibration.groupby("run_id"):
+        kept = record.RunFolder(results, str(run_id)).record()
+        assert kept is not None
+        assert list(rows.bin) == list(range(1, 21))
+        np.testing.assert_allclose(rows["std"], kept["calibration"]["std"], rtol=1e-8)
+        np.testing.assert_allclose(rows.error, kept["calibration"]["error"], rtol=1e-8)
+        assert rows.ratio.iloc[0] == pytest.approx(kept["calibration"]["ratio"])
+        assert set(rows.kind) == {kept["calibration"]["kind"]}
+    before = (results / "tables/mini/calibration.csv").read_bytes()
+    (results / "runs").rename(results / "gone")
+    collect.collect(results, "mini", ["tab_denoise", NAME])
+    assert (results / "tables/mini/calibration.csv").read_bytes() == before
 
 
 def test_a_mean_is_made_anew_when_a_member_was_forced(tiny: Callable, capsys: pytest.CaptureFixture):

@@ -144,6 +144,7 @@ def test_operational_settings_do_not_change_the_identity():
         "results=elsewhere",
         "force=true",
         "rivals=all",
+        "runs=5",
     ):
         assert identity(word) == identity(), word
 
@@ -202,6 +203,7 @@ def test_named_seeds_differ_by_name_and_by_seed():
     ("word", "text"),
     [
         ("seed=-1", "seed: given -1; a whole number from 0"),
+        ("runs=0", "runs: given 0; a whole number from 1 is allowed"),
         ("+optm.steps=3", "optm: there is no such setting; the top level has image, task"),
         ("image=file", "image.path: nothing was given"),
         ("optim.lr=abc", "optim.lr: given 'abc'; input should be a valid number"),
@@ -213,11 +215,13 @@ def test_named_seeds_differ_by_name_and_by_seed():
         ("optim.over=everything", "input should be 'net', 'input', 'both' or 'norms_and_input'"),
         ("task.protocol=best", "protocol: given 'best'; known protocols: rgb"),
         ("arch.down=[8,8]", "arch"),
+        ("optim=sgld optim.over=input", "optim: over: given input, but the noise moves the network's kernels"),
+        ("optim=sgld optim.burn_in=1", "optim.burn_in: given 1; input should be less than 1"),
     ],
 )
 def test_wrong_settings_are_refused_in_words(word: str, text: str):
     with pytest.raises(Refused) as refusal:
-        build_all(word)
+        build_all(*word.split())
     assert text in str(refusal.value)
 
 

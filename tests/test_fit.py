@@ -104,6 +104,8 @@ OPTIMS = {
     "adamw": optims.AdamW(steps=12),
     "muon": optims.Muon(steps=12),
     "muon over both": optims.Muon(steps=12, over="both"),
+    "sgld": optims.SGLD(steps=12, burn_in=0.2, sample_every=2),
+    "sgld over both": optims.SGLD(steps=12, burn_in=0.0, sample_every=1, over="both"),
     "sgd": optims.SGD(steps=12, lr=1.0),
     "lbfgs": optims.LBFGS(steps=6, lr=0.5),
     "both": optims.Adam(steps=12, over="both"),

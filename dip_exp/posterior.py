@@ -1,0 +1,58 @@
+"""Samples of the output, one at a time, become their mean and their standard deviation, on the fit's device."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+KIND, SPREAD = "posterior", "posterior_std"
+"""Output kinds: the mean of the samples, and their standard deviation, which is a map and no picture of anything."""
+
+
+class Posterior:
+    """Welford's recursion over x_hat, from step `first` on, one of every `every`.
+
+    The squares are summed about the running mean, so that a small spread of large values keeps its digits.
+    """
+
+    def __init__(self, first: int, every: int) -> None:
+        self.first = first
+        self.every = every
+        self.count = 0
+        self.last = -1
+        self._mean: Tensor | None = None
+        self._squares: Tensor | None = None
+
+    def add(self, step: int, x_hat: Tensor) -> None:
+        """Takes x_hat (1, C, H, W) of step `step` (from 0) where that is one of its steps."""
+        if step < self.first or (step - self.first) % self.every:
+            return
+        mean, squares = self._mean, self._squares
+        if mean is None or squares is None:
+            mean, squares = torch.zeros_like(x_hat), torch.zeros_like(x_hat)
+        self.count += 1
+        self.last = step
+        away = x_hat - mean
+        mean += away / self.count
+        squares += away * (x_hat - mean)
+        self._mean, self._squares = mean, squares
+
+    def pictures(self) -> dict[str, Tensor]:
+        """Returns the mean (1, C, H, W) of the samples and, of two or more, their standard deviation (n - 1); nothing
+        where the fit ended before its first sample."""
+        if self._mean is None or self._squares is None:
+            return {}
+        found = {KIND: self._mean}
+        if self.count > 1:
+            found[SPREAD] = (self._squares / (self.count - 1)).sqrt()
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Returns what a checkpoint keeps."""
+        return {"count": self.count, "last": self.last, "mean": self._mean, "squares": self._squares}
+
+    def load(self, state: dict[str, Any], device: torch.device) -> None:
+        """Takes back what `state` returned."""
+        self.count, self.last = state["count"], state["last"]
+        if state["mean"] is not None:
+            self._mean, self._squares = (state[key].to(device).clone() for key in ("mean", "squares"))
