@@ -34,7 +34,14 @@ def test_the_smaller_command_is_named_above_ten_minutes(capsys, steps: int, smal
 def record(**more: object) -> dict:
     """A record as the runs of before had it, and more."""
     scores = {kind: {"psnr": 20.0, "ssim": 0.5} for kind in ("baseline", "last")}
-    done = {"scores": scores, "protocol": "rgb", "steps_of": {"last": 10}, "steps": 10, "seconds": 1.0}
+    done = {
+        "scores": scores,
+        "protocol": "rgb",
+        "stop": {"reason": "optim.steps: 5 steps were asked for", "step": 5},
+        "steps_of": {"last": 10},
+        "steps": 10,
+        "seconds": 1.0,
+    }
     return {**done, "seconds_per_step": 0.1, "baseline": {"name": "bicubic", "seconds": 0.25}, **more}
 
 
