@@ -31,7 +31,7 @@ TASKS = {
     "flash": "flash and no flash",
 }
 COLOURS = {"adam": style.BLACK, "muon": style.VERMILION}
-LABELS = {"adam": "Adam", "muon": "orthogonalised momentum"}
+LABELS = {"adam": "Adam", "muon": "optim=muon"}
 
 GOALS = {"superres": 1 / 4, "superres_x8": 1 / 4, "inpaint": 1 / 4, "denoise": 1 / 3, "denoise_s50": 1 / 3}
 """The share of Adam's steps within which its best is to be reached."""
@@ -96,7 +96,7 @@ def draw(tables: Tables) -> "Figure":
     shown = [task for task in TASKS if known[task]]
     if not shown:
         return style.placeholder("Adam and orthogonalised momentum", rows.command(tables, NAME))
-    columns = 4
+    columns = 5
     lines = -(-len(shown) // columns)
     figure, grid = plt.subplots(
         lines, columns, figsize=(style.TWO_COLUMNS, 1.75 * lines + 0.7), squeeze=False, sharex=True
@@ -121,8 +121,10 @@ def draw(tables: Tables) -> "Figure":
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("dB above Adam's end")
-    for axes in grid[-1]:
-        axes.set_xlabel("share of Adam's steps")
+    for number, axes in enumerate(grid.flat):
+        if number < len(shown) <= number + columns:
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel("share of Adam's steps")
     grid[0, 0].legend(loc="upper left", fontsize=6)
     figure.subplots_adjust(left=0.07, right=0.99, top=0.93, bottom=0.2, wspace=0.22, hspace=0.35)
     count = sum(len(each) for each in known.values())
