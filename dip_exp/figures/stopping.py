@@ -112,12 +112,14 @@ def draw(tables: Tables) -> "Figure":
         return style.placeholder("When to stop", rows.command(tables, NAME))
     figure = plt.figure(figsize=(style.TWO_COLUMNS, 6.6))
     grid = figure.add_gridspec(3, 4, height_ratios=[1, 1, 1.25], left=0.065, right=0.99, top=0.96, bottom=0.13)
-    grid.update(wspace=0.28, hspace=0.5)
+    grid.update(wspace=0.28, hspace=0.55)
     for place, task in enumerate(shown):
         axes = figure.add_subplot(grid[place // 4, place % 4])
         _curve(axes, tables, task)
         if place % 4 == 0:
             axes.set_ylabel("PSNR of the average, dB")
+        if place // 4 == (len(shown) - 1) // 4:
+            axes.set_xlabel("step")
     below = figure.add_subplot(grid[2, :])
     _gaps(below, tables, shown)
     count = sum(len(choices(tables, task, "wmv")) for task in shown)
@@ -131,8 +133,8 @@ def draw(tables: Tables) -> "Figure":
 
 def _curve(axes, tables: Tables, task: str) -> None:  # type: ignore[no-untyped-def]
     found = tables.of(NAME)
-    found = found[(found["set.task"] == task) & (found["set.image"] == "astronaut")]
-    watched = found[found["set.variant"].str.contains("watch")].sort_values("seed")
+    watched = found[(found["set.task"] == task) & found["set.variant"].str.contains("watch")]
+    watched = watched.sort_values(["set.image", "seed"])  # astronaut, where it is there
     run_id = watched.run_id.iloc[0]
     own = watched[watched.run_id == run_id]
     curve = tables.curve(run_id)
@@ -162,8 +164,9 @@ def _curve(axes, tables: Tables, task: str) -> None:  # type: ignore[no-untyped-
 
 
 def _gaps(axes, tables: Tables, shown: list[str]) -> None:  # type: ignore[no-untyped-def]
-    width = 0.8 / len(RULES)
-    for number, (rule, (label, colour, marker)) in enumerate(RULES.items()):
+    judging = {rule: look for rule, look in RULES.items() if any(choices(tables, task, rule) for task in shown)}
+    width = 0.8 / len(judging)
+    for number, (rule, (label, colour, marker)) in enumerate(judging.items()):
         for place, task in enumerate(shown):
             gaps = [choice.gap for choice in choices(tables, task, rule)]
             if not gaps:
@@ -172,14 +175,14 @@ def _gaps(axes, tables: Tables, shown: list[str]) -> None:  # type: ignore[no-un
             axes.bar([x], [np.mean(gaps)], width * 0.9, color=colour, alpha=0.35)
             axes.scatter([x] * len(gaps), gaps, color=colour, s=5, linewidth=0, zorder=3)
         axes.scatter([], [], color=colour, marker=marker, s=18, label=label)
-    axes.set_xticks(range(len(shown)), [TASKS[task][0] for task in shown])
+    axes.set_xticks(range(len(shown)), [TASKS[task][0].replace(" ", "\n", 1) for task in shown])
     axes.set_ylabel("dB below the peak")
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(0, 12)
     axes.set_yticks([0, 0.5, 1, 3, 10], ["0", "0.5", "1", "3", "10"])
     axes.tick_params(axis="x", length=0)
     style.light_grid(axes)
-    axes.legend(ncol=7, loc="upper center", bbox_to_anchor=(0.5, 1.2), columnspacing=1.0, handletextpad=0.2)
+    axes.legend(ncol=7, loc="upper center", bbox_to_anchor=(0.48, 1.2), columnspacing=0.7, fontsize=6.5)
 
 
 def table(tables: Tables) -> Table:
