@@ -285,4 +285,4 @@ def test_a_job_that_is_refused_does_not_stop_the_others(tmp_path: Path):
 def test_an_unknown_experiment_is_refused(tmp_path: Path):
     done = sweep("fig99", cwd=tmp_path)
     assert done.returncode == 2
-    assert "there is no 'fig99'; experiments are classes1000" in done.stderr
+    assert "there is no 'fig99'; experiments are calibration" in done.stderr

@@ -109,7 +109,7 @@ def test_without_runs_every_figure_names_its_command(tmp_path: Path):
 def test_an_unknown_figure_is_refused(tmp_path: Path):
     done = figures("fig99", cwd=tmp_path)
     assert done.returncode == 2
-    assert "there is no 'fig99'; there are classes1000" in done.stderr
+    assert "there is no 'fig99'; there are calibration" in done.stderr
 
 
 def test_the_papers_numbers_stand_under_their_own_kind(rebuilt: Path):
