@@ -151,7 +151,7 @@ def test_an_overlay_sets_only_what_differs():
     """Deltas, a citation, a sweep: no overlay repeats a whole group."""
     for name in NAMES:
         overlay = OmegaConf.load(ROOT / f"conf/experiment/{name}.yaml")
-        assert set(overlay) <= {"defaults", "about", "task", "image", "arch", "optim", "input", "hydra"}
+        assert set(overlay) <= {"defaults", "about", "task", "image", "arch", "optim", "input", "stop", "hydra"}
 
 
 # -- what is missing ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What the two rules that watch the output's variance share: pixels looked at, the least value, patience."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ class Variance(StopRule):
     sample:   pixel values looked at, at most; which ones is drawn once.
     """
 
-    name: ClassVar[str]
+    name = "variance"  # by which a reason begins
 
     patience: PositiveInt = 1000
     sample: PositiveInt = 16384
