@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from dip_exp import calibration, experiment, images, metrics, panels, record, report
+from dip_exp import calibration, experiment, images, metrics, outputs, panels, record, report
 from dip_exp import config as cfgs
 from dip_exp.build import writing
 from dip_exp.errors import Refused
@@ -22,7 +22,6 @@ EVERY = "every kind"
 """Stands, in the identity of a mean, for all output kinds; an experiment's mean is of one."""
 
 GIVEN = ("observation", "guide", "truth", "missing")
-RIVAL = "baseline"
 """What the members have in common, and is no run's output: these kinds, and classical restorers' (`baseline...`)."""
 
 
@@ -75,7 +74,7 @@ def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, kinds: Iterab
 def _own(run: Iterable[str]) -> list[str]:
     """Returns the output kinds of a run that another seed would have made otherwise, in their order."""
     left_out = (*GIVEN, *metrics.ORACLES, *metrics.MAPS)
-    return [kind for kind in run if kind not in left_out and not kind.startswith(RIVAL)]
+    return [kind for kind in run if kind not in left_out and not kind.startswith(outputs.BASELINE)]
 
 
 def _stack(runs: Sequence[Mapping[str, np.ndarray]], kind: str) -> list[np.ndarray]:
@@ -181,7 +180,7 @@ def _write(
     first, runs = records[0], [load(one) for one in folders]
     result = first.get("result") or _result(runs[0])
     found = combine(runs, result)
-    shown = [kind for kind in runs[0] if kind == "observation" or kind.startswith(RIVAL)]
+    shown = [kind for kind in runs[0] if kind == "observation" or kind.startswith(outputs.BASELINE)]
     given = {kind: runs[0][kind] for kind in shown}
     scores = {kind: row for kind, row in first["scores"].items() if kind in given}
     scores |= found.scores(metrics.PROTOCOLS[first["protocol"]])

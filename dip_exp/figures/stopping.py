@@ -11,9 +11,10 @@ import numpy as np
 
 from dip_exp.figures import rows, style
 from dip_exp.figures.scored import Table
-from dip_exp.tables import Frame, Tables
+from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NAME = "stopping"
@@ -40,13 +41,16 @@ RULES = {
     "sure": ("SURE", style.PURPLE, "P"),
 }
 
+HORIZON = 2400.0
+"""Steps of a watched run under the paper's optimizer (scale=mini)."""
+
 FAR = 1.0
 """dB: a choice further than this below the peak counts as a failure."""
 
 
 class Choice(NamedTuple):
     """What a rule chose in one run. peak: step and PSNR of the oracle. ended: where the run would have been over, None
-    where it would not; out of: the steps it had. seconds: of a step, over those of the watched run."""
+    where it would not; out_of: the steps it had. dearer: seconds of a step over those of the watched run's."""
 
     psnr: float
     step: float
@@ -93,10 +97,6 @@ def choices(tables: Tables, task: str, rule: str, experiment: str = NAME) -> lis
     return found
 
 
-HORIZON = 2400.0
-"""Steps of a watched run under the paper's optimizer (scale=mini)."""
-
-
 def at_step(tables: Tables, run_id: str, step: float) -> float:
     """Returns the PSNR of a run's average at a step, between the kept steps of its curve by interpolation."""
     curve = tables.curve(run_id)
@@ -131,7 +131,7 @@ def draw(tables: Tables) -> "Figure":
     return figure
 
 
-def _curve(axes, tables: Tables, task: str) -> None:  # type: ignore[no-untyped-def]
+def _curve(axes: "Axes", tables: Tables, task: str) -> None:
     found = tables.of(NAME)
     watched = found[(found["set.task"] == task) & found["set.variant"].str.contains("watch")]
     watched = watched.sort_values(["set.image", "seed"])  # astronaut, where it is there
@@ -163,12 +163,12 @@ def _curve(axes, tables: Tables, task: str) -> None:  # type: ignore[no-untyped-
     style.light_grid(axes)
 
 
-def _gaps(axes, tables: Tables, shown: list[str]) -> None:  # type: ignore[no-untyped-def]
-    judging = {rule: look for rule, look in RULES.items() if any(choices(tables, task, rule) for task in shown)}
+def _gaps(axes: "Axes", tables: Tables, shown: list[str]) -> None:
+    found = {rule: [[one.gap for one in choices(tables, task, rule)] for task in shown] for rule in RULES}
+    judging = {rule: look for rule, look in RULES.items() if any(found[rule])}
     width = 0.8 / len(judging)
     for number, (rule, (label, colour, marker)) in enumerate(judging.items()):
-        for place, task in enumerate(shown):
-            gaps = [choice.gap for choice in choices(tables, task, rule)]
+        for place, gaps in enumerate(found[rule]):
             if not gaps:
                 continue
             x = place - 0.4 + (number + 0.5) * width
@@ -226,14 +226,3 @@ def _line(found: list[Choice]) -> dict[str, str]:
         "not ended": f"{len(found) - len(ended)}",
         "step": f"× {np.median([one.dearer for one in found]):.2f}",
     }
-
-
-def summary(tables: Tables, experiment: str = NAME) -> Frame:
-    """Returns the mean gap in dB, a row a task and a column a rule; for the README."""
-    import pandas as pd
-
-    lines = []
-    for task, (label, _) in TASKS.items():
-        cells = {rule: [one.gap for one in choices(tables, task, rule, experiment)] for rule in RULES}
-        lines.append({"task": label, **{RULES[rule][0]: np.mean(gaps) for rule, gaps in cells.items() if gaps}})
-    return pd.DataFrame(lines)

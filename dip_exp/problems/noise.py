@@ -24,6 +24,11 @@ def gaussian(sigma: float, *, clipped: bool) -> Noise:
     return Noise(lambda a_x: torch.full_like(a_x, sigma**2), sigma)
 
 
+def known(sigma_255: float | None, own: Noise | None) -> Noise | None:
+    """Returns the noise of a level that was given, in 8-bit units and clipped; where none was, a problem's `own`."""
+    return own if sigma_255 is None else gaussian(sigma_255 / 255, clipped=True)
+
+
 def clipped_variance(x: Tensor, sigma: Tensor) -> Tensor:
     """Returns E (clip(x + n, 0, 1) - x)^2 for n ~ N(0, sigma^2), x in [0, 1] (what lies outside is taken to its edge).
 

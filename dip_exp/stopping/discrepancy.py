@@ -22,7 +22,7 @@ class Discrepancy(StopRule):
     tau: Positive = 0.9
 
     def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
-        if self.sigma is None and problem.noise is None:
+        if noise.known(self.sigma, problem.noise) is None:
             raise ValueError(
                 "stop: the discrepancy needs the noise of the observation, and this problem knows none; give its "
                 "standard deviation in 8-bit units, stop.sigma=25, or choose another rule"
@@ -31,7 +31,7 @@ class Discrepancy(StopRule):
 
     def begin(self, view: View) -> None:
         self._view = view
-        known = noise.gaussian(self.sigma / 255, clipped=True) if self.sigma is not None else view.problem.noise
+        known = noise.known(self.sigma, view.problem.noise)
         assert known is not None
         self._noise = known
         self._ratio: float | None = None

@@ -1,7 +1,7 @@
 """Held-out pixels: a few of the observation are left out of the loss and tell when the fit no longer improves."""
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -10,12 +10,12 @@ from torch import Tensor
 from dip_exp.component import PositiveInt, stateful
 from dip_exp.config import named_seed
 from dip_exp.problems.problem import Problem
-from dip_exp.stopping.least import Least
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+from dip_exp.stopping.patient import Patient
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Verdict, View
 
 
 @stateful
-class HeldOut(StopRule):
+class HeldOut(Patient):
     """Ends where mean |A(average) - y|^2 over the pixels left out has not been smaller for `patience` steps, and keeps
     the average of its least.
 
@@ -45,37 +45,22 @@ class HeldOut(StopRule):
         chosen = places[torch.randperm(len(places), generator=generator)[:count]]
         held = torch.zeros(height * width, dtype=problem.y.dtype)
         held[chosen] = 1
-        self._held = held.reshape(1, 1, height, width)
-        weight = torch.ones_like(self._held) if problem.weight is None else problem.weight
-        self._held_weight = self._held.to(weight.device) * weight
-        return replace(problem, weight=weight * (1 - self._held.to(weight.device)))
+        held = held.reshape(1, 1, height, width).to(problem.y.device)
+        weight = torch.ones_like(held) if problem.weight is None else problem.weight
+        self._held_weight = held * weight
+        return replace(problem, weight=weight * (1 - held))
 
     def begin(self, view: View) -> None:
         self._view = view
         self._held_weight = self._held_weight.to(view.average.device, view.average.dtype)
         self._count = self._held_weight.expand_as(view.problem.y).sum()
-        self._least = Least(view.average.device)
+        self.wait_on(view.average.device)
 
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
         if step % self.every:
             return CONTINUE
         problem = self._view.problem
         residual = (problem.forward(self._view.average) - problem.y) * self._held_weight
-        keep = self._least.note(step, residual.square().sum() / self._count)
-        looks = max(1, CHECK_EVERY // self.every)
-        if step // self.every % looks or self._least.waited(step) < self.patience or not self._least.found:
-            return Verdict(keep=keep)
-        reason = (
-            f"heldout: the error at {self.share:.0%} of the pixels, left out, was least at step "
-            f"{int(self._least.step) + 1} ({float(self._least.value):.4g}) and no smaller for {self.patience} steps"
-        )
-        return Verdict(keep=keep, stop=True, reason=reason)
-
-    def told(self) -> dict[str, Any]:
-        return {"least": float(self._least.value)} if self._least.found else {}
-
-    def state(self) -> dict[str, Any]:
-        return {"least": self._least.state()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        self._least.load(state["least"])
+        look = step // self.every % max(1, CHECK_EVERY // self.every) == 0
+        what = f"heldout: the error at {self.share:.0%} of the pixels, left out,"
+        return self.judged(step, residual.square().sum() / self._count, look=look, what=what, digits=4)

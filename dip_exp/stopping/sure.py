@@ -34,9 +34,8 @@ class Sure(StopRule):
     window: PositiveInt = 50
 
     def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
-        known = None if problem.noise is None else problem.noise.sigma
-        sigma = known if self.sigma is None else self.sigma / 255
-        if sigma is None:
+        known = noise.known(self.sigma, problem.noise)
+        if known is None or known.sigma is None:
             raise ValueError(
                 "stop: SURE needs white Gaussian noise of a known level, and this problem knows none; give its "
                 "standard deviation in 8-bit units, stop.sigma=25, or choose another rule"
@@ -47,9 +46,8 @@ class Sure(StopRule):
         fed = z.shape[1] == problem.shape[0] and torch.equal(z[..., :height, :width].to(problem.y), problem.y)
         if not fed:
             raise ValueError("stop: SURE needs a network that is fed with the observation itself; give input=picture")
-        own = None if self.sigma is not None else problem.noise
-        self._left = (own or noise.gaussian(sigma, clipped=True)).variance
-        self._price = 2 * sigma**2
+        self._left = known.variance
+        self._price = 2 * known.sigma**2
         return problem
 
     def begin(self, view: View) -> None:

@@ -1,18 +1,17 @@
-"""What the two rules that watch the output's variance share: pixels looked at, the least value, patience."""
+"""What the two rules that watch the output's variance share: which pixels they look at, and what they make of it."""
 
 from abc import abstractmethod
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from dip_exp.component import PositiveInt, stateful
-from dip_exp.stopping.least import Least
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+from dip_exp.stopping.patient import Patient
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Verdict, View
 
 
 @stateful
-class Variance(StopRule):
+class Variance(Patient):
     """Ends where the variance of the last outputs has not been smaller for `patience` steps, and keeps its average.
 
     patience: steps without a smaller variance after which the run ends.
@@ -21,13 +20,12 @@ class Variance(StopRule):
 
     name = "variance"  # by which a reason begins
 
-    patience: PositiveInt = 1000
     sample: PositiveInt = 16384
 
     def begin(self, view: View) -> None:
         device, count = view.average.device, view.average.numel()
         self._places = sampled(count, self.sample, device)
-        self._least = Least(device)
+        self.wait_on(device)
         self.begin_sampled(min(count, self.sample), view.memory, device)
 
     @abstractmethod
@@ -44,23 +42,8 @@ class Variance(StopRule):
         variance = self.variance(step, flat if self._places is None else flat[self._places])
         if variance is None:
             return CONTINUE
-        keep = self._least.note(step, variance)
-        if (step + 1) % CHECK_EVERY or self._least.waited(step) < self.patience or not self._least.found:
-            return Verdict(keep=keep)
-        reason = (
-            f"{self.name}: the variance of the outputs was least at step {int(self._least.step) + 1} "
-            f"({float(self._least.value):.3g}) and no smaller for {self.patience} steps"
-        )
-        return Verdict(keep=keep, stop=True, reason=reason)
-
-    def told(self) -> dict[str, Any]:
-        return {"least": float(self._least.value)} if self._least.found else {}
-
-    def state(self) -> dict[str, Any]:
-        return {"least": self._least.state()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        self._least.load(state["least"])
+        look = (step + 1) % CHECK_EVERY == 0
+        return self.judged(step, variance, look=look, what=f"{self.name}: the variance of the outputs", digits=3)
 
 
 def sampled(total: int, most: int, device: torch.device) -> Tensor | None:

@@ -15,7 +15,7 @@ class WindowedVariance(Variance):
 
     window: W; None: twice as many steps as the running average remembers. The pictures in the window are then as old,
             on the mean, as those in the average (M steps for a decay of 1 - 1/M), and the least variance is found
-            where the average is best; with the publication's 100 it comes up to a hundred steps too soon.
+            where the average is best; with the publication's 100 it comes hundreds of steps too soon.
     """
 
     name = "wmv"
