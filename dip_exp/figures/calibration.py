@@ -85,14 +85,15 @@ def draw(tables: Tables) -> "Figure":
             axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.24), fontsize=6, handlelength=1.2)
     grid[0, 0].set_ylabel("RMS error, levels of 255")
     figure.subplots_adjust(left=0.07, right=0.99, top=0.92, bottom=0.44, wspace=0.1)
-    more = f"beside it {SAMPLED}: {_missing(tables, SAMPLED)}; a line a picture; dotted: error as predicted"
+    said = "a line a picture; dotted: error as predicted; legend: RMS error over prediction, rank correlation ρ"
+    more = f"beside it {SAMPLED}: {_missing(tables, SAMPLED)}; {said}"
     style.footer(figure, rows.small_print(tables, NAME, more))
     return figure
 
 
 def _legend(method: Method, each: list[Frame]) -> str:
     ratio, rank = (_median(each, column) for column in ("ratio", "rank_correlation"))
-    return f"{method.label}: error / prediction {ratio:.1f}, ρ {rank:.2f}"
+    return f"{method.label}: {ratio:.1f}, ρ {rank:.2f}"
 
 
 def _median(each: list[Frame], column: str) -> float:
