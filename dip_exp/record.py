@@ -26,10 +26,11 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
     """Returns what a fit came to and where, as a record keeps it: plain numbers and strings."""
     commit, dirty = provenance.commit()
     seconds = fitted.rows[-1]["seconds"]
+    told = {"told": fitted.told} if fitted.told else {}  # most rules have nothing more to say
     return {
         "scores": scores,
         "steps_of": fitted.steps_of,
-        "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"], "told": fitted.told},
+        "stop": {"reason": fitted.reason, "step": fitted.steps_of["stopped"], **told},
         "rollbacks": fitted.rollbacks,
         "weights": fitted.weights,
         "steps": fitted.steps,

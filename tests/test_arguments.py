@@ -161,5 +161,7 @@ def test_a_misspelt_option_is_told_which_there_are():
     for words in (["task=denoize", "image=file", "image.path='x'"], ["-m", "task=jpeg,denoize", "experiment=smoke"]):
         hint = arguments.explain(words)
         assert hint is not None
-        assert hint.startswith("error: task=denoize: there is no such option; task has denoise, denoise_s50")
+        assert hint.startswith(
+            "error: task=denoize: there is no such option; task has denoise, denoise_impulse, denoise_poisson"
+        )
         assert hint.endswith("did you mean denoise?")
