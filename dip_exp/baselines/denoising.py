@@ -119,8 +119,8 @@ def bm3d(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_
             "bm3d: the package bm3d is not installed; it is an extra, non-commercial by its licence; "
             "pip install 'dip_exp[bm3d]' (in a checkout: pip install -e '.[bm3d]')"
         )
-    from bm3d import BM3DProfile, bm3d_rgb
-    from bm3d import bm3d as bm3d_of
+    from bm3d import BM3DProfile, bm3d_rgb  # pyright: ignore[reportMissingImports]  (an extra: not in every environment)
+    from bm3d import bm3d as bm3d_of  # pyright: ignore[reportMissingImports]
 
     check_picture(y, "bm3d")
     sigma = _noise(y[0], sigma_255, least_255, "bm3d")
