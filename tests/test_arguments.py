@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dip_exp import arguments, config
+from dip_exp import arguments, config, resolvers
 from dip_exp.errors import Refused
 
 AWKWARD = [
@@ -56,7 +56,7 @@ def test_any_name_survives_hydras_grammar(name: str):
     assert not override.is_sweep_override()
     parsed = override.value()
     if isinstance(parsed, str) and (found := re.fullmatch(r"\$\{text:(x[0-9a-f]*)\}", parsed)):
-        parsed = config._text(found[1])
+        parsed = resolvers.text(found[1])
     assert str(parsed) == name
 
 

@@ -3,6 +3,7 @@
 import copy
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.config_store import ConfigStore
@@ -93,15 +94,30 @@ def test_precedence_group_then_task_then_experiment_then_scale_then_command_line
     assert steps("task=superres", "scale=mini", "experiment=smoke", "optim.steps=7") == 7
 
 
-@pytest.mark.parametrize("task", sorted(path.stem for path in (ROOT / "conf/task").glob("*.yaml")))
+@pytest.mark.parametrize("task", GROUPS["task"])
 def test_an_optimizer_that_needs_fewer_steps_divides_the_tasks_own(task: str):
     def steps(*words: str) -> int:
-        return config.plain(config.compose([*words, f"task={task}", "scale=mini"]))["optim"]["steps"]
+        words = (*words, f"task={task}", "scale=mini", "stop=fixed")
+        return config.plain(config.compose(words))["optim"]["steps"]
 
     adam = steps("optim=adam")
     assert steps("optim=muon") == round(adam / 3)
     assert steps("optim=muon", "optim.fewer=1") == adam
     assert steps("optim=muon", "optim.steps=70") == 70
+
+
+@pytest.mark.parametrize("task", GROUPS["task"])
+@pytest.mark.parametrize("optim", ["adam", "muon"])
+def test_a_rule_that_looks_for_the_end_has_three_times_the_tasks_own_steps(task: str, optim: str):
+    def settings(*words: str) -> dict[str, Any]:
+        return config.plain(config.compose([*words, f"task={task}", f"optim={optim}", "scale=mini"]))
+
+    fixed = settings("stop=fixed")["optim"]["steps"]
+    for rule in ("emv", "discrepancy", "watch"):
+        assert settings(f"stop={rule}")["optim"]["steps"] == 3 * fixed
+        assert settings(f"stop={rule}", "optim.steps=70")["optim"]["steps"] == 70
+    # Patience is no horizon: it follows the optimizer alone.
+    assert settings("stop=emv")["stop"]["patience"] == {"adam": 300, "muon": 100}[optim]
 
 
 def test_a_variants_value_can_hang_on_the_task():

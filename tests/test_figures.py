@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dip_exp import collect, experiment, gallery, sweeps
-from dip_exp.figures import fig2_curves, grids, ijcv3_descent, priors, rows, strip, style
+from dip_exp.figures import fig2_curves, grids, ijcv3_descent, priors, restorers, rows, strip, style
 from dip_exp.figures.scored import Table
 from dip_exp.tables import Tables
 from tests.conftest import ROOT, jobs_of
@@ -241,6 +241,35 @@ def test_priors_are_compared_picture_by_picture(tmp_path: Path):
     assert projector["runs"] == "3"
     assert projector["above dip"] == "+1.00 ± 0.71"
     assert projector["weights"] == "1,004"
+
+
+def test_the_network_is_held_against_the_restorer_that_is_best_on_all_pictures(tmp_path: Path):
+    """Not against each picture's own best, which nobody could have chosen. Inpainting counts the missing pixels."""
+    import pandas as pd
+
+    place = tmp_path / "tables" / "mini"
+    place.mkdir(parents=True)
+    psnr = {"a": (30.0, 20.0, 28.0), "b": (30.0, 36.0, 29.0)}  # the network, then two restorers
+    jobs, runs = [], []
+    for number, (image, seed) in enumerate([("a", 0), ("a", 1), ("b", 0)]):
+        run_id = f"{number:012}"
+        job = f"task=inpaint image={image} variant=stopping/watch"
+        jobs.append({"experiment": restorers.NAME, "run_id": run_id, "seed": seed, "job": job})
+        network, one, other = psnr[image]
+        scores = {"stopped_emv": network + seed, "peak_average": network + 1, "baseline": one, "baseline_linear": other}
+        names = {"baseline": "biharmonic", "baseline_linear": "linear interpolation"}
+        facts = {"run_id": run_id, "seed": seed, "device": "cpu", "psnr": 99.0}
+        runs += [
+            {**facts, "kind": kind, "psnr_missing": value, "baseline": names.get(kind)}
+            for kind, value in scores.items()
+        ]
+    pd.DataFrame(jobs).to_csv(place / "jobs.csv", index=False)
+    pd.DataFrame(runs).to_csv(place / "runs.csv", index=False)
+    (line,) = restorers.table(Tables(tmp_path, "mini")).cells.to_dict("records")
+    assert line["classical restorers"] == "linear interpolation 28.50, biharmonic 28.00"
+    assert line["network"] == "30.25"  # the mean of 30.5, over two seeds, and 30
+    assert line["above the best"] == "+1.75 ± 1.06"
+    assert line["wins"] == "2 of 2"
 
 
 def test_a_path_in_the_plane_keeps_the_distances_of_the_space_of_pictures():

@@ -9,7 +9,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from dip_exp import campaign, config, experiment, fetch, record, sets, sweeps
+from dip_exp import campaign, config, experiment, fetch, record, resolvers, sets, sweeps
 from dip_exp.errors import Refused
 from dip_exp.experiment import GROUPS
 from tests.conftest import ROOT, jobs_of
@@ -37,7 +37,7 @@ def test_in_miniature_no_experiment_needs_a_download_or_the_tuning_picture(name:
         tuned = (TUNING,) if name.endswith("_tuning") else ()  # nothing else is reported of it
         assert image["_target_"].endswith("Blank") or image["name"] in (tuned or PACKAGED)
         # the substitute's weights are a package's
-        assert all(config.CLASSIFIER in path for path, _ in config.files(job.named.config).values())
+        assert all(resolvers.CLASSIFIER in path for path, _ in config.files(job.named.config).values())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,6 +16,7 @@ from dip_exp.baselines.denoising import (
 )
 from dip_exp.baselines.enlarging import bicubic, lanczos
 from dip_exp.baselines.filling import biharmonic, linear
+from dip_exp.baselines.impulses import median
 from dip_exp.baselines.rivals import SLOW, TITLES, denoisers, load_libraries
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "lanczos",
     "linear",
     "load_libraries",
+    "median",
     "nlm",
     "tv",
     "wavelets",

@@ -14,6 +14,7 @@ TITLES = {
     "bm3d": "BM3D",
     "lanczos": "Lanczos",
     "linear": "linear interpolation",
+    "median": "switching median",
 }
 """What a rival is called in words; one that is not listed goes by its own name."""
 

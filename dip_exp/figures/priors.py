@@ -12,8 +12,9 @@ NAME = "priors"
 TASKS = {"denoise": "denoising, σ 25", "superres": "super-resolution ×4", "inpaint": "half of the pixels"}
 METHODS = {
     "dip": "deep image prior",
-    "dip_tv": "the same with total variation",
-    "narrow": "the same, half as wide",
+    "tv": "total variation alone",
+    "dip_tv": "deep image prior and total variation",
+    "narrow": "deep image prior, half as wide",
     "deep_decoder": "deep decoder",
     "fourier": "Fourier features as z",
     "projector": "deep random projector",

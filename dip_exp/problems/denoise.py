@@ -1,6 +1,7 @@
 """Blind denoising (CVPR 2018 Sec. 3, Fig. 4): fit the noisy picture, and stop before the noise is fitted."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -25,6 +26,11 @@ class Denoising(Task):
     def noise(self) -> Noise | None:
         """Returns what is known of the noise that `degraded` adds; None where it adds none."""
 
+    def rivals(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
+        """Returns the classical restorers of y, (1, C, H, W) in [0,1], beside non-local means; sigma_255: the noise in
+        8-bit units, None where it is to be estimated."""
+        return baselines.denoisers(y, sigma_255, but="nlm")
+
     def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = self.degraded(picture, rng) if clean else picture
@@ -37,7 +43,7 @@ class Denoising(Task):
             protocol=self.scoring,
             noise=known,
             baseline=("non-local means", partial(baselines.nlm, np.clip(y, 0, 1), sigma)),
-            rivals=baselines.denoisers(np.clip(y, 0, 1), sigma, but="nlm"),
+            rivals=self.rivals(np.clip(y, 0, 1), sigma),
         )
 
 

@@ -1,8 +1,11 @@
 """Denoising of salt and pepper."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from dip_exp import degrade
+from dip_exp import baselines, degrade
 from dip_exp.component import Fraction, component
 from dip_exp.problems.denoise import Denoising
 from dip_exp.problems.noise import Noise
@@ -16,6 +19,9 @@ class DenoiseImpulse(Denoising):
 
     def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return degrade.impulse(x, self.amount, rng)
+
+    def rivals(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
+        return {**super().rivals(y, sigma_255), "median": partial(baselines.median, y)}
 
     def noise(self) -> Noise | None:
         if self.amount == 0:

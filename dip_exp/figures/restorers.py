@@ -1,0 +1,101 @@
+"""Classical restorers beside the network on the same observations: where it wins, and where it loses.
+
+Not of the paper. The network's picture is the one that the rule `emv` chose, without the truth; a restorer's parameters
+follow from the noise by one stated rule, and those that are told the noise level are told the true one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dip_exp.figures import rows
+from dip_exp.figures.scored import Table
+from dip_exp.tables import Frame, Tables
+
+NAME = "restorers"
+
+TASKS = {
+    "denoise_s15": "Gaussian noise, σ 15",
+    "denoise": "Gaussian noise, σ 25",
+    "denoise_s50": "Gaussian noise, σ 50",
+    "denoise_poisson": "Poisson noise",
+    "denoise_impulse": "impulse noise",
+    "denoise_speckle": "speckle",
+    "jpeg": "JPEG",
+    "inpaint": "half of the pixels",
+    "inpaint_text": "text",
+    "inpaint_region": "holes",
+    "superres": "super-resolution ×4",
+    "flash": "flash and no flash",
+}
+
+OURS = "stopped_emv"
+
+HEADINGS = ("task", "pictures", "network", "peak (oracle)", "classical restorers", "above the best", "wins")
+
+
+class Compared(NamedTuple):
+    """Of one task: dB by picture of the network and its peak, and of each classical restorer by its name, in falling
+    order of the means over the pictures that all were run on."""
+
+    network: Frame
+    peak: Frame
+    classical: dict[str, Frame]
+
+    @property
+    def above(self) -> Frame:
+        """dB by picture of the network above the best restorer of all pictures together."""
+        return (self.network - next(iter(self.classical.values()))).dropna()
+
+
+def compared(tables: Tables, task: str) -> Compared | None:
+    """Returns the comparison of a task; None where nothing of it was run."""
+    found = rows.picked(tables.of(NAME), {"task": task})
+    if not len(found):
+        return None
+    # What is known is pasted into every inpainted picture, so that the missing pixels are what is compared.
+    found = found.assign(score=found.psnr_missing.where(found.psnr_missing.notna(), found.psnr))
+    classical = found[found.kind.str.startswith("baseline")].dropna(subset=["score"])
+    each = {str(name): _by_picture(own) for name, own in classical.groupby("baseline")}
+    order = sorted(each, key=lambda name: -float(each[name].mean()))
+    ours, peak = (_by_picture(found[found.kind == kind]) for kind in (OURS, "peak_average"))
+    return Compared(ours, peak, {name: each[name] for name in order}) if len(ours) and each else None
+
+
+def _by_picture(found: Frame) -> Frame:
+    """Returns the mean of each picture's runs: over the network's seeds, and of a restorer the same number again."""
+    return found.groupby("set.image").score.mean()
+
+
+def table(tables: Tables) -> Table:
+    """Returns a line a task: the network, its peak, every classical restorer, and how the network does against the best
+    of them."""
+    import pandas as pd
+
+    lines = [
+        dict(zip(HEADINGS, (label, *_cells(found)), strict=True))
+        for task, label in TASKS.items()
+        if (found := compared(tables, task)) is not None
+    ]
+    small = rows.small_print(tables, NAME).replace("\n", " ") if lines else rows.command(tables, NAME)
+    notes = (
+        "PSNR in dB, mean over pictures (of several seeds, over each picture's mean). Network: the running average at "
+        "the step that emv chose. Peak: at its best step, which is chosen with the truth (an oracle). Inpainting: of "
+        "the missing pixels, for what is known is pasted into every picture.",
+        "Above the best: the network less the restorer that is best on all pictures together, mean ± standard "
+        "deviation over pictures. Wins: on how many pictures it is above it.",
+        f"({small})",
+    )
+    return Table("Classical restorers", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
+
+
+def _cells(found: Compared) -> tuple[str, ...]:
+    above = rows.spread(found.above)
+    return (
+        f"{len(found.network)}",
+        f"{found.network.mean():.2f}",
+        f"{found.peak.mean():.2f}",
+        ", ".join(f"{name} {values.mean():.2f}" for name, values in found.classical.items()),
+        f"{above.mean:+.2f} ± {above.deviation:.2f}",
+        f"{int(np.sum(found.above > 0))} of {above.count}",
+    )

@@ -1,0 +1,135 @@
+"""Several seeds of one picture: one after another, beside each other, or in one network with a batch of weights.
+
+    python scripts/bench_seeds.py                           about two minutes on two idle CPU cores
+
+Plain loops of the paper's network (its definition, Adam), and the network as `run.py` executes it where that exists;
+seconds for a step of one seed, medians of the rounds. Writes results/tables/bench_seeds.csv.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+from torch.func import functional_call, grad, stack_module_state, vmap  # noqa: E402
+
+from dip_exp import fast, provenance  # noqa: E402
+from dip_exp.fast import heap  # noqa: E402
+from scripts.bench import machine  # noqa: E402
+from scripts.bench_loops import loop, network, unwatched  # noqa: E402
+
+CASES = ((128, 128), (128, 32), (64, 32))
+"""Side of the picture and width of the network."""
+
+SEEDS = 2
+STEPS = 12
+UNTIMED = 3
+RESULT = ROOT / "results" / "tables" / "bench_seeds.csv"
+
+
+def alone(size: int, width: int, *, ours: bool) -> list[float]:
+    """Returns the seconds of the steps of one seed, by the definition or as `run.py` executes it."""
+    plain = network(width)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=0.01, fused=True)
+    return loop(fast.twin(plain) if ours else plain, optimizer, size, STEPS, torch.device("cpu"), unwatched)
+
+
+def batched(size: int, width: int) -> list[float]:
+    """Returns the seconds of the steps of all seeds in one network with a batch of weights: grouped convolutions."""
+    nets = [network(width) for _ in range(SEEDS)]
+    weights, buffers = stack_module_state(nets)
+    z, y = torch.rand(SEEDS, 1, 32, size, size), torch.rand(1, 3, size, size)
+
+    def energy(weight: dict[str, Tensor], buffer: dict[str, Tensor], x: Tensor) -> Tensor:
+        return torch.nn.functional.mse_loss(functional_call(nets[0], (weight, buffer), (x,)), y)
+
+    slopes = vmap(grad(energy))
+    optimizer = torch.optim.Adam(list(weights.values()), lr=0.01, fused=True)
+    seconds = []
+    for _ in range(STEPS):
+        began = time.perf_counter()
+        found = slopes(weights, buffers, z + torch.randn_like(z) / 30)
+        for name, weight in weights.items():
+            weight.grad = found[name]
+        optimizer.step()
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+WAYS: dict[str, Callable[[int, int], list[float]]] = {
+    "definition": lambda size, width: alone(size, width, ours=False),
+    "ours": lambda size, width: alone(size, width, ours=True),
+    "batched": batched,
+}
+
+
+def turns(kind: str, size: int, width: int, processes: int, threads: int) -> float:
+    """Returns the median seconds of a step where so many processes, with so many threads each, work at once."""
+    words = [sys.executable, "-m", "scripts.bench_seeds", "--turn", kind, str(size), str(width), str(threads)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+    started = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) for _ in range(processes)
+    ]
+    said = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise SystemExit(f"error: bench_seeds: {kind} at {size} failed")
+    return median(median(json.loads(out.splitlines()[-1])) for out in said)
+
+
+def measure(rounds: int, threads: int) -> list[dict[str, Any]]:
+    """Returns the table's rows, having said each as it was found."""
+    share = max(1, threads // SEEDS)
+    rows = []
+    for size, width in CASES:
+        found: dict[tuple[str, str], list[float]] = {}
+        for _ in range(rounds):
+            for kind in ("definition", "ours"):
+                found.setdefault(("after another", kind), []).append(turns(kind, size, width, 1, threads))
+                beside = turns(kind, size, width, SEEDS, share) / SEEDS
+                found.setdefault(("beside, a process each", kind), []).append(beside)
+            together = turns("batched", size, width, 1, threads) / SEEDS
+            found.setdefault(("a batch of weights", "definition"), []).append(together)
+        base = found["after another", "ours"]
+        for (way, kind), seconds in found.items():
+            speed = median(one / own for one, own in zip(base, seconds, strict=True))
+            row = {"machine": machine(), "torch": torch.__version__, "size": size, "width": width, "seeds": SEEDS}
+            row |= {"way": way, "network": kind, "seconds": f"{median(seconds):.5f}", "speed": f"{speed:.3f}"}
+            rows.append({**row, "rounds": rounds})
+            print(f"{size} px, width {width}: {way:24} {kind:11} {median(seconds):.4f} s  x{speed:.2f}", flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=provenance.cores())
+    parser.add_argument("--turn", nargs=4, metavar=("KIND", "SIZE", "WIDTH", "THREADS"), help="one process of it")
+    given = parser.parse_args()
+    if given.turn:
+        kind, (size, width, threads) = given.turn[0], map(int, given.turn[1:])
+        torch.manual_seed(0)
+        torch.set_num_threads(threads)
+        with heap.kept():
+            print(json.dumps(WAYS[kind](size, width)[UNTIMED:]))
+        return
+    rows = measure(given.rounds, given.threads)
+    with RESULT.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
