@@ -72,13 +72,13 @@ def _collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Coll
 
 
 def finished_jobs(results: Path, name: str, scale: str, known: set[str]) -> Iterator[means.Listed]:
-    """Yields an experiment's jobs, for one seed and for as many more as are half done or better: a run or two that
-    another experiment shares make no seed of this one."""
+    """Yields an experiment's jobs, for one seed and for as many more as are more than half done: what another
+    experiment shares makes no seed of this one."""
     seen: set[str] = set()
     for seeds in count(1):
         new = [job for job in sweeps.jobs(name, scale, seeds) if job.run_id not in seen]
         done = [job for job in new if job.run_id in known or record.RunFolder(results, job.run_id).record() is not None]
-        if not new or (seeds > 1 and 2 * len(done) < len(new)):
+        if not new or (seeds > 1 and 2 * len(done) <= len(new)):
             return
         seen |= {job.run_id for job in new}
         yield from (means.Listed(job.run_id, job.label, str(job.seed), seeds == 1) for job in new)
