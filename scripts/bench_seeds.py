@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 from torch.func import functional_call, grad, stack_module_state, vmap  # noqa: E402
 
 from dip_exp import fast, provenance  # noqa: E402
@@ -46,16 +46,25 @@ def alone(size: int, width: int, *, ours: bool) -> list[float]:
     return loop(fast.twin(plain) if ours else plain, optimizer, size, STEPS, torch.device("cpu"), unwatched)
 
 
+Named = dict[str, Tensor]
+
+
+def slopes_of(net: nn.Module, y: Tensor) -> Callable[[Named, Named, Tensor], Named]:
+    """Returns the gradients by weight of a batch of networks like `net`, from their weights, buffers and inputs, each
+    with the seeds as its first axis."""
+
+    def energy(weight: Named, buffer: Named, x: Tensor) -> Tensor:
+        return nn.functional.mse_loss(functional_call(net, (weight, buffer), (x,)), y)
+
+    return vmap(grad(energy))
+
+
 def batched(size: int, width: int) -> list[float]:
     """Returns the seconds of the steps of all seeds in one network with a batch of weights: grouped convolutions."""
     nets = [network(width) for _ in range(SEEDS)]
     weights, buffers = stack_module_state(nets)
     z, y = torch.rand(SEEDS, 1, 32, size, size), torch.rand(1, 3, size, size)
-
-    def energy(weight: dict[str, Tensor], buffer: dict[str, Tensor], x: Tensor) -> Tensor:
-        return torch.nn.functional.mse_loss(functional_call(nets[0], (weight, buffer), (x,)), y)
-
-    slopes = vmap(grad(energy))
+    slopes = slopes_of(nets[0], y)
     optimizer = torch.optim.Adam(list(weights.values()), lr=0.01, fused=True)
     seconds = []
     for _ in range(STEPS):

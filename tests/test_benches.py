@@ -1,0 +1,37 @@
+"""The benchmarks run: what they time is what they say, on networks too small to tell anything."""
+
+import pytest
+import torch
+from torch.func import stack_module_state
+
+from scripts import bench_loops, bench_seeds
+
+
+@pytest.mark.parametrize("contestant", ["bare", "bare_kept", "notebook", "ours_bare"])
+def test_every_contestant_takes_its_turn(contestant: str):
+    measured = bench_loops.by_hand(contestant, 64, 8, bench_loops.UNTIMED + 2, torch.device("cpu"), False)
+    seconds = measured["seconds"]
+    assert isinstance(seconds, list)
+    assert len(seconds) == 2
+    assert min(seconds) > 0
+
+
+@pytest.mark.parametrize("way", bench_seeds.WAYS)
+def test_seeds_go_every_way(way: str):
+    seconds = bench_seeds.WAYS[way](64, 8)
+    assert len(seconds) == bench_seeds.STEPS
+    assert min(seconds) > 0
+
+
+def test_a_batch_of_weights_has_the_gradients_of_each():
+    nets = [bench_seeds.network(8) for _ in range(2)]
+    with torch.no_grad():
+        for parameter in nets[1].parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    nets = [net.double() for net in nets]
+    z, y = torch.rand(2, 1, 32, 64, 64).double(), torch.rand(1, 3, 64, 64).double()
+    together = bench_seeds.slopes_of(nets[0], y)(*stack_module_state(nets), z)
+    for number, net in enumerate(nets):
+        torch.nn.functional.mse_loss(net(z[number]), y).backward()
+        for name, parameter in net.named_parameters():
+            assert torch.allclose(together[name][number], parameter.grad, atol=1e-12)
