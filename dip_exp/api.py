@@ -83,6 +83,8 @@ def restore(
         ]
         return _mean(each, y, None if isinstance(problem, str | Task) else _pose(problem, as_picture(y), {}))
     words = [f"{group}={choice}" for group, choice in named.items() if isinstance(choice, str)]
+    if isinstance(stop, StopRule):  # a task's own number of steps hangs on whether a rule may end the run
+        words.append("stop=emv" if stop.ends else "stop=fixed")
     task_name = problem if isinstance(problem, str) else OWN_PROBLEM
     asked = [f"task={task_name}", *words, f"scale={scale}", f"seed={seed}", f"precision={precision}"]
     try:

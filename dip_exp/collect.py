@@ -72,8 +72,8 @@ def _collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Coll
 
 
 def finished_jobs(results: Path, name: str, scale: str, known: set[str]) -> Iterator[means.Listed]:
-    """Yields an experiment's jobs, for one seed and for as many more as are more than half done: what another
-    experiment shares makes no seed of this one."""
+    """Yields an experiment's jobs, for one seed and for as many more as are more than half done: a few runs that
+    another experiment shares make no seed of this one."""
     seen: set[str] = set()
     for seeds in count(1):
         new = [job for job in sweeps.jobs(name, scale, seeds) if job.run_id not in seen]

@@ -136,7 +136,7 @@ def compute(order: Order) -> dict[str, Any]:
             every=watch.every,
         )
     price = replace(parts.price, seconds=parts.price.seconds * stop.dearer)
-    report.opening(order.what, parts.problem, price, optim.steps, trainer.device, order.smaller)
+    report.opening(order.what, parts.problem, price, optim.steps, trainer.device, order.smaller, sooner=stop.ends)
     return _carry_out(order, parts.problem, fit, trainer, watch)
 
 

@@ -43,6 +43,11 @@ class Fit(pl.LightningModule):
         self.z = nn.Parameter(z.clone()) if optim.over != "net" else z
         leave_gradients(self.net, optim.over)
         self.problem = stop.pose(problem, z, seed)
+        if stop.ends and optim.posterior() is not None:
+            raise ValueError(
+                f"optim: {type(optim).__name__} draws its samples in the last part of optim.steps, and the stop rule "
+                f"{type(stop).__name__} may end the run before; stop=fixed and stop=watch are allowed"
+            )
         self.optim = optim
         self.stop = stop
         self.perturb_std = perturb_std

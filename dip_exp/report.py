@@ -34,17 +34,21 @@ def note(text: str) -> None:
 RESULT = "made of the stopped picture"
 
 
-def opening(what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str) -> None:
+def opening(
+    what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str, *, sooner: bool
+) -> None:
     """Says what will run, how long it should take here, how much memory it needs, and the command of a smaller run.
 
-    what: "superres of astronaut with skip". smaller: that command; empty where there is none smaller.
+    what: "superres of astronaut with skip". smaller: that command; empty where there is none smaller. sooner: a
+    stop rule may end it before its last step.
     """
     seconds = cost.seconds * steps
     scored = "clean: degraded here and scored" if problem.x is not None else "observed: restored as it is"
     _, height, width = problem.shape
+    most, about = ("at most ", "at most") if sooner else ("", "about")
     note(
-        f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {steps} steps on {device.type}: "
-        f"about {duration(seconds)}, {cost.memory / 1e9:.1f} GB"
+        f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {most}{steps} steps on {device.type}: "
+        f"{about} {duration(seconds)}, {cost.memory / 1e9:.1f} GB"
     )
     for told in problem.notes:
         note(f"note: {told}")

@@ -1,6 +1,6 @@
 """Several seeds of one picture: one after another, beside each other, or in one network with a batch of weights.
 
-    python scripts/bench_seeds.py                           about two minutes on two idle CPU cores
+    python scripts/bench_seeds.py                           about five minutes on two idle CPU cores
 
 Plain loops of the paper's network (its definition, Adam), and the network as `run.py` executes it where that exists;
 seconds for a step of one seed, medians of the rounds. Writes results/tables/bench_seeds.csv.
@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,16 +36,20 @@ CASES = ((128, 128), (128, 32), (64, 32))
 """Side of the picture and width of the network."""
 
 SEEDS = 2
-STEPS = 12
-UNTIMED = 3
+FEWEST = 3
+"""Steps before those that are timed: memory is fetched, kernels are chosen."""
+
+SECONDS = 2.5
+"""Of a turn's timed steps, about."""
+
 RESULT = ROOT / "results" / "tables" / "bench_seeds.csv"
 
 
-def alone(size: int, width: int, *, ours: bool) -> list[float]:
+def alone(size: int, width: int, steps: int, *, ours: bool) -> list[float]:
     """Returns the seconds of the steps of one seed, by the definition or as `run.py` executes it."""
     plain = network(width)
     optimizer = torch.optim.Adam(plain.parameters(), lr=0.01, fused=True)
-    return loop(fast.twin(plain) if ours else plain, optimizer, size, STEPS, torch.device("cpu"), unwatched)
+    return loop(fast.twin(plain) if ours else plain, optimizer, size, steps, torch.device("cpu"), unwatched)
 
 
 Named = dict[str, Tensor]
@@ -59,7 +65,7 @@ def slopes_of(net: nn.Module, y: Tensor) -> Callable[[Named, Named, Tensor], Nam
     return vmap(grad(energy))
 
 
-def batched(size: int, width: int) -> list[float]:
+def batched(size: int, width: int, steps: int) -> list[float]:
     """Returns the seconds of the steps of all seeds in one network with a batch of weights: grouped convolutions."""
     nets = [network(width) for _ in range(SEEDS)]
     weights, buffers = stack_module_state(nets)
@@ -67,7 +73,7 @@ def batched(size: int, width: int) -> list[float]:
     slopes = slopes_of(nets[0], y)
     optimizer = torch.optim.Adam(list(weights.values()), lr=0.01, fused=True)
     seconds = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         began = time.perf_counter()
         found = slopes(weights, buffers, z + torch.randn_like(z) / 30)
         for name, weight in weights.items():
@@ -77,43 +83,65 @@ def batched(size: int, width: int) -> list[float]:
     return seconds
 
 
-WAYS: dict[str, Callable[[int, int], list[float]]] = {
-    "definition": lambda size, width: alone(size, width, ours=False),
-    "ours": lambda size, width: alone(size, width, ours=True),
+WAYS: dict[str, Callable[[int, int, int], list[float]]] = {
+    "definition": partial(alone, ours=False),
+    "ours": partial(alone, ours=True),
     "batched": batched,
 }
 
 
 def turns(kind: str, size: int, width: int, processes: int, threads: int) -> float:
-    """Returns the median seconds of a step where so many processes, with so many threads each, work at once."""
+    """Returns the median seconds of a step where so many processes, with so many threads each, work at once: all are
+    ready before any begins."""
     words = [sys.executable, "-m", "scripts.bench_seeds", "--turn", kind, str(size), str(width), str(threads)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+    pipe = subprocess.PIPE
     started = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) for _ in range(processes)
+        subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=environment) for _ in range(processes)
     ]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in started:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it failed, as its end will tell
+            process.stdin.write("go\n")
+            process.stdin.flush()
     said = [process.communicate()[0] for process in started]
-    if any(process.returncode for process in started):
-        raise SystemExit(f"error: bench_seeds: {kind} at {size} failed")
+    failed = [process.returncode for process in started if process.returncode]
+    if failed:
+        raise SystemExit(f"error: bench_seeds: {kind} at {size} px, width {width}: a process ended with {failed[0]}")
     return median(median(json.loads(out.splitlines()[-1])) for out in said)
+
+
+def turn(kind: str, size: int, width: int) -> None:
+    """Says that it is ready, waits for a line, and prints the seconds of the steps that follow."""
+    with heap.kept():
+        untimed = WAYS[kind](size, width, 2 * FEWEST)[FEWEST:]
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(json.dumps(WAYS[kind](size, width, FEWEST + round(SECONDS / median(untimed)))[FEWEST:]))
 
 
 def measure(rounds: int, threads: int) -> list[dict[str, Any]]:
     """Returns the table's rows, having said each as it was found."""
-    share = max(1, threads // SEEDS)
+    if threads < SEEDS:
+        raise SystemExit(f"error: bench_seeds: --threads is {threads}; {SEEDS} or more are allowed, one for each seed")
     rows = []
     for size, width in CASES:
         found: dict[tuple[str, str], list[float]] = {}
         for _ in range(rounds):
             for kind in ("definition", "ours"):
                 found.setdefault(("after another", kind), []).append(turns(kind, size, width, 1, threads))
-                beside = turns(kind, size, width, SEEDS, share) / SEEDS
+                beside = turns(kind, size, width, SEEDS, threads // SEEDS) / SEEDS
                 found.setdefault(("beside, a process each", kind), []).append(beside)
             together = turns("batched", size, width, 1, threads) / SEEDS
             found.setdefault(("a batch of weights", "definition"), []).append(together)
         base = found["after another", "ours"]
         for (way, kind), seconds in found.items():
             speed = median(one / own for one, own in zip(base, seconds, strict=True))
-            row = {"machine": machine(), "torch": torch.__version__, "size": size, "width": width, "seeds": SEEDS}
+            row = {"machine": machine(), "threads": threads, "torch": torch.__version__}
+            row |= {"size": size, "width": width, "seeds": SEEDS}
             row |= {"way": way, "network": kind, "seconds": f"{median(seconds):.5f}", "speed": f"{speed:.3f}"}
             rows.append({**row, "rounds": rounds})
             print(f"{size} px, width {width}: {way:24} {kind:11} {median(seconds):.4f} s  x{speed:.2f}", flush=True)
@@ -130,8 +158,7 @@ def main() -> None:
         kind, (size, width, threads) = given.turn[0], map(int, given.turn[1:])
         torch.manual_seed(0)
         torch.set_num_threads(threads)
-        with heap.kept():
-            print(json.dumps(WAYS[kind](size, width)[UNTIMED:]))
+        turn(kind, size, width)
         return
     rows = measure(given.rounds, given.threads)
     with RESULT.open("w", newline="", encoding="utf-8") as file:

@@ -95,6 +95,15 @@ def test_everything_can_be_ones_own():
     assert record["steps"] == 3
 
 
+@pytest.mark.parametrize(("ends", "steps"), [(False, 900), (True, 2700)])
+def test_a_rule_of_ones_own_that_may_end_the_run_has_three_times_the_tasks_steps(ends: bool, steps: int):
+    rule = type("Mine", (After,), {"ends": ends})()
+    for task in ("denoise", "denoise_poisson"):
+        record = restore(picture(32, 32), task, stop=rule, **{**TINY, "overrides": [], "scale": "mini"}).record
+        assert record["config"]["optim"]["steps"] == steps
+        assert record["steps"] == 3
+
+
 def test_a_truth_of_ones_own_is_scored():
     x = picture(1, 1, 20, 20)
     problem = Problem(y=torch.from_numpy(x) * 0.5, x=torch.from_numpy(x))

@@ -19,7 +19,6 @@ from dip_exp.baselines import (
 from dip_exp.baselines.denoising import has_bm3d
 from dip_exp.masks import Bernoulli
 from dip_exp.metrics import PROTOCOLS, psnr, ssim
-from dip_exp.problems.denoise_impulse import DenoiseImpulse
 
 RGB = PROTOCOLS["rgb"]
 WITH_BM3D = pytest.mark.skipif(not has_bm3d(), reason="pip install -e '.[bm3d]'")
@@ -183,33 +182,6 @@ def test_the_denoisers_but_one_all_denoise_by_the_same_noise(x):
     assert np.array_equal(rivals["wavelets"](), wavelets(y, 25))
     assert np.array_equal(denoisers(y, None, but="nlm", least_255=60.0)["wavelets"](), wavelets(y, 60))
     assert set(baselines.TITLES) >= baselines.SLOW
-
-
-def test_the_switching_median_is_the_median_of_the_values_that_are_whole():
-    y = rng().uniform(0.1, 0.9, (1, 3, 37, 31)).astype(np.float32)
-    u = rng(1).random(y.shape)
-    y[u < 0.35], y[u < 0.15] = 1, 0
-    y[0, :, 10:17, 12:19] = 0  # a hole that needs windows of up to 9x9
-    x_hat = median(y)
-    whole = (y > 0) & (y < 1)
-    assert np.array_equal(x_hat[whole], y[whole])
-    for channel, row, column in np.argwhere(~whole[0]):
-        for reach in range(1, 40):
-            part = slice(max(0, row - reach), row + reach + 1), slice(max(0, column - reach), column + reach + 1)
-            values = y[0, channel][part][whole[0, channel][part]]
-            if len(values):
-                assert x_hat[0, channel, row, column] == pytest.approx(np.median(values), abs=1e-7)
-                break
-    extreme = np.ones((1, 1, 5, 5), np.float32)
-    assert np.array_equal(median(extreme), extreme)
-
-
-def test_salt_and_pepper_has_the_median_as_a_rival(x):
-    problem = DenoiseImpulse(amount=0.1).problem(x, "clean", rng())
-    y = problem.y.numpy()
-    restored = problem.rivals["median"]()
-    assert np.array_equal(restored, median(y))
-    assert psnr(restored, x, RGB) > psnr(nlm(y, None), x, RGB) + 5
 
 
 @pytest.mark.parametrize("method", [biharmonic, linear])

@@ -18,9 +18,19 @@ def test_every_contestant_takes_its_turn(contestant: str):
 
 @pytest.mark.parametrize("way", bench_seeds.WAYS)
 def test_seeds_go_every_way(way: str):
-    seconds = bench_seeds.WAYS[way](64, 8)
-    assert len(seconds) == bench_seeds.STEPS
+    seconds = bench_seeds.WAYS[way](64, 8, 4)
+    assert len(seconds) == 4
     assert min(seconds) > 0
+
+
+def test_processes_begin_together_and_one_that_fails_is_named(monkeypatch):
+    monkeypatch.setattr(bench_seeds, "CASES", ())
+    assert bench_seeds.measure(1, 2) == []
+    assert bench_seeds.turns("ours", 64, 8, 2, 1) > 0
+    with pytest.raises(SystemExit, match=r"error: bench_seeds: ours at 8 px, width 8: a process ended with 1"):
+        bench_seeds.turns("ours", 8, 8, 2, 1)
+    with pytest.raises(SystemExit, match=r"--threads is 1; 2 or more are allowed"):
+        bench_seeds.measure(1, 1)
 
 
 def test_a_batch_of_weights_has_the_gradients_of_each():

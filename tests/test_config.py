@@ -120,6 +120,11 @@ def test_a_rule_that_looks_for_the_end_has_three_times_the_tasks_own_steps(task:
     assert settings("stop=emv")["stop"]["patience"] == {"adam": 300, "muon": 100}[optim]
 
 
+def test_a_number_of_steps_that_is_none_is_named():
+    with pytest.raises(Refused, match=r"optim.steps: .*given 900, to be divided by optim.fewer, 0; numbers above 0"):
+        config.plain(config.compose(["optim=muon", "optim.fewer=0", "scale=mini"]))
+
+
 def test_a_variants_value_can_hang_on_the_task():
     weight = lambda *words: config.plain(config.compose(words))["task"]["tv_weight"]  # noqa: E731
     words = ("variant=priors/dip_tv", "scale=mini")

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from dip_exp import optims
 from dip_exp.posterior import KIND, SPREAD, Posterior
+from dip_exp.stopping.emv import ExponentialVariance
+from dip_exp.stopping.watch import Watch
 from tests.conftest import Runner
-from tests.test_fit import At, Keep, make, run, same
+from tests.test_fit import At, make, run, same
 
 
 def sgld(steps: int = 12, **settings) -> optims.SGLD:
@@ -56,6 +58,14 @@ def test_the_samples_of_a_fit_are_its_iterates():
     assert (fitted.samples, fitted.steps_of[KIND]) == (5, 12)
 
 
+def test_a_rule_that_may_end_the_run_before_the_samples_is_refused():
+    make(optim=sgld(), stop=Watch(rules={}))
+    with pytest.raises(
+        ValueError, match=r"optim: SGLD draws its samples in the last part .* stop=fixed and stop=watch"
+    ):
+        make(optim=sgld(), stop=ExponentialVariance())
+
+
 def test_without_noise_and_decay_it_is_adam_bit_for_bit():
     ours, adam = run(make(optim=sgld(noise=0.0, weight_decay=0.0))), run(make())
     assert {kind for kind in ours.pictures if kind not in adam.pictures} == {KIND, SPREAD}
@@ -84,13 +94,6 @@ def test_after_a_step_every_kernel_has_moved_by_noise_of_its_size_and_nothing_el
         assert float(noise.std()) == pytest.approx(0.06, rel=0.05)
         assert abs(float(noise.mean())) < 0.01
     assert abs(float(torch.corrcoef(torch.stack(moved))[0, 1])) < 0.15
-
-
-def test_a_rule_that_ends_the_run_before_burn_in_leaves_no_posterior():
-    fitted = run(make(optim=sgld(steps=40), stop=Keep(keep=2, stop=5)))
-    assert fitted.steps == 6
-    assert fitted.samples == 0
-    assert KIND not in fitted.pictures
 
 
 def test_a_run_keeps_its_posterior_and_scores_no_map(run: Runner, tmp_path):

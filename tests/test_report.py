@@ -24,11 +24,19 @@ def test_durations_in_words(seconds: float, words: str):
     ("steps", "smaller", "said"), [(1000, "run it", True), (10, "run it", False), (1000, "", False)]
 )
 def test_the_smaller_command_is_named_above_ten_minutes(capsys, steps: int, smaller: str, said: bool):
-    report.opening("denoise of x with skip", PROBLEM, Cost(1.0, 2.5e9, 1234), steps, torch.device("cpu"), smaller)
+    report.opening(
+        "denoise of x with skip", PROBLEM, Cost(1.0, 2.5e9, 1234), steps, torch.device("cpu"), smaller, sooner=False
+    )
     out = capsys.readouterr().out
     assert out.startswith("denoise of x with skip (1,234 weights), 18x21 (observed: restored as it is)")
     assert "2.5 GB" in out
     assert ("smaller: run it" in out) is said
+
+
+def test_a_run_that_a_rule_may_end_takes_at_most_so_long(capsys):
+    cost = Cost(1.0, 2.5e9, 1234)
+    report.opening("denoise of x with skip", PROBLEM, cost, 45, torch.device("cpu"), "", sooner=True)
+    assert "at most 45 steps on cpu: at most 45 s" in capsys.readouterr().out
 
 
 def record(**more: object) -> dict:

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 ORDER = [
     ["errors", "component", "rounds"],
     ["sets"],
+    ["resolvers"],
     ["config"],
     ["imagedecode"],
     ["imagefiles"],
@@ -51,6 +52,7 @@ TORCH_FREE = [
     "sets",
     "fetch",
     "scoring",
+    "resolvers",
     "config",
     "images",
     "degrade",
@@ -111,7 +113,7 @@ def test_siblings_share_only_their_base(path: Path):
 
 def test_cfg_stops_at_the_composition_root():
     users = {room_of(path) for path in MODULES if "omegaconf" in path.read_text()}
-    assert users <= {"config", "arguments", "experiment", "ensemble", "sweeps", "cli"} | {"provenance"}
+    assert users <= {"resolvers", "config", "arguments", "experiment", "ensemble", "sweeps", "cli"} | {"provenance"}
 
 
 @pytest.mark.parametrize("room", TORCH_FREE)

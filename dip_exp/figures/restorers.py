@@ -6,8 +6,6 @@ follow from the noise by one stated rule, and those that are told the noise leve
 
 from typing import NamedTuple
 
-import numpy as np
-
 from dip_exp.figures import rows
 from dip_exp.figures.scored import Table
 from dip_exp.tables import Frame, Tables
@@ -35,8 +33,8 @@ HEADINGS = ("task", "pictures", "network", "peak (oracle)", "classical restorers
 
 
 class Compared(NamedTuple):
-    """Of one task: dB by picture of the network and its peak, and of each classical restorer by its name, in falling
-    order of the means over the pictures that all were run on."""
+    """Of one task, on the pictures that all were run on: dB by picture of the network and its peak, and of each
+    classical restorer by its name, in falling order of the means."""
 
     network: Frame
     peak: Frame
@@ -44,22 +42,27 @@ class Compared(NamedTuple):
 
     @property
     def above(self) -> Frame:
-        """dB by picture of the network above the best restorer of all pictures together."""
-        return (self.network - next(iter(self.classical.values()))).dropna()
+        """dB by picture of the network above the restorer that is best on all pictures together."""
+        return self.network - next(iter(self.classical.values()))
 
 
 def compared(tables: Tables, task: str) -> Compared | None:
-    """Returns the comparison of a task; None where nothing of it was run."""
+    """Returns the comparison of a task; None where there is no picture that all were run on."""
+    import pandas as pd
+
     found = rows.picked(tables.of(NAME), {"task": task})
     if not len(found):
         return None
     # What is known is pasted into every inpainted picture, so that the missing pixels are what is compared.
-    found = found.assign(score=found.psnr_missing.where(found.psnr_missing.notna(), found.psnr))
+    found = found.assign(score=found.psnr_missing.fillna(found.psnr))
     classical = found[found.kind.str.startswith("baseline")].dropna(subset=["score"])
     each = {str(name): _by_picture(own) for name, own in classical.groupby("baseline")}
-    order = sorted(each, key=lambda name: -float(each[name].mean()))
-    ours, peak = (_by_picture(found[found.kind == kind]) for kind in (OURS, "peak_average"))
-    return Compared(ours, peak, {name: each[name] for name in order}) if len(ours) and each else None
+    ours = {kind: _by_picture(found[found.kind == kind]) for kind in (OURS, "peak_average")}
+    shared: Frame = pd.concat({**ours, **each}, axis=1, join="inner")
+    order = sorted(each, key=lambda name: -float(shared[name].mean()))
+    if not len(shared):
+        return None
+    return Compared(shared[OURS], shared["peak_average"], {name: shared[name] for name in order})
 
 
 def _by_picture(found: Frame) -> Frame:
@@ -97,5 +100,5 @@ def _cells(found: Compared) -> tuple[str, ...]:
         f"{found.peak.mean():.2f}",
         ", ".join(f"{name} {values.mean():.2f}" for name, values in found.classical.items()),
         f"{above.mean:+.2f} ± {above.deviation:.2f}",
-        f"{int(np.sum(found.above > 0))} of {above.count}",
+        f"{int((found.above > 0).sum())} of {above.count}",
     )

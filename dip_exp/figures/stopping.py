@@ -29,7 +29,7 @@ TASKS = {
     "inpaint": ("half of the pixels", 1500),
     "superres": ("super-resolution ×4", 700),
 }
-"""Names, and the number of steps that each task's own configuration would have taken (scale=mini)."""
+"""Names, and the number of steps that each task has under stop=fixed (scale=mini)."""
 
 RULES = {
     "fixed": ("fixed number of steps", style.GREY, "|"),
@@ -207,7 +207,8 @@ def compared(tables: Tables, experiment: str, title: str) -> Table:
         "Chosen, ended: median share of the watched run's steps. Not ended: runs that a rule would have let go to "
         "their end; its choice is then its best so far, or the last picture. Step: time of a step, a watched run's "
         "being 1 (timed beside other work).",
-        "Fixed: the task's own number of steps, set on coffee as the rules' settings were.",
+        "Fixed: the task's own number of steps, set on coffee as the rules' settings were; σ 15, Poisson, impulse and "
+        "speckle have that of σ 25.",
     )
     return Table(title, pd.DataFrame(lines, columns=["task", "rule"] if not lines else list(lines[0])), notes)
 

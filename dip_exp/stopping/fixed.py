@@ -10,5 +10,7 @@ from dip_exp.stopping.rule import CONTINUE, StopRule, Verdict
 class Fixed(StopRule):
     """Never stops: the run goes its optim.steps, and its last average is the result."""
 
+    ends = False
+
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
         return CONTINUE

@@ -54,10 +54,11 @@ class StopRule(ABC):
     """A rule is a small final class: `@component`, or `@stateful` where it remembers.
 
     A run that ends without any `keep` keeps its last average. `active`: the rule changes what is descended, so that it
-    needs a run of its own; a passive one only watches.
+    needs a run of its own; a passive one only watches. `ends`: the rule may end a run before its last step.
     """
 
     active: ClassVar[bool] = False
+    ends: ClassVar[bool] = True
 
     def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
         """Returns the problem that is descended: the given one, or what an active rule makes of it. `z` is the

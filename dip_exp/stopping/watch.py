@@ -17,6 +17,8 @@ class Watch(StopRule):
     rules: passive rules by name.
     """
 
+    ends = False
+
     rules: dict[str, StopRule]
 
     def __post_init__(self) -> None:
