@@ -32,11 +32,11 @@ run: $(VENV)/.installed ## any run: make run ARGS="task=inpaint image=chelsea sc
 	$(BIN)/python run.py $(ARGS)
 
 sweep: $(VENV)/.installed ## one experiment's missing runs, then its tables: make sweep FIG=fig2_curves SCALE=mini SEEDS=1
-	$(if $(FIG),,$(error FIG=... names an experiment; FIG=all is every one))
+	$(if $(FIG),,$(error FIG=... names an experiment; FIG=paper is every one of the paper, FIG=all every one))
 	$(BIN)/python scripts/sweep.py $(FIG) --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS)
 
-paper: $(VENV)/.installed ## every experiment's missing runs, tables and figures: make paper SCALE=mini SEEDS=1
-	$(BIN)/python scripts/sweep.py all --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS); \
+paper: $(VENV)/.installed ## the missing runs of the paper's experiments, tables and figures: make paper SCALE=mini SEEDS=1
+	$(BIN)/python scripts/sweep.py paper --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS); \
 	status=$$?; $(BIN)/python scripts/figures.py && exit $$status
 
 collect: $(VENV)/.installed ## fold finished runs into results/tables

@@ -15,6 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from dip_exp import config, experiment
 from dip_exp.errors import Refused
 
+OWN = "not in the paper"
+"""How an experiment of this project's own begins to say where in the paper it is."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -48,6 +51,11 @@ def names() -> list[str]:
         if entry.name.endswith(".yaml")
     )
     return [name for name in overlays if about(name) is not None]
+
+
+def of_the_paper() -> list[str]:
+    """Returns the experiments that the paper has, by what each says of where."""
+    return [name for name in names() if not (about(name) or {})["cite"].startswith(OWN)]
 
 
 @cache

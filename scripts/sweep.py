@@ -1,7 +1,7 @@
 """Runs what is missing of the paper's experiments, then folds it into the tables.
 
     python scripts/sweep.py fig2_curves --scale mini
-    python scripts/sweep.py all --scale mini --seeds 3 --launcher joblib
+    python scripts/sweep.py paper --scale mini --seeds 3 --launcher joblib
     python scripts/sweep.py all --scale paper --dry-run
 
 Only missing runs are run; interrupted ones go on; a job that fails is told of and the others go on (exit status 1).
@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiments", nargs="*", default=["all"], metavar="EXPERIMENT", help="of conf/experiment; all")
+    parser.add_argument(
+        "experiments", nargs="*", default=["all"], metavar="EXPERIMENT", help="of conf/experiment; paper; all"
+    )
     parser.add_argument("--scale", choices=["paper", "mini"], default="mini")
     parser.add_argument("--seeds", type=int, default=1, help="seeds of each job (1)")
     parser.add_argument("--launcher", default="local", help="local, joblib (all cores, a thread a job), submitit, ray")
@@ -31,7 +33,9 @@ def main() -> int:
     from dip_exp.errors import Refused
 
     known = sweeps.names()
-    names = known if given.experiments in (["all"], []) else given.experiments
+    named = {"all": known, "paper": sweeps.of_the_paper()}
+    asked = given.experiments or ["all"]
+    names: list[str] = named[asked[0]] if len(asked) == 1 and asked[0] in named else asked
     try:
         unknown = [name for name in names if name not in known]
         if unknown or given.seeds < 1:

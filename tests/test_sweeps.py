@@ -55,6 +55,14 @@ def test_an_experiment_names_the_sets_it_needs_at_paper_scale(name: str):
     assert about["cite"]
 
 
+def test_the_papers_experiments_say_where_they_are_in_it():
+    paper = sweeps.of_the_paper()
+    assert {"fig2_curves", "tab_superres", "ijcv3_descent"} <= set(paper) < set(NAMES)
+    for name in NAMES:
+        cite = (sweeps.about(name) or {})["cite"]
+        assert cite.startswith(("CVPR 2018", "IJCV 2020", "the authors'")) == (name in paper), cite
+
+
 def test_seeds_multiply_the_jobs_and_keep_those_of_fewer():
     one, three = (sweeps.jobs("fig2_curves", "mini", seeds) for seeds in (1, 3))
     assert len(three) == 3 * len(one)
@@ -151,7 +159,18 @@ def test_an_overlay_sets_only_what_differs():
     """Deltas, a citation, a sweep: no overlay repeats a whole group."""
     for name in NAMES:
         overlay = OmegaConf.load(ROOT / f"conf/experiment/{name}.yaml")
-        assert set(overlay) <= {"defaults", "about", "task", "image", "arch", "optim", "input", "stop", "hydra"}
+        assert set(overlay) <= {
+            "defaults",
+            "about",
+            "task",
+            "image",
+            "arch",
+            "optim",
+            "input",
+            "stop",
+            "rivals",
+            "hydra",
+        }
 
 
 # -- what is missing ---------------------------------------------------------------------------------------------------
