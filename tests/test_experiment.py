@@ -316,7 +316,7 @@ def test_a_baseline_that_fails_does_not_lose_the_run(run: Runner, monkeypatch: p
     def broken(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("dip_exp.baselines.nlm", broken)
+    monkeypatch.setattr("dip_exp.baselines.rivals.nlm", broken)
     done = run()
     assert "baseline" not in done["scores"]
     assert "non-local means failed (RuntimeError: no)" in capsys.readouterr().out
@@ -351,7 +351,9 @@ def test_rivals_stand_beside_the_result_as_far_as_they_are_asked_for(
     run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch, asked: str, expected: set[str]
 ):
     quick = {name: lambda name=name: np.full((1, 3, 32, 32), len(name) / 10, np.float32) for name in ("tv", "wavelets")}
-    monkeypatch.setattr("dip_exp.baselines.denoisers", lambda *_, **__: {**quick, "bm3d": quick["tv"]})
+    monkeypatch.setattr(
+        "dip_exp.baselines.denoisers", lambda *_, **__: {"nlm": quick["tv"], **quick, "bm3d": quick["tv"]}
+    )
     done = run(f"rivals={asked}")
     kinds = {f"baseline_{name}" for name in expected}
     assert {kind for kind in done["scores"] if kind.startswith("baseline_")} == set(done["rivals"]) == kinds

@@ -45,10 +45,14 @@ def test_black_and_white_far_from_all_else_stay():
     assert np.array_equal(median(y), expected)
 
 
-def test_salt_and_pepper_has_the_median_as_a_rival():
+def test_salt_and_pepper_has_the_median_as_its_baseline():
     x = bicubic(Packaged(name="astronaut", shrink_to=16).read().x, 4)
     problem = DenoiseImpulse(amount=0.1).problem(x, "clean", rng())
     y = problem.y.numpy()
-    restored = problem.rivals["median"]()
+    assert problem.baseline is not None
+    name, restore = problem.baseline
+    assert name == "switching median"
+    assert "nlm" in problem.rivals
+    restored = restore()
     assert np.array_equal(restored, median(y))
     assert psnr(restored, x, RGB) > psnr(nlm(y, None), x, RGB) + 5

@@ -23,9 +23,9 @@ SLOW = frozenset({"bm3d"})
 
 
 def denoisers(
-    y: np.ndarray, sigma_255: float | None, *, but: str, least_255: float = LEAST_SIGMA_255
+    y: np.ndarray, sigma_255: float | None, *, but: str = "", least_255: float = LEAST_SIGMA_255
 ) -> dict[str, Callable[[], np.ndarray]]:
-    """Returns the denoisers of a picture y in [0,1], by name, `but` the task's main one; BM3D where it is installed.
+    """Returns the denoisers of a picture y in [0,1], by name, `but` one; BM3D where it is installed.
 
     sigma_255: the noise in 8-bit grey levels; None: each estimates it from y, and takes at least `least_255` (`tv` at
     least its own 5).

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
@@ -26,24 +25,25 @@ class Denoising(Task):
     def noise(self) -> Noise | None:
         """Returns what is known of the noise that `degraded` adds; None where it adds none."""
 
-    def rivals(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
-        """Returns the classical restorers of y, (1, C, H, W) in [0,1], beside non-local means; sigma_255: the noise in
-        8-bit units, None where it is to be estimated."""
-        return baselines.denoisers(y, sigma_255, but="nlm")
+    def restorers(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
+        """Returns the classical restorers of y, (1, C, H, W) in [0,1], by name, the main one first; sigma_255: the
+        noise in 8-bit units, None where it is to be estimated."""
+        return baselines.denoisers(y, sigma_255)
 
     def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = self.degraded(picture, rng) if clean else picture
         known = self.noise() if clean else None
         sigma = None if known is None or known.sigma is None else 255 * known.sigma
+        (main, restore), *others = self.restorers(np.clip(y, 0, 1), sigma).items()
         return Problem(
             y=tensor(y),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
             protocol=self.scoring,
             noise=known,
-            baseline=("non-local means", partial(baselines.nlm, np.clip(y, 0, 1), sigma)),
-            rivals=self.rivals(np.clip(y, 0, 1), sigma),
+            baseline=(baselines.TITLES[main], restore),
+            rivals=dict(others),
         )
 
 

@@ -20,8 +20,8 @@ class DenoiseImpulse(Denoising):
     def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return degrade.impulse(x, self.amount, rng)
 
-    def rivals(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
-        return {**super().rivals(y, sigma_255), "median": partial(baselines.median, y)}
+    def restorers(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
+        return {"median": partial(baselines.median, y), **super().restorers(y, sigma_255)}
 
     def noise(self) -> Noise | None:
         if self.amount == 0:
