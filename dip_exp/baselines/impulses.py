@@ -7,25 +7,25 @@ from dip_exp.baselines.output import picture
 from dip_exp.degrade import check_picture
 
 
+FURTHEST = 7
+"""Pixels from the middle of the largest window to its side."""
+
+AT_ONCE = 2**22
+"""Values in the windows that are sorted together: a picture's black parts must not take all of the memory."""
+
+
 def median(y: np.ndarray) -> np.ndarray:
     """Returns y with every value of exactly 0 or 1 replaced by the median of its channel's other values about it (a
     switching median: Sun and Neuvo 1994).
 
     Rule: 3x3 pixels, or the next larger odd square that has another value, up to 15x15. What is further from every
-    other value stays: that is the picture's own black or white. (So is some of what is replaced, by its like.)
+    other value stays: that is the picture's own black or white, of which only the margins are replaced too.
 
     Raises:
         ValueError: y is no picture in [0,1] (TypeError: no array of floats).
     """
     check_picture(y, "median")
     return picture(np.stack([_switched(plane) for plane in y[0].astype(np.float64)]))
-
-
-FURTHEST = 7
-"""Pixels from the middle of the largest window to its side."""
-
-AT_ONCE = 2**22
-"""Values in the windows that are sorted together: a picture's black parts must not take all of the memory."""
 
 
 def _switched(plane: np.ndarray) -> np.ndarray:
