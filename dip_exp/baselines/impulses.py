@@ -6,7 +6,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from dip_exp.baselines.output import picture
 from dip_exp.degrade import check_picture
 
-
 FURTHEST = 7
 """Pixels from the middle of the largest window to its side."""
 
