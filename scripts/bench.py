@@ -57,13 +57,17 @@ def machine() -> str:
     return f"{names[0] if names else platform.processor()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def environment(threads: int) -> dict[str, str]:
+    """Returns that of a process with so many threads, which finds this checkout."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+
+
 def turn(contestant: str, size: int, width: int, steps: int, threads: int) -> dict[str, Any]:
     """Returns what one process of one contestant measured."""
     command = [sys.executable, "-m", "scripts.bench_loops", contestant]
     settings = {"size": size, "width": width, "steps": steps, "threads": threads}
     command += [word for key, value in settings.items() for word in (f"--{key}", str(value))]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(threads))
     if done.returncode != 0:
         raise SystemExit(f"error: bench: {contestant} at {size} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])

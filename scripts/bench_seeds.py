@@ -9,7 +9,6 @@ seconds for a step of one seed, medians of the rounds. Writes results/tables/ben
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import time
@@ -29,7 +28,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap  # noqa: 
 
 from dip_exp import fast, provenance  # noqa: E402
 from dip_exp.fast import heap  # noqa: E402
-from scripts.bench import machine  # noqa: E402
+from scripts.bench import environment, machine  # noqa: E402
 from scripts.bench_loops import loop, network, unwatched  # noqa: E402
 
 CASES = ((128, 128), (128, 32), (64, 32))
@@ -94,10 +93,9 @@ def turns(kind: str, size: int, width: int, processes: int, threads: int) -> flo
     """Returns the median seconds of a step where so many processes, with so many threads each, work at once: all are
     ready before any begins."""
     words = [sys.executable, "-m", "scripts.bench_seeds", "--turn", kind, str(size), str(width), str(threads)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
-    pipe = subprocess.PIPE
+    pipe, around = subprocess.PIPE, environment(threads)
     started = [
-        subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=environment) for _ in range(processes)
+        subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=around) for _ in range(processes)
     ]
     for process in started:
         assert process.stdout is not None

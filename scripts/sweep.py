@@ -34,8 +34,8 @@ def main() -> int:
 
     known = sweeps.names()
     named = {"all": known, "paper": sweeps.of_the_paper()}
-    asked = given.experiments or ["all"]
-    names: list[str] = named[asked[0]] if len(asked) == 1 and asked[0] in named else asked
+    asked: list[str] = given.experiments
+    names = named.get(" ".join(asked), asked)
     try:
         unknown = [name for name in names if name not in known]
         if unknown or given.seeds < 1:

@@ -23,7 +23,7 @@ SLOW = frozenset({"bm3d"})
 
 
 def denoisers(
-    y: np.ndarray, sigma_255: float | None, *, but: str = "", least_255: float = LEAST_SIGMA_255
+    y: np.ndarray, sigma_255: float | None, *, but: str | None = None, least_255: float = LEAST_SIGMA_255
 ) -> dict[str, Callable[[], np.ndarray]]:
     """Returns the denoisers of a picture y in [0,1], by name, `but` one; BM3D where it is installed.
 

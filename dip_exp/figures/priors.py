@@ -38,13 +38,12 @@ def table(tables: Tables) -> Table:
             method: rows.picked(tables.of(NAME), {"task": task, "variant": f"priors/{method}"}) for method in METHODS
         }
         lines += [_line(found, task, method) for method in METHODS if len(found[method])]
-    small = rows.small_print(tables, NAME).replace("\n", " ") if lines else rows.command(tables, NAME)
     notes = (
         "PSNR in dB of the running average, mean ± standard deviation over pictures and seeds; above dip: that of the "
         "differences at one picture and seed. Peak: of the best step, which is chosen with the truth (an oracle).",
         "Seconds: a run's, mean. MB: the peak of the whole process, mean; some 500 of them are there before a fit. "
         "Weights: how many numbers are optimised, z among them where it is one, on the largest picture.",
-        f"({small})",
+        rows.footnote(tables, NAME, lines),
     )
     return Table("Priors at equal cost", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
 

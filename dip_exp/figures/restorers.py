@@ -59,9 +59,9 @@ def compared(tables: Tables, task: str) -> Compared | None:
     each = {str(name): _by_picture(own) for name, own in classical.groupby("baseline")}
     ours = {kind: _by_picture(found[found.kind == kind]) for kind in (OURS, "peak_average")}
     shared: Frame = pd.concat({**ours, **each}, axis=1, join="inner")
-    order = sorted(each, key=lambda name: -float(shared[name].mean()))
     if not len(shared):
         return None
+    order = sorted(each, key=lambda name: -float(shared[name].mean()))
     return Compared(shared[OURS], shared["peak_average"], {name: shared[name] for name in order})
 
 
@@ -80,14 +80,13 @@ def table(tables: Tables) -> Table:
         for task, label in TASKS.items()
         if (found := compared(tables, task)) is not None
     ]
-    small = rows.small_print(tables, NAME).replace("\n", " ") if lines else rows.command(tables, NAME)
     notes = (
         "PSNR in dB, mean over pictures (of several seeds, over each picture's mean). Network: the running average at "
         "the step that emv chose. Peak: at its best step, which is chosen with the truth (an oracle). Inpainting: of "
         "the missing pixels, for what is known is pasted into every picture.",
         "Above the best: the network less the restorer that is best on all pictures together, mean ± standard "
         "deviation over pictures. Wins: on how many pictures it is above it.",
-        f"({small})",
+        rows.footnote(tables, NAME, lines),
     )
     return Table("Classical restorers", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
 

@@ -1,6 +1,6 @@
 """What figures ask of the tables: one number over seeds, what is missing, and the small print that says so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,12 @@ def small_print(tables: Tables, experiment: str, *more: str) -> str:
         parts.append(f"{missing} of {len(listed)} runs missing: {command(tables, experiment)}")
     source = f"results/tables/{tables.scale}/runs.csv"
     return "\n".join([f"{experiment}: {'; '.join(parts)}; {source}", *more])
+
+
+def footnote(tables: Tables, experiment: str, shown: Sized) -> str:
+    """Returns the small print as a table's last note; where the table shows nothing, the command that fills it."""
+    told = small_print(tables, experiment).replace("\n", " ") if len(shown) else command(tables, experiment)
+    return f"({told})"
 
 
 def _ranges(seeds: list[int]) -> str:

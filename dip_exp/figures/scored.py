@@ -76,8 +76,7 @@ def score_table(tables: Tables, experiment: str, title: str, blocks: list[Block]
     lines: list[dict[str, str]] = []
     for block in blocks:
         lines += _block(tables, found, listed, block)
-    small = rows.small_print(tables, experiment).replace("\n", " ") if len(found) else rows.command(tables, experiment)
-    return Table(title, pd.DataFrame(lines).fillna("–"), (*notes, f"({small})"))
+    return Table(title, pd.DataFrame(lines).fillna("–"), (*notes, rows.footnote(tables, experiment, found)))
 
 
 def _block(tables: Tables, found: Frame, listed: Frame, block: Block) -> list[dict[str, str]]:

@@ -59,7 +59,7 @@ def draw(tables: Tables) -> "Figure":
         axes.set_xlabel("step")
         style.light_grid(axes)
     grid[0, 0].set_ylabel("PSNR of the average, dB")
-    grid[0, 0].legend(legend.values(), legend.keys(), loc="lower right", fontsize=6)
+    figure.legend(legend.values(), legend.keys(), loc="lower right", ncol=len(legend), bbox_to_anchor=(0.99, 0))
     figure.subplots_adjust(left=0.07, right=0.99, top=0.9, bottom=0.32, wspace=0.25)
     style.footer(figure, rows.small_print(tables, NAME, "dashed: mean of the samples after burn-in"))
     return figure
@@ -94,9 +94,10 @@ def table(tables: Tables) -> Table:
         "oracle); lost: how far below it the last one is, which is how much the fit overfits; peak at: median share of "
         "the steps.",
     )
-    small = rows.small_print(tables, NAME).replace("\n", " ") if lines else rows.command(tables, NAME)
     headings = ["", "pictures"] if not lines else list(lines[0])
-    return Table("Langevin dynamics", pd.DataFrame(lines, columns=headings), (*notes, f"({small})"))
+    return Table(
+        "Langevin dynamics", pd.DataFrame(lines, columns=headings), (*notes, rows.footnote(tables, NAME, lines))
+    )
 
 
 def _by_picture(done: Frame, kind: str) -> Frame:
