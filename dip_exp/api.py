@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from dip_exp import config as cfgs
 from dip_exp import ensemble, experiment, prior, record
 from dip_exp.archs.arch import Arch
+from dip_exp.archs.skip import Skip
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit import Fit
 from dip_exp.inputs.source import Input
 from dip_exp.optims import Optim
+from dip_exp.precision import AUTO
 from dip_exp.problems.problem import Problem
 from dip_exp.problems.task import Task, tensor
 from dip_exp.scores import finished, score
@@ -59,7 +61,8 @@ def restore(
     arch, input, optim, stop: a packaged option by name, or an object of yours; left out, the named task's own (an
               own problem, and a task given as an object, start from super-resolution's). `arch` may be any torch module
               that maps z to x_hat; it is trained in place.
-    scale:    "paper" or "mini". overrides: further settings as on the command line ("optim.steps=500").
+    scale:    "paper" or "mini". precision: "fp32", "fp64", "tf32", "bf16", or "auto": bf16 where this CPU has units for
+              it and the network is a `Skip`, else fp32. overrides: further settings as on the command line ("optim.steps=500").
     seed:     draws weights, z and its perturbation. checkpoint: a file that makes the fit resumable.
     runs:     from 2 on, that many fits, of seed, seed + 1, ...: x_hat is their mean, and the record holds `std`, the
               standard deviation over them (n - 1) laid out as x_hat, `members`, the record of each, and `pictures`, the
@@ -87,11 +90,14 @@ def restore(
         words.append("stop=emv" if stop.ends else "stop=fixed")
     task_name = problem if isinstance(problem, str) else OWN_PROBLEM
     asked = [f"task={task_name}", *words, f"scale={scale}", f"seed={seed}", f"precision={precision}"]
+    asked.append(f"trainer.accelerator={accelerator}")
     try:
         config = cfgs.plain(cfgs.compose([*asked, *([overrides] if isinstance(overrides, str) else overrides)]))
     except cfgs.UNCOMPOSABLE as error:
         raise Refused(f"restore: {str(error).strip().splitlines()[0]}") from error
     parts = {group: _part(group, choice, config) for group, choice in named.items()}
+    own = precision != AUTO or isinstance(parts["arch"], Skip)  # `auto` was decided by the named network
+    precision = config["precision"] if own else "fp32"
     with experiment.refusing("restore", {}):
         posed = _pose(problem, as_picture(y), config)
         net, z = prior.draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, Container, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from dip_exp import resolvers, sets
+from dip_exp import precision, resolvers, sets
 from dip_exp.errors import Refused
 from dip_exp.resolvers import Scale
 
@@ -41,6 +41,7 @@ class Precision(Enum):
     fp64 = "fp64"
     tf32 = "tf32"
     bf16 = "bf16"
+    auto = "auto"
 
 
 class Rivals(Enum):
@@ -152,7 +153,8 @@ def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> Dic
 
 
 def plain(cfg: Container) -> dict[str, Any]:
-    """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked."""
+    """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked;
+    `precision=auto` is decided, by this machine."""
     try:
         config = plain_dict(cfg)
     except InterpolationResolutionError as error:
@@ -168,6 +170,7 @@ def plain(cfg: Container) -> dict[str, Any]:
             raise Refused(
                 f"{key}: given {config[key]}; a whole number from {least} is allowed  [command line: {key}={least}]"
             )
+    config["precision"] = precision.chosen(config)
     return config
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from dip_exp import config as cfgs
-from dip_exp import images, outputs, provenance, record, report
+from dip_exp import images, outputs, precision, provenance, record, report
 from dip_exp.build import build, refusing, writing
 from dip_exp.errors import Interrupted
 
@@ -136,6 +136,9 @@ def compute(order: Order) -> dict[str, Any]:
             every=watch.every,
         )
     price = replace(parts.price, seconds=parts.price.seconds * stop.dearer)
+    told = precision.remark(config["precision"], trainer.device.type)
+    if told is not None:
+        report.note(told)
     report.opening(order.what, parts.problem, price, optim.steps, trainer.device, order.smaller, sooner=stop.ends)
     return _carry_out(order, parts.problem, fit, trainer, watch)
 

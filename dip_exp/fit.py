@@ -132,7 +132,7 @@ class Fit(pl.LightningModule):
                 loss, data = self.problem.terms(x_hat)
                 extra = self.stop.extra(step, z, x_hat, self)
                 loss = loss if extra is None else loss + extra
-            self.manual_backward(loss)
+                self.manual_backward(loss)  # autocast is for the way there alone
             if self.optim.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
             return x_hat.detach(), loss.detach(), data.detach()

@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from dip_exp import fast, provenance  # noqa: E402
+from dip_exp import fast, precision, provenance  # noqa: E402
 from dip_exp.cost import kept_bytes  # noqa: E402
 from dip_exp.figures import style  # noqa: E402
 from scripts.bench_loops import network  # noqa: E402
@@ -40,6 +40,8 @@ CONTESTANTS = {
     "bare_kept": "the paper's loop, freed memory kept",
     "ours_bare": "ours, without Lightning and log",
     "ours": "ours, as run.py runs it",
+    "bare_bf16": "the paper's loop, autocast to bfloat16",
+    "ours_bf16": "ours, precision=bf16",
 }
 COLUMNS = (
     *("machine", "threads", "torch", "size", "width", "contestant", "seconds", "speed", "bytes", "memory"),
@@ -54,7 +56,8 @@ def machine() -> str:
         return torch.cuda.get_device_name()
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {torch.backends.cpu.get_cpu_capability()}"
+    units = [torch.backends.cpu.get_cpu_capability(), *precision.units()]
+    return f"{names[0] if names else platform.processor()}, {', '.join(units)}"
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -162,11 +165,15 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
     cases = list(dict.fromkeys((row["size"], row["width"]) for row in rows))
     colours = dict(
-        zip(CONTESTANTS, (style.GREY, style.BLACK, style.VERMILION, style.ORANGE, style.SKY, style.BLUE), strict=True)
+        zip(
+            CONTESTANTS,
+            (style.GREY, style.BLACK, style.VERMILION, style.ORANGE, style.SKY, style.BLUE, style.GREY, style.PURPLE),
+            strict=True,
+        )
     )
     with style.styled():
         figure, grid = plt.subplots(
-            2, len(cases), figsize=(style.TWO_COLUMNS, 3.6), squeeze=False, layout="constrained"
+            2, len(cases), figsize=(style.TWO_COLUMNS, 4.4), squeeze=False, layout="constrained"
         )
         for column, (size, width) in enumerate(cases):
             own = {row["contestant"]: row for row in rows if (row["size"], row["width"]) == (size, width)}

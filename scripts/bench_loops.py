@@ -29,6 +29,9 @@ from dip_exp.fast import heap
 from dip_exp.trainers import peak_memory, reset_peak_memory
 
 SIGMA_P = 1 / 30
+BY_RUN = {"ours": "fp32", "ours_bf16": "bf16"}
+"""Contestants that `run.py` runs, and their precision."""
+
 UNTIMED = 3
 """First steps: memory is fetched and kernels are chosen."""
 
@@ -42,8 +45,16 @@ def network(width: int) -> nn.Module:
 Watch = Callable[[nn.Module, Tensor], None]
 
 
-def loop(net: nn.Module, optimizer: torch.optim.Optimizer, size: int, steps: int, device: torch.device, watch: Watch):
-    """Returns the seconds of each step of the paper's denoising loop, written out."""
+def loop(
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    size: int,
+    steps: int,
+    device: torch.device,
+    watch: Watch,
+    half: bool,
+) -> list[float]:
+    """Returns the seconds of each step of the paper's denoising loop, written out; half: under autocast to bfloat16."""
     generator = torch.Generator().manual_seed(0)
     z = (0.1 * torch.rand(1, 32, size, size, generator=generator)).to(device)
     y = torch.rand(1, 3, size, size, generator=generator).to(device)
@@ -52,7 +63,9 @@ def loop(net: nn.Module, optimizer: torch.optim.Optimizer, size: int, steps: int
     for _ in range(steps):
         began = time.perf_counter()
         optimizer.zero_grad()
-        x_hat = net(z + SIGMA_P * torch.randn_like(z))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            x_hat = net(z + SIGMA_P * torch.randn_like(z))
+        x_hat = x_hat.float()
         nn.functional.mse_loss(x_hat, y).backward()
         optimizer.step()
         average.lerp_(x_hat.detach(), 0.01)
@@ -112,11 +125,12 @@ def by_hand(
     tf32 = contestant == "bare_tf32"
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     with keeping:
-        seconds = loop(net, optimizer, size, steps, device, watch)
+        half = contestant == "bare_bf16"
+        seconds = loop(net, optimizer, size, steps, device, watch, half)
         peak = peak_memory(device)
         measured = {"seconds": seconds[UNTIMED:], "bytes": None if peak is None else peak - base}
         if profile:
-            kinds = profiled(lambda: loop(net, optimizer, size, 10, device, watch))
+            kinds = profiled(lambda: loop(net, optimizer, size, 10, device, watch, half))
             measured["milliseconds_by_kind"] = {kind: round(100 * took, 1) for kind, took in kinds.items()}
     return measured
 
@@ -148,10 +162,11 @@ def profiled(work: Callable[[], object]) -> dict[str, float]:
     return kinds
 
 
-def by_run(size: int, width: int, steps: int) -> dict[str, object]:
+def by_run(size: int, width: int, steps: int, precision: str) -> dict[str, object]:
     """Returns what `python run.py` takes with its log, curve, checkpoint and progress line."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         common = [f"results={folder}", "logger=csv", "task=denoise", f"threads={torch.get_num_threads()}"]
+        common.append(f"precision={precision}")
         run([*common, "experiment=smoke"])
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         base = resident(device)
@@ -185,7 +200,10 @@ def resident(device: torch.device) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("contestant", choices=["bare", "bare_kept", "bare_tf32", "notebook", "ours_bare", "ours"])
+    parser.add_argument(
+        "contestant",
+        choices=["bare", "bare_kept", "bare_tf32", "bare_bf16", "notebook", "ours_bare", *BY_RUN],
+    )
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--width", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
@@ -194,8 +212,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if given.contestant == "ours":
-        measured = by_run(given.size, given.width, given.steps + UNTIMED + 1)
+    if given.contestant in BY_RUN:
+        measured = by_run(given.size, given.width, given.steps + UNTIMED + 1, BY_RUN[given.contestant])
     else:
         measured = by_hand(given.contestant, given.size, given.width, given.steps + UNTIMED, device, given.profile)
     print(json.dumps(measured))

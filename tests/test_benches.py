@@ -7,7 +7,7 @@ from torch.func import stack_module_state
 from scripts import bench_loops, bench_seeds
 
 
-@pytest.mark.parametrize("contestant", ["bare", "bare_kept", "notebook", "ours_bare"])
+@pytest.mark.parametrize("contestant", ["bare", "bare_kept", "bare_bf16", "notebook", "ours_bare"])
 def test_every_contestant_takes_its_turn(contestant: str):
     measured = bench_loops.by_hand(contestant, 64, 8, bench_loops.UNTIMED + 2, torch.device("cpu"), False)
     seconds = measured["seconds"]

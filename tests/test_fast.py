@@ -145,10 +145,93 @@ def test_a_batch_of_several_goes_the_same_way(monkeypatch: pytest.MonkeyPatch):
     agree(plain(), noise(2, 3, 32, 40))
 
 
-def test_under_autocast_a_twin_is_the_plain_network_itself():
+# -- half precision ----------------------------------------------------------------------------------------------------
+
+HALF = torch.bfloat16
+
+
+def half_gradients(net: nn.Module, z: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the output of a network under autocast, and all its weights' gradients as one vector."""
+    with torch.autocast("cpu", dtype=HALF):
+        out = net(z)
+    weights = [p for p in net.parameters() if p.requires_grad]
+    return out, torch.cat([g.flatten() for g in torch.autograd.grad((out.float() * towards).sum(), weights)])
+
+
+@pytest.mark.usefixtures("cut")
+@pytest.mark.parametrize("size", [(64, 48), (37, 31)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"upsample": "nearest"},
+        {"skip": [0, 0, 0]},
+        {"pad": "zero"},
+        {"align_corners": True},
+        {"kernel_up": [5, 3, 1], "kernel_down": [3, 5, 1]},
+        {"kernel_skip": 3, "bias": False, "sigmoid": False},
+        {"downsample": "lanczos2"},
+    ],
+    ids=str,
+)
+def test_a_half_twin_is_as_near_as_plain_autocast(changes: dict[str, object], size: tuple[int, int]):
+    exact = plain(**changes)
+    z = noise(1, 3, *size)
+    wanted = exact(z)
+    towards = noise(*wanted.shape, seed=2)
+    gradients = torch.autograd.grad((wanted * towards).sum(), list(exact.parameters()))
+    right = torch.cat([g.flatten() for g in gradients])
+    net = plain(**changes).float()
+    errors = []
+    for each in (net, twin(net)):
+        out, found = (of.detach() for of in half_gradients(each, z.float(), towards.float()))
+        errors.append([float((a - b).norm() / b.norm()) for a, b in ((out, wanted.detach()), (found, right))])
+    (of_autocast, slope_of_autocast), (of_twin, slope_of_twin) = errors
+    assert of_twin < 1.5 * of_autocast
+    assert slope_of_twin < 1.3 * slope_of_autocast
+
+
+def test_a_half_twin_returns_full_pictures_and_gradients_with_the_same_bits_twice():
+    net = twin(plain().float())
+    z, towards = noise(1, 3, 64, 96).float(), noise(1, 2, 64, 96, seed=2).float()
+    (one, slopes), (other, same) = (half_gradients(net, z, towards) for _ in range(2))
+    assert one.dtype == slopes.dtype == torch.float32
+    assert torch.equal(one, other)
+    assert torch.equal(slopes, same)
+
+
+def test_a_half_twins_kernels_take_part_in_no_gradient_while_frozen():
+    net = plain().float()
+    leave_gradients(net, "norms_and_input")
+    z = noise(1, 3, 64, 64).float().requires_grad_()
+    with torch.autocast("cpu", dtype=HALF):
+        out = twin(net)(z)
+    (found,) = torch.autograd.grad(out.sum(), [z])
+    assert found.dtype == torch.float32
+    assert bool(found.abs().sum() > 0)
+
+
+def test_a_half_twin_keeps_half_of_the_twins_maps():
+    def kept(half: bool) -> int:
+        storages: dict[int, Tensor] = {}
+
+        def remember(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage()._cdata] = tensor
+            return tensor
+
+        weights = {p.untyped_storage()._cdata for p in net.parameters()}
+        with saved_tensors_hooks(remember, lambda t: t), torch.autocast("cpu", dtype=HALF, enabled=half):
+            net(torch.zeros(1, 3, 128, 128))
+        return sum(t.numel() * t.element_size() for key, t in storages.items() if key not in weights)
+
+    net = twin(plain().float())
+    assert kept(True) < 0.6 * kept(False)
+
+
+def test_autocast_to_anything_else_takes_the_plain_network():
     net = plain().float()
     z = noise(1, 3, 64, 64).float()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.float16):
         assert torch.equal(twin(net)(z), net(z))
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 ORDER = [
-    ["errors", "component", "rounds"],
+    ["errors", "component", "rounds", "precision"],
     ["sets"],
     ["resolvers"],
     ["config"],
@@ -49,6 +49,7 @@ ORDER = [
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 MODULES = sorted((ROOT / "dip_exp").rglob("*.py"))
 TORCH_FREE = [
+    "precision",
     "sets",
     "fetch",
     "scoring",

@@ -3,6 +3,9 @@
 A block of the paper's networks is convolution, BatchNorm, LeakyReLU, padding, convolution, ... Autograd keeps the input
 of every one of them; here a convolution keeps the one map before its BatchNorm, and its backward pass repeats the cheap
 elementwise part. All maps are float tensors (N, C, H, W); none of it can be differentiated twice.
+
+Maps may be bfloat16 where weights are float32: a convolution then reads its weights rounded, and returns their gradients
+in float32. The twin of a network in half precision is these same functions (`FastSkip`).
 """
 
 from typing import Any, NamedTuple
@@ -20,15 +23,24 @@ Grads = tuple[Tensor | None, ...]
 
 
 class How(NamedTuple):
-    """The stride of a convolution, and whether its border is reflected (else zero)."""
+    """The stride of a convolution, whether its border is reflected (else zero), and whether it computes in the type of
+    its weights, whatever that of the map is (else in the map's)."""
 
     stride: int
     mirror: bool
+    full: bool = False
+
+
+def cast(weight: Tensor, x: Tensor) -> Tensor:
+    """Returns a kernel (O, C, H, W) in the type and layout of the map it meets; itself where it has them."""
+    return weight.to(dtype=x.dtype, memory_format=maps.layout(x)) if weight.dtype != x.dtype else weight
 
 
 def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
     """A convolution of output ceil(H / stride) x ceil(W / stride)."""
     width = weight.shape[2] // 2
+    x = x.to(weight.dtype) if how.full else x
+    weight, bias = cast(weight, x), None if bias is None else bias.to(x.dtype)
     if how.mirror:
         return F.conv2d(maps.mirrored(x, width), weight, bias, how.stride)
     return F.conv2d(x, weight, bias, how.stride, width)
@@ -39,14 +51,16 @@ def _conv_adjoint(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Returns the gradients of `_conv` in x, weight and bias, where `needs` asks for them."""
     width = weight.shape[2] // 2
+    of_map, of_weight = x.dtype, weight.dtype
+    x = x.to(of_weight) if how.full else x
     padded = maps.mirrored(x, width) if how.mirror else x
-    border = 0 if how.mirror else width
+    border, kernel = 0 if how.mirror else width, cast(weight, x)
     gx, gw, gb = torch.ops.aten.convolution_backward(
-        g, padded, weight, [len(weight)], [how.stride] * 2, [border] * 2, [1, 1], False, [0, 0], 1, list(needs)
+        g, padded, kernel, [len(weight)], [how.stride] * 2, [border] * 2, [1, 1], False, [0, 0], 1, list(needs)
     )
     if needs[0]:
-        gx = (maps.mirrored_adjoint(gx, width) if how.mirror else gx).contiguous()
-    return gx, gw, gb
+        gx = maps.dense((maps.mirrored_adjoint(gx, width) if how.mirror else gx).to(of_map))
+    return gx, *(None if each is None else each.to(of_weight) for each in (gw, gb))
 
 
 class Conv(Function):
@@ -83,12 +97,12 @@ class NormActConv(Function):
         norm = norms.measured(c, gamma, beta, eps)
         ctx.save_for_backward(c, weight, *norm)
         ctx.slope, ctx.how = slope, how
-        bands = _bands(c, weight)
+        bands = _bands(c, weight, how)
         if len(bands) == 1:
             return _conv(norms.norm_act(c, norm, slope), weight, bias, how)
-        out = c.new_empty(c.shape[0], len(weight), *c.shape[2:])
+        out = maps.empty(weight if how.full else c, c.shape[0], len(weight), *c.shape[2:])
         for rows in bands:
-            out[:, :, rows] = F.conv2d(norms.norm_act(c[:, :, rows], norm, slope), weight, bias)
+            out[:, :, rows] = _conv(norms.norm_act(c[:, :, rows], norm, slope), weight, bias, how)
         return out
 
     @staticmethod
@@ -97,14 +111,15 @@ class NormActConv(Function):
         c, weight, *rest = ctx.saved_tensors
         norm = Norm(*rest)
         needs = ctx.needs_input_grad
-        bands = _bands(c, weight)
+        bands = _bands(c, weight, ctx.how)
         gc = gweight = gbias = None
         if len(bands) > 1:
             # What comes of a band of g takes its place: the twin's maps have one reader each, so g is nobody else's.
-            gc = g if g.shape == c.shape and g.is_contiguous() else torch.empty_like(c)
+            alike = g.shape == c.shape and g.dtype == c.dtype and g.is_contiguous(memory_format=maps.layout(c))
+            gc = g if alike else torch.empty_like(c)
         for rows in bands:
             x = norms.norm_act(c[:, :, rows], norm, ctx.slope)
-            part = g if len(bands) == 1 else g[:, :, rows].contiguous()
+            part = g if len(bands) == 1 else maps.dense(g[:, :, rows])
             gx, gw, gb = _conv_adjoint(part, x, weight, ctx.how, (True, needs[3], needs[4]))
             assert gx is not None
             norms.leaky_adjoint(gx, x, ctx.slope)
@@ -117,8 +132,8 @@ class NormActConv(Function):
         return *norms.adjoint(gc, c, norm), gweight, gbias, None, None, None
 
 
-def _bands(c: Tensor, weight: Tensor) -> list[slice]:
-    return list(norms.bands(c)) if weight.shape[2] == 1 else [slice(None)]
+def _bands(c: Tensor, weight: Tensor, how: How) -> list[slice]:
+    return list(norms.bands(c)) if weight.shape[2] == 1 and how.stride == 1 else [slice(None)]
 
 
 def summed(a: Tensor | None, b: Tensor | None) -> Tensor | None:

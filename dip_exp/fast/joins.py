@@ -12,11 +12,12 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from dip_exp.fast import maps, norms
-from dip_exp.fast.convs import Grads, summed
+from dip_exp.fast.convs import Grads, cast, summed
 from dip_exp.fast.norms import Norm
 
 CHANNELS_AT_ONCE = 64
-"""Of the convolution's output: what is made of them is gone before the next."""
+"""Of the convolution's output: what is made of them is gone before the next. A channels-last map is made whole, for its
+channels lie side by side."""
 
 
 class Branch(NamedTuple):
@@ -99,17 +100,18 @@ class JoinConv(Function):
         ctx.save_for_backward(*saved)
         ctx.slope, ctx.bilinear = slope, bilinear
         padded, (rows, columns) = JoinConv._doubling(below.made(slope), bilinear)
-        out = deep.new_empty(deep.shape[0], len(weight), 2 * deep.shape[2], 2 * deep.shape[3])
-        for some in _some(weight):
-            part = maps.interleaved(F.conv2d(padded, maps.kernels(weight[some, k:])), rows, columns)
+        out = maps.empty(deep, deep.shape[0], len(weight), 2 * deep.shape[2], 2 * deep.shape[3])
+        for some in _some(weight, deep):
+            phases = F.conv2d(padded, cast(maps.kernels(weight[some, k:]), deep))
+            part = maps.interleaved(phases, rows, columns)
             if bilinear:
                 part = maps.filtered(part, JoinConv.LAST, 0)
             if framed is not None:
-                torch.add(part, F.conv2d(framed, weight[some, :k]), out=out[:, some])
+                torch.add(part, F.conv2d(framed, cast(weight[some, :k], deep)), out=out[:, some])
             else:
                 out[:, some] = part
             if bias is not None:
-                out[:, some] += norms.wide(bias[some])
+                out[:, some] += norms.wide(bias[some].to(deep.dtype))
         return out
 
     @staticmethod
@@ -131,7 +133,7 @@ class JoinConv(Function):
         needed = ctx.needs_input_grad[8]  # a frozen kernel has no gradient to pay for
         gweight = torch.empty_like(weight) if needed else None
         gpadded = gframed = None
-        for some in _some(weight):
+        for some in _some(weight, g):
             part = g[:, some]
             if framed is not None:
                 gx, gw = _both(part, framed, weight[some, :k], needed)
@@ -147,26 +149,27 @@ class JoinConv(Function):
                 gweight[some, k:] = maps.kernels_adjoint(gkernels)
         assert gpadded is not None
         del padded, framed
-        gdeep = maps.repeated_adjoint(gpadded, 2 if ctx.bilinear else 1).contiguous()
+        gdeep = maps.dense(maps.repeated_adjoint(gpadded, 2 if ctx.bilinear else 1))
         of_deep, *of_joint = below.adjoint(gdeep, ctx.slope, doubled=ctx.bilinear)
         of_kept: Grads = (None, None, None)
         if beside is not None:
             assert gframed is not None
-            gkept = maps.mirrored_adjoint(gframed, 1).contiguous()
+            gkept = maps.dense(maps.mirrored_adjoint(gframed, 1))
             of_kept, *first = beside.adjoint(gkept, ctx.slope, doubled=False)
             of_joint = [torch.cat(two) for two in zip(first, of_joint, strict=True)]
-        gbias = g.sum((0, 2, 3)) if ctx.needs_input_grad[9] else None
+        gbias = norms.total(g, weight) if ctx.needs_input_grad[9] else None
         return *of_deep, *of_kept, *of_joint, gweight, gbias, None, None, None
 
 
 def _both(g: Tensor, x: Tensor, weight: Tensor, needed: bool) -> tuple[Tensor, Tensor]:
     """Returns the gradients of an unpadded convolution in x and, where that is `needed`, in weight."""
     gx, gw, _ = torch.ops.aten.convolution_backward(
-        g, x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, needed, False]
+        g, x, cast(weight, x), None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, needed, False]
     )
-    return gx, gw
+    return gx, gw.to(weight.dtype) if needed else gw
 
 
-def _some(weight: Tensor) -> list[slice]:
+def _some(weight: Tensor, x: Tensor) -> list[slice]:
     """Slices of the output channels."""
-    return [slice(at, at + CHANNELS_AT_ONCE) for at in range(0, len(weight), CHANNELS_AT_ONCE)]
+    at_once = len(weight) if maps.layout(x) == torch.channels_last else CHANNELS_AT_ONCE
+    return [slice(at, at + at_once) for at in range(0, len(weight), at_once)]

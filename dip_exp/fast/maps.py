@@ -1,6 +1,7 @@
 """Linear maps and their adjoints that the fast convolutions are made of: borders, and the four phases of a doubled map.
 
-All take and return float tensors (N, C, H, W). Every adjoint is additions and copies of slices, in one fixed order:
+All take and return float tensors (N, C, H, W). A bfloat16 map lies channels last, which is what a processor's units for
+it read; any other lies as PyTorch's default has it. Every adjoint is additions and copies of slices, in one fixed order:
 where PyTorch's own backward of reflection padding and of bilinear upsampling raises, or turns slow, under
 `torch.use_deterministic_algorithms(True)` on a GPU, these do neither.
 """
@@ -18,6 +19,21 @@ Pieces = tuple[list[Piece], list[Piece]]
 """Of the even phase and of the odd one."""
 
 
+def layout(x: Tensor) -> torch.memory_format:
+    """Returns how a map of x's type lies in memory."""
+    return torch.channels_last if x.dtype == torch.bfloat16 else torch.contiguous_format
+
+
+def empty(like: Tensor, *shape: int) -> Tensor:
+    """Returns a new map of this shape (N, C, H, W), of the type, the device and the layout of `like`."""
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout(like))
+
+
+def dense(x: Tensor) -> Tensor:
+    """Returns x without gaps, in the layout of its type."""
+    return x.contiguous(memory_format=layout(x))
+
+
 def mirrored(x: Tensor, width: int) -> Tensor:
     """Returns x with `width` pixels more on every side, reflected about the border pixel (c b | a b c)."""
     return F.pad(x, (width, width, width, width), mode="reflect") if width > 0 else x
@@ -31,7 +47,7 @@ def mirrored_adjoint(g: Tensor, width: int) -> Tensor:
 def repeated(x: Tensor, width: int) -> Tensor:
     """Returns x with `width` pixels more on every side, reflected about the border's outer edge (b a | a b c)."""
     n, c, h, w = x.shape
-    out = x.new_empty(n, c, h + 2 * width, w + 2 * width)
+    out = empty(x, n, c, h + 2 * width, w + 2 * width)
     out[..., width : width + h, width : width + w] = x
     for axis, size in ((2, h), (3, w)):
         across = out if axis == 3 else out[..., width : width + w]
@@ -116,8 +132,8 @@ def bilinear_pieces(count: int) -> Pieces:
 def interleaved(phases: Tensor, rows: Pieces, columns: Pieces) -> Tensor:
     """Returns the map of `phases` (N, 4 C, h, w), the four phases of a channel side by side; see `bilinear_pieces`."""
     n, c, _, _ = phases.shape
-    phases = phases.view(n, c // 4, 4, *phases.shape[2:])
-    out = phases.new_empty(n, c // 4, _length(rows), _length(columns))
+    out = empty(phases, n, c // 4, _length(rows), _length(columns))
+    phases = phases.unflatten(1, (c // 4, 4))
     for phase, (to, of) in _all(rows, columns):
         out[(..., *to)] = phases[(slice(None), slice(None), phase, *of)]
     return out
@@ -126,10 +142,11 @@ def interleaved(phases: Tensor, rows: Pieces, columns: Pieces) -> Tensor:
 def interleaved_adjoint(g: Tensor, rows: Pieces, columns: Pieces, size: tuple[int, int]) -> Tensor:
     """Returns the adjoint of `interleaved`; `size` is (h, w) of its `phases`."""
     n, c = g.shape[:2]
-    phases = g.new_zeros(n, c, 4, *size)
+    phases = empty(g, n, 4 * c, *size).zero_()
+    split = phases.unflatten(1, (c, 4))
     for phase, (to, of) in _all(rows, columns):
-        phases[(slice(None), slice(None), phase, *of)] = g[(..., *to)]
-    return phases.view(n, 4 * c, *size)
+        split[(slice(None), slice(None), phase, *of)] = g[(..., *to)]
+    return phases
 
 
 def _length(pieces: Pieces) -> int:

@@ -1,6 +1,7 @@
 """BatchNorm (with LeakyReLU) and its adjoint, in terms of the map before it and of two numbers per channel.
 
-All maps are float tensors (N, C, H, W), all numbers per channel are (C,).
+All maps are float tensors (N, C, H, W), all numbers per channel are (C,). Of a bfloat16 map the numbers are float32, as
+are all sums: what is rounded is the maps alone.
 """
 
 from collections.abc import Iterator
@@ -52,10 +53,16 @@ def measured(c: Tensor, gamma: Tensor, beta: Tensor, eps: float, *, doubled: boo
 
     Doubling weighs every pixel of c with 4, borders included: the mean is that of c, and the squares are c' U'U c.
     """
+    if c.dtype == torch.bfloat16:
+        mean, variance = torch.batch_norm_update_stats(c, torch.zeros_like(gamma), torch.ones_like(gamma), 0.0)
+        if doubled:
+            centred = _centred(c, mean)
+            variance = _inner(centred, _through_gram(centred), gamma) / count(c)
+        return Norm(gamma, beta, mean, variance.add_(eps).rsqrt_())
     mean = c.mean((0, 2, 3))
-    centred = c - wide(mean)
+    centred = _centred(c, mean)
     if doubled:
-        square = _inner(centred, _through_gram(centred))
+        square = _inner(centred, _through_gram(centred), gamma)
     else:
         square = torch.linalg.vector_norm(centred, dim=(0, 2, 3)).square_()
     return Norm(gamma, beta, mean, square.div_(count(c)).add_(eps).rsqrt_())
@@ -67,9 +74,9 @@ def adjoint(g: Tensor, c: Tensor, norm: Norm, *, doubled: bool = False) -> tuple
         return torch.ops.aten.native_batch_norm_backward(
             g, c, norm.gamma, None, None, norm.mean, norm.inverse, True, 0.0, [True, True, True]
         )
-    centred = c - wide(norm.mean)
-    gbeta = g.sum((0, 2, 3))
-    ggamma = _inner(g, centred) * norm.inverse
+    centred = _centred(c, norm.mean)
+    gbeta = total(g, norm.beta)
+    ggamma = _inner(g, centred, norm.gamma) * norm.inverse
     # The gradient of c itself, of the mean, and of the variance through the inverse of its root.
     scale = norm.gamma * norm.inverse
     gc = _affine(g, scale, -scale * gbeta / count(c))
@@ -96,8 +103,22 @@ def _through_gram(centred: Tensor) -> Tensor:
     return maps.filtered(maps.repeated(centred, 1), GRAM, 0).mul_(0.25)
 
 
-def _inner(a: Tensor, b: Tensor) -> Tensor:
-    """Returns the inner product of every channel."""
+def total(g: Tensor, like: Tensor) -> Tensor:
+    """Returns the sum of every channel, added up in the type of `like`."""
+    return g.sum((0, 2, 3), dtype=like.dtype)
+
+
+def _centred(c: Tensor, mean: Tensor) -> Tensor:
+    """Returns c less its mean, in the type of c."""
+    if c.dtype == mean.dtype:
+        return c - wide(mean)
+    return F.batch_norm(c, mean, torch.ones_like(mean), None, None, False, 0.0, 0.0)
+
+
+def _inner(a: Tensor, b: Tensor, like: Tensor) -> Tensor:
+    """Returns the inner product of every channel, added up in the type of `like`."""
+    if a.dtype != like.dtype:
+        return total(a * b, like)
     return torch.linalg.vecdot(a.flatten(2), b.flatten(2)).sum(0)
 
 

@@ -1,13 +1,15 @@
 """The fast twin of the `Skip` network: the same weights, the same function, its maps made when they are read."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from dip_exp.archs.layers import LEAKY_SLOPE, ConvBlock
 from dip_exp.archs.skip import Level, SkipModule, Up
+from dip_exp.fast import maps
 from dip_exp.fast.convs import Conv, How, NormActConv, NormActFork
 from dip_exp.fast.joins import JoinConv
 
@@ -32,7 +34,11 @@ class Pending(NamedTuple):
 
 
 class FastSkip(nn.Module):
-    """Computes what its `plain` network computes, to rounding; `plain` holds the weights and is the definition."""
+    """Computes what its `plain` network computes, to rounding; `plain` holds the weights and is the definition.
+
+    Under autocast to bfloat16 on a CPU its maps are bfloat16, channels last; the last convolution, all numbers per
+    channel, and what is summed over a map stay float32.
+    """
 
     def __init__(self, plain: SkipModule) -> None:
         super().__init__()
@@ -41,7 +47,14 @@ class FastSkip(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Returns x_hat (1, C, H', W')."""
         if z.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(z.device.type):
-            return self.plain(z)  # autocast does not see into a backward pass of one's own
+            if z.device.type == "cuda" or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+                return self.plain(z)  # autocast does not see into a backward pass of one's own
+            with torch.autocast("cpu", enabled=False):
+                return self._mapped(z.to(torch.bfloat16, memory_format=torch.channels_last))
+        return self._mapped(z)
+
+    def _mapped(self, z: Tensor) -> Tensor:
+        """Returns x_hat by maps of z's type."""
         levels = list(cast("Iterable[Level]", self.plain.levels))
         kept: list[Pending | None] = []
         x: Tensor | Pending = z
@@ -53,17 +66,22 @@ class FastSkip(nn.Module):
         for level, branch in zip(reversed(levels), reversed(kept), strict=True):
             x = _up(level.up, x, branch)
         last = self.plain.output
-        return last.act(_through(x, last).c)
+        return last.act(_through(x, last, full=True).c)
 
 
-def _through(x: Tensor | Pending, block: ConvBlock) -> Pending:
-    """Returns x through the convolution, and pool, of `block`; its norm and activation are left pending."""
+def _through(x: Tensor | Pending, block: ConvBlock, *, full: bool = False) -> Pending:
+    """Returns x through the convolution, and pool, of `block`; its norm and activation are left pending.
+
+    full: the convolution computes in the type of its weights.
+    """
     conv = block.conv
     if isinstance(x, Pending) and _is_small(x.c):
-        c = conv(x.made())
+        made = x.made()
+        with nullcontext() if full else _plainly(made):
+            c = conv(made.to(conv.weight.dtype) if full else made)
     elif isinstance(x, Pending):
-        norm = x.norm
-        c = NormActConv.apply(x.c, norm.weight, norm.bias, conv.weight, conv.bias, norm.eps, LEAKY_SLOPE, _how(conv))
+        norm, how = x.norm, _how(conv)._replace(full=full)
+        c = NormActConv.apply(x.c, norm.weight, norm.bias, conv.weight, conv.bias, norm.eps, LEAKY_SLOPE, how)
     else:
         c = Conv.apply(x, conv.weight, conv.bias, _how(conv))
     return _pooled(c, block)
@@ -87,7 +105,8 @@ def _up(up: Up, deep: Pending, kept: Pending | None) -> Pending:
     conv, norm = up.merge.conv, up.norm
     size = (2 * deep.c.shape[2], 2 * deep.c.shape[3])
     if _is_small(deep.c) or not _in_phases(up) or (kept is not None and kept.c.shape[2:] != size):
-        merged = conv(norm(up.joined(deep.made(), None if kept is None else kept.made())))
+        with _plainly(deep.c):
+            merged = maps.dense(conv(norm(up.joined(deep.made(), None if kept is None else kept.made()))))
     else:
         beside = (None, None, None) if kept is None else (kept.c, kept.norm.weight, kept.norm.bias)
         bilinear = up.upsample.mode == "bilinear"
@@ -108,8 +127,16 @@ def _up(up: Up, deep: Pending, kept: Pending | None) -> Pending:
     return x if up.mix is None else _through(x, up.mix)
 
 
+def _plainly(c: Tensor) -> AbstractContextManager[Any]:
+    """Returns the context in which plain layers compute in the type of c."""
+    return torch.autocast(c.device.type, c.dtype) if c.dtype == torch.bfloat16 else nullcontext()
+
+
 def _pooled(c: Tensor, block: ConvBlock) -> Pending:
-    return Pending(c if block.pool is None else block.pool(c), block)
+    if block.pool is None:
+        return Pending(c, block)
+    with _plainly(c):
+        return Pending(maps.dense(block.pool(c)), block)
 
 
 def _how(conv: nn.Conv2d) -> How:
