@@ -62,7 +62,8 @@ def restore(
               own problem, and a task given as an object, start from super-resolution's). `arch` may be any torch module
               that maps z to x_hat; it is trained in place.
     scale:    "paper" or "mini". precision: "fp32", "fp64", "tf32", "bf16", or "auto": bf16 where this CPU has units for
-              it and the network is a `Skip`, else fp32. overrides: further settings as on the command line ("optim.steps=500").
+              it and the network is a `Skip`, else fp32.
+    overrides: further settings as on the command line ("optim.steps=500").
     seed:     draws weights, z and its perturbation. checkpoint: a file that makes the fit resumable.
     runs:     from 2 on, that many fits, of seed, seed + 1, ...: x_hat is their mean, and the record holds `std`, the
               standard deviation over them (n - 1) laid out as x_hat, `members`, the record of each, and `pictures`, the

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16"}
-"""What Linux calls a processor's units for products of bfloat16 numbers, and what people call them; the faster first."""
+"""What Linux calls units for products of bfloat16 numbers, and what people call them; the faster first."""
 
 AUTO = "auto"
 

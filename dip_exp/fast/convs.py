@@ -4,8 +4,8 @@ A block of the paper's networks is convolution, BatchNorm, LeakyReLU, padding, c
 of every one of them; here a convolution keeps the one map before its BatchNorm, and its backward pass repeats the cheap
 elementwise part. All maps are float tensors (N, C, H, W); none of it can be differentiated twice.
 
-Maps may be bfloat16 where weights are float32: a convolution then reads its weights rounded, and returns their gradients
-in float32. The twin of a network in half precision is these same functions (`FastSkip`).
+Maps may be bfloat16 where weights are float32: a convolution then reads its weights rounded, and keeps them so; their
+gradients are float32 once they are summed. A network's twin in half precision is these same functions (`FastSkip`).
 """
 
 from typing import Any, NamedTuple
@@ -37,10 +37,9 @@ def cast(weight: Tensor, x: Tensor) -> Tensor:
 
 
 def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
-    """A convolution of output ceil(H / stride) x ceil(W / stride)."""
+    """A convolution of output ceil(H / stride) x ceil(W / stride), in the type of its weight."""
     width = weight.shape[2] // 2
-    x = x.to(weight.dtype) if how.full else x
-    weight, bias = cast(weight, x), None if bias is None else bias.to(x.dtype)
+    x, bias = x.to(weight.dtype), None if bias is None else bias.to(weight.dtype)
     if how.mirror:
         return F.conv2d(maps.mirrored(x, width), weight, bias, how.stride)
     return F.conv2d(x, weight, bias, how.stride, width)
@@ -49,18 +48,17 @@ def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
 def _conv_adjoint(
     g: Tensor, x: Tensor, weight: Tensor, how: How, needs: tuple[bool, bool, bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Returns the gradients of `_conv` in x, weight and bias, where `needs` asks for them."""
+    """Returns the gradients of `_conv` in x, weight and bias, where `needs` asks for them, that in x in its type."""
     width = weight.shape[2] // 2
-    of_map, of_weight = x.dtype, weight.dtype
-    x = x.to(of_weight) if how.full else x
-    padded = maps.mirrored(x, width) if how.mirror else x
-    border, kernel = 0 if how.mirror else width, cast(weight, x)
+    meeting = x.to(weight.dtype)
+    padded = maps.mirrored(meeting, width) if how.mirror else meeting
+    border = 0 if how.mirror else width
     gx, gw, gb = torch.ops.aten.convolution_backward(
-        g, padded, kernel, [len(weight)], [how.stride] * 2, [border] * 2, [1, 1], False, [0, 0], 1, list(needs)
+        g, padded, weight, [len(weight)], [how.stride] * 2, [border] * 2, [1, 1], False, [0, 0], 1, list(needs)
     )
     if needs[0]:
-        gx = maps.dense((maps.mirrored_adjoint(gx, width) if how.mirror else gx).to(of_map))
-    return gx, *(None if each is None else each.to(of_weight) for each in (gw, gb))
+        gx = maps.dense((maps.mirrored_adjoint(gx, width) if how.mirror else gx).to(x.dtype))
+    return gx, gw, gb
 
 
 class Conv(Function):
@@ -68,6 +66,7 @@ class Conv(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
+        weight = cast(weight, x)
         ctx.save_for_backward(x, weight)
         ctx.how = how
         return _conv(x, weight, bias, how)
@@ -95,12 +94,13 @@ class NormActConv(Function):
         how: How,
     ) -> Tensor:
         norm = norms.measured(c, gamma, beta, eps)
+        weight = weight if how.full else cast(weight, c)
         ctx.save_for_backward(c, weight, *norm)
         ctx.slope, ctx.how = slope, how
         bands = _bands(c, weight, how)
         if len(bands) == 1:
             return _conv(norms.norm_act(c, norm, slope), weight, bias, how)
-        out = maps.empty(weight if how.full else c, c.shape[0], len(weight), *c.shape[2:])
+        out = maps.empty(weight, c.shape[0], len(weight), *c.shape[2:])
         for rows in bands:
             out[:, :, rows] = _conv(norms.norm_act(c[:, :, rows], norm, slope), weight, bias, how)
         return out
@@ -127,7 +127,10 @@ class NormActConv(Function):
                 gc = gx
             else:
                 gc[:, :, rows] = gx
-            gweight, gbias = summed(gweight, gw), summed(gbias, gb)
+            gweight, gbias = (
+                summed(before, each if each is None else each.to(norm.gamma.dtype))
+                for before, each in ((gweight, gw), (gbias, gb))
+            )
         assert gc is not None
         return *norms.adjoint(gc, c, norm), gweight, gbias, None, None, None
 
@@ -160,6 +163,7 @@ class NormActFork(Function):
         second_how: How,
     ) -> tuple[Tensor, Tensor]:
         norm = norms.measured(c, gamma, beta, eps)
+        first, second = cast(first, c), cast(second, c)
         ctx.save_for_backward(c, first, second, *norm)
         ctx.slope, ctx.hows = slope, (first_how, second_how)
         x = norms.norm_act(c, norm, slope)

@@ -146,7 +146,7 @@ class JoinConv(Function):
             gx, gkernels = _both(part, padded, maps.kernels(weight[some, k:]), needed)
             gpadded = summed(gpadded, gx)
             if gweight is not None:
-                gweight[some, k:] = maps.kernels_adjoint(gkernels)
+                gweight[some, k:] = maps.kernels_adjoint(gkernels.to(weight.dtype))
         assert gpadded is not None
         del padded, framed
         gdeep = maps.dense(maps.repeated_adjoint(gpadded, 2 if ctx.bilinear else 1))
@@ -166,7 +166,7 @@ def _both(g: Tensor, x: Tensor, weight: Tensor, needed: bool) -> tuple[Tensor, T
     gx, gw, _ = torch.ops.aten.convolution_backward(
         g, x, cast(weight, x), None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, needed, False]
     )
-    return gx, gw.to(weight.dtype) if needed else gw
+    return gx, gw
 
 
 def _some(weight: Tensor, x: Tensor) -> list[slice]:

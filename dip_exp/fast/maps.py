@@ -1,8 +1,8 @@
 """Linear maps and their adjoints that the fast convolutions are made of: borders, and the four phases of a doubled map.
 
 All take and return float tensors (N, C, H, W). A bfloat16 map lies channels last, which is what a processor's units for
-it read; any other lies as PyTorch's default has it. Every adjoint is additions and copies of slices, in one fixed order:
-where PyTorch's own backward of reflection padding and of bilinear upsampling raises, or turns slow, under
+it read; any other lies as PyTorch's default has it. Every adjoint is additions and copies of slices, in one fixed
+order: where PyTorch's own backward of reflection padding and of bilinear upsampling raises, or turns slow, under
 `torch.use_deterministic_algorithms(True)` on a GPU, these do neither.
 """
 

@@ -80,7 +80,10 @@ def adjoint(g: Tensor, c: Tensor, norm: Norm, *, doubled: bool = False) -> tuple
     # The gradient of c itself, of the mean, and of the variance through the inverse of its root.
     scale = norm.gamma * norm.inverse
     gc = _affine(g, scale, -scale * gbeta / count(c))
-    return gc.addcmul_(_through_gram(centred), wide(-scale * norm.inverse * ggamma / count(c))), ggamma, gbeta
+    by = -scale * norm.inverse * ggamma / count(c)
+    if gc.dtype != by.dtype:
+        return gc.add_(_affine(_through_gram(centred), by, torch.zeros_like(by))), ggamma, gbeta
+    return gc.addcmul_(_through_gram(centred), wide(by)), ggamma, gbeta
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

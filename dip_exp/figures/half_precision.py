@@ -36,8 +36,8 @@ def table(tables: Tables) -> Table:
         ratio = rows.spread(_peaks(full, half))
         lines.append([*cells, f"{ratio.mean:.3f} ± {ratio.deviation:.3f}"])
     notes = (
-        "PSNR in dB, mean ± standard deviation over pictures and seeds; differences and ratios are taken at one picture "
-        "and seed. Peak: the best step of the running average, which is chosen with the truth (an oracle).",
+        "PSNR in dB, mean ± standard deviation over pictures and seeds; differences and ratios are taken at one "
+        "picture and seed. Peak: the best step of the running average, which is chosen with the truth (an oracle).",
         rows.footnote(tables, NAME, lines),
     )
     return Table("Half precision", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
