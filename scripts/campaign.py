@@ -1,0 +1,98 @@
+"""Computes the paper's runs in order of value, as far as they fit into the hours there are, and folds them into the tables.
+
+    python scripts/campaign.py --hours 2
+    python scripts/campaign.py tab_superres fig2_curves --hours 8 --threads 1
+    python scripts/campaign.py --scale mini --launcher joblib
+    python scripts/campaign.py --hours 2 --dry-run
+
+One run after the other, niced. Only what should fit into the hours left is started; what is still going at their end, or
+at Ctrl-C or SIGTERM, leaves its checkpoint. The same command goes on from there.
+"""
+
+import argparse
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "experiments", nargs="*", default=["paper"], metavar="EXPERIMENT", help="of conf/experiment; all"
+    )
+    parser.add_argument("--hours", type=float, default=math.inf, help="after which it ends (none: when all is done)")
+    parser.add_argument("--scale", choices=["paper", "mini"], default="paper")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds of each job (1); further ones come after the first")
+    parser.add_argument("--threads", type=int, help="of each run; 0: all cores (the launcher's own number)")
+    parser.add_argument("--nice", type=int, default=10, help="how much other work goes first, 0 to 19 (10)")
+    parser.add_argument("--launcher", default="local", help="local, joblib (all cores, a thread a job), submitit, ray")
+    parser.add_argument("--recompute", action="store_true", help="also what only the committed tables have")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, with what fits into the hours")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings for every job")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    return parser.parse_args()
+
+
+def main() -> int:
+    began = time.monotonic()
+    given = arguments()
+
+    from dip_exp import agenda, campaign, cli, report, sweeps
+    from dip_exp.errors import Refused
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    known = sweeps.names()
+    named = {"all": known, "paper": sweeps.of_the_paper()}
+    names = named.get(" ".join(given.experiments), given.experiments)
+    try:
+        check(given, known, names)
+        cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
+        threads = () if given.threads is None else (f"threads={given.threads}",)
+        ask = campaign.Ask(
+            given.scale, given.seeds, given.launcher, given.recompute, (*threads, *given.set), given.results
+        )
+        if given.nice and hasattr(os, "nice"):
+            os.nice(given.nice)
+        work = agenda.Agenda(names, ask)
+        if given.dry_run:
+            report.note(agenda.summary(work, given.hours * 3600))
+            return 1 if work.failed else 0
+        work.gather()  # what was finished when another campaign was killed
+        interrupted = agenda.carry_out(work, began + given.hours * 3600)
+        report.note(f"\n{agenda.summary(work, None)}")
+        report.note(f"this campaign took {report.duration(time.monotonic() - began)}")
+        if campaign.others(names, ask):
+            report.note(f"runs of other settings are not the paper's: they are in {ask.results}/runs and in no table")
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return cli.REFUSED
+    except KeyboardInterrupt:
+        interrupted = True
+    if interrupted:
+        print("\ninterrupted: the same command goes on from what was saved", file=sys.stderr)
+        return cli.INTERRUPTED
+    return cli.FAILED if work.failed else 0
+
+
+def check(given: argparse.Namespace, known: list[str], names: list[str]) -> None:
+    """Raises Refused for what no campaign can be made of."""
+    from dip_exp.errors import Refused
+
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Refused(f"campaign: there is no {unknown[0]!r}; experiments are {', '.join(known)}")
+    for name, value, least in (("hours", given.hours, 0), ("seeds", given.seeds, 1), ("nice", given.nice, 0)):
+        if not value >= least or (name == "hours" and value == 0):
+            allowed = "more than 0" if name == "hours" else f"{least} or more"
+            raise Refused(f"campaign: --{name} is {value}; {allowed} is allowed")
+    if given.threads is not None and given.threads < 0:
+        raise Refused(f"campaign: --threads is {given.threads}; 0 (all cores) or more is allowed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
