@@ -91,21 +91,8 @@ class Agenda:
         self.failed: dict[str, str] = {}
         self.finished: list[str] = []
         self._entries = {entry.run_id: entry for entry in plan.entries(names, ask)}
-        self._seconds: dict[str, float] = {}
-        self._estimate()
-
-    def _estimate(self) -> None:
-        known: dict[str, float] = {}
-        for entry in self.entries:
-            if not entry.to_do or entry.absent:
-                continue
-            try:
-                seconds = campaign.estimate(entry.job, self.ask, known)
-            except Refused as error:
-                self._fail(entry, str(error))
-                continue
-            if seconds is not None:
-                self._seconds[entry.run_id] = seconds
+        self._known: dict[str, float] = {}
+        self._seconds: dict[str, float | None] = {}
 
     @property
     def entries(self) -> list[plan.Entry]:
@@ -113,9 +100,21 @@ class Agenda:
         return list(self._entries.values())
 
     def seconds(self, entry: plan.Entry) -> float | None:
-        """Returns how long what is left of a run should take here; None where that is not known."""
-        whole = self._seconds.get(entry.run_id)
+        """Returns how long what is left of a run should take here; None where that cannot be known: its pictures are
+        not here, or it is refused."""
+        whole = self._whole(entry)
         return None if whole is None else whole * entry.left * self.pace.factor
+
+    def _whole(self, entry: plan.Entry) -> float | None:
+        if entry.run_id not in self._seconds:
+            seconds = None
+            if entry.to_do and not entry.absent:
+                try:
+                    seconds = campaign.estimate(entry.job, self.ask, self._known)
+                except Refused as error:
+                    self._fail(entry, str(error))
+            self._seconds[entry.run_id] = seconds
+        return self._seconds[entry.run_id]
 
     def takes(self) -> dict[str, float | None]:
         """Returns `seconds` of every run that is to be computed, by run_id."""
@@ -136,8 +135,10 @@ class Agenda:
         chosen: list[plan.Entry] = []
         total, waiting = 0.0, False
         for before in self.entries:
+            if not before.to_do or before.run_id in {*going, *self.failed}:
+                continue
             seconds = self.seconds(before)
-            if not before.to_do or seconds is None or before.run_id in {*going, *self.failed} or seconds > left:
+            if seconds is None or seconds > left:
                 continue
             if chosen and (not plan.goes_with(chosen, before) or total + seconds > left * self.lanes.jobs):
                 break
@@ -169,13 +170,13 @@ class Agenda:
                 self.finished.append(entry.run_id)
                 self._measure(entry)
             elif why:
-                self._fail(entry, why)
+                self._fail(entry, f"it ended without a record ({why}); its message is above")
         self.gather({name for entry in done for name in entry.experiments})
 
     def _measure(self, entry: plan.Entry) -> None:
-        kept = record.RunFolder(self.ask.results, entry.run_id).record()
-        if kept is not None and entry.run_id in self._seconds:
-            self.pace.estimated += self._seconds[entry.run_id]
+        kept, whole = record.RunFolder(self.ask.results, entry.run_id).record(), self._seconds.get(entry.run_id)
+        if kept is not None and whole is not None:
+            self.pace.estimated += whole
             self.pace.measured += kept["seconds"]
 
     def _fail(self, entry: plan.Entry, why: str) -> None:

@@ -1,4 +1,4 @@
-"""In: the checkpoint of an interrupted run. Out: how many of its steps are done. No torch: the numbers alone are read."""
+"""In: the checkpoint of an interrupted run. Out: how many of its steps are done. No torch: only numbers are read."""
 
 import pickle
 import zipfile

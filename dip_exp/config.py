@@ -53,8 +53,8 @@ class Rivals(Enum):
 class Place:
     """When a campaign comes to some of an experiment's jobs: lower numbers first.
 
-    jobs: words as a job has them, values with the wildcards of file names ("task=superres image=set5/*"). Several values
-    (image=a,b) mean any of them, and the jobs come in their order. None at all: every job.
+    jobs: words as a job has them, values with the wildcards of file names ("task=superres image=set5/*"). Several
+    values (image=a,b) mean any of them, and the jobs come in their order. None at all: every job.
     """
 
     at: float = MISSING
@@ -69,7 +69,7 @@ class About:
     numbers, in words. ours: what was measured here (scale, hardware, seconds), in words. sets: the picture sets it
     needs at paper scale. mean_of: how many runs on one observation, seed after seed, a further row is the mean of; 1
     for none. panels: the output kinds of the first seed that its figure shows. iterates: steps whose iterates it shows.
-    order: when a campaign comes to its jobs; the first entry that a job fits counts, and a job that fits none comes last.
+    order: when a campaign comes to its jobs; the first entry that a job fits counts, one that fits none comes last.
     """
 
     title: str = MISSING
