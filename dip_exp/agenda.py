@@ -4,7 +4,6 @@ Every run, or under a launcher every few, is a child process. Whatever ends this
 (`dip_exp.leash`), and what they had begun goes on with the same command.
 """
 
-import math
 import os
 import signal
 import subprocess
@@ -91,8 +90,22 @@ class Agenda:
         self.failed: dict[str, str] = {}
         self.finished: list[str] = []
         self._entries = {entry.run_id: entry for entry in plan.entries(names, ask)}
-        self._known: dict[str, float] = {}
-        self._seconds: dict[str, float | None] = {}
+        self._seconds: dict[str, float] = {}
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """Estimates every run before the first: at the end nothing is to be waited for."""
+        known: dict[str, float] = {}
+        for entry in self.entries:
+            if not entry.to_do or entry.absent:
+                continue
+            try:
+                seconds = campaign.estimate(entry.job, self.ask, known)
+            except Refused as error:
+                self._fail(entry, str(error))
+                continue
+            if seconds is not None:
+                self._seconds[entry.run_id] = seconds
 
     @property
     def entries(self) -> list[plan.Entry]:
@@ -102,19 +115,8 @@ class Agenda:
     def seconds(self, entry: plan.Entry) -> float | None:
         """Returns how long what is left of a run should take here; None where that cannot be known: its pictures are
         not here, or it is refused."""
-        whole = self._whole(entry)
+        whole = self._seconds.get(entry.run_id)
         return None if whole is None else whole * entry.left * self.pace.factor
-
-    def _whole(self, entry: plan.Entry) -> float | None:
-        if entry.run_id not in self._seconds:
-            seconds = None
-            if entry.to_do and not entry.absent:
-                try:
-                    seconds = campaign.estimate(entry.job, self.ask, self._known)
-                except Refused as error:
-                    self._fail(entry, str(error))
-            self._seconds[entry.run_id] = seconds
-        return self._seconds[entry.run_id]
 
     def takes(self) -> dict[str, float | None]:
         """Returns `seconds` of every run that is to be computed, by run_id."""
@@ -304,31 +306,26 @@ def summary(agenda: Agenda, left: float | None) -> str:
 
     left: seconds there are from now, inf for no end, to say which runs they will do for; None at the end.
     """
-    entries, takes = agenda.entries, agenda.takes()
+    takes = agenda.takes()
+    entries = agenda.entries
     to_do = [entry for entry in entries if entry.to_do]
-    known = [seconds for seconds in takes.values() if seconds is not None]
-    begun = sum(entry.state == campaign.BEGUN for entry in to_do)
     absent = [entry for entry in to_do if entry.absent]
-    lines = [plan.table(entries, takes, None if left is None else agenda.ends(left)), ""]
+    known = [seconds for seconds in takes.values() if seconds is not None]
     own = f", {len(agenda.finished)} of them in this campaign" if agenda.finished else ""
+    lines = [plan.table(entries, takes, None if left is None else agenda.ends(left)), ""]
     lines.append(f"done: {len(entries) - len(to_do)} of {len(entries)} runs{own}")
-    at_once = f", {agenda.lanes.width} at a time" if agenda.lanes.width > 1 else ""
-    about = report.duration(sum(known) / agenda.lanes.width)
-    lines.append(f"left: {len(to_do)} runs, {begun} of them begun; about {about} here{at_once}")
+    if to_do:
+        begun = sum(entry.state == campaign.BEGUN for entry in to_do)
+        at_once = f", {agenda.lanes.width} at a time" if agenda.lanes.width > 1 else ""
+        about = report.duration(sum(known) / agenda.lanes.width)
+        lines.append(f"left: {len(to_do)} runs, {begun} of them begun; about {about} here{at_once}")
     if absent:
-        wanted = sorted({name for entry in absent for name in entry.absent})
-        lines.append(f"      and {len(absent)} whose files are not here, which are not counted: {', '.join(wanted)}")
-        lines.append("      python scripts/fetch_images.py NAME gets those of a set")
-    longest = max(known, default=0.0)
-    if left is not None and left < math.inf and longest > left:
-        many = sum(seconds > left for seconds in known)
-        lines.append(f"{many} runs do not fit into these hours at all; the longest takes {report.duration(longest)}")
-    return "\n".join([*lines, *(f"failed: {why}" for why in _failures(agenda))])
-
-
-def _failures(agenda: Agenda) -> list[str]:
-    return [
-        f"{plan.label(entry)}: {agenda.failed[entry.run_id]}"
-        for entry in agenda.entries
-        if entry.run_id in agenda.failed
-    ]
+        wanted = ", ".join(sorted({name for entry in absent for name in entry.absent}))
+        lines.append(f"      {len(absent)} of them are not counted, for their files are not here: {wanted}")
+        lines.append("      [python scripts/fetch_images.py NAME, for a set's]")
+    too_long = [seconds for seconds in known if left is not None and seconds > left]
+    if too_long:
+        longest = report.duration(max(too_long))
+        lines.append(f"      {len(too_long)} of them take longer than these hours, the longest {longest}")
+    lines += [f"failed: {plan.label(e)}: {agenda.failed[e.run_id]}" for e in entries if e.run_id in agenda.failed]
+    return "\n".join(lines)

@@ -28,7 +28,7 @@ class Ask:
     @property
     def composed(self) -> tuple[str, ...]:
         """The settings that its jobs are composed with, besides the experiment's own."""
-        return (f"launcher={self.launcher}", *self.overrides)
+        return (*([f"launcher={self.launcher}"] if self.launcher != "local" else []), *self.overrides)
 
     def words(self, name: str) -> list[str]:
         """Returns the command line's settings of one experiment's sweep."""

@@ -58,12 +58,16 @@ def main() -> int:
 def campaign_of(given: argparse.Namespace, until: float) -> int:
     """Returns the exit status of what was asked for, having done it by `until` (of time.monotonic)."""
     from dip_exp import agenda, campaign, cli, report, sweeps
+    from dip_exp.errors import Refused
 
+    check(given)
+    cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
     known = sweeps.names()
     asked: list[str] = given.experiments or ["paper"]
     names = {"paper": sweeps.of_the_paper(), "all": known}.get(" ".join(asked), asked)
-    check(given, known, names)
-    cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Refused(f"campaign: there is no {unknown[0]!r}; experiments are {', '.join(known)}")
     settings = tuple([f"threads={given.threads}"] * (given.threads is not None) + given.set)
     ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, settings, given.results)
     if given.nice and hasattr(os, "nice"):
@@ -82,13 +86,10 @@ def campaign_of(given: argparse.Namespace, until: float) -> int:
     return cli.FAILED if work.failed else 0
 
 
-def check(given: argparse.Namespace, known: list[str], names: list[str]) -> None:
-    """Raises Refused for what no campaign can be made of."""
+def check(given: argparse.Namespace) -> None:
+    """Raises Refused for numbers that no campaign can be made of."""
     from dip_exp.errors import Refused
 
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise Refused(f"campaign: there is no {unknown[0]!r}; experiments are {', '.join(known)}")
     if not given.hours > 0:
         raise Refused(f"campaign: --hours is {given.hours:g}; more than 0 is allowed")
     for name, least in (("seeds", 1), ("nice", 0), ("threads", 0)):
