@@ -16,7 +16,7 @@ from types import FrameType
 
 from filelock import Timeout
 
-from dip_exp import campaign, collect, plan, record, report
+from dip_exp import campaign, collect, plan, record, report, sets
 from dip_exp.errors import Refused
 
 GRACE_SECONDS = 60.0
@@ -321,11 +321,11 @@ def summary(agenda: Agenda, left: float | None) -> str:
         lines.append(f"left: {len(to_do)} runs, {begun} of them begun; about {about} here{at_once}")
     if absent:
         wanted = ", ".join(sorted({name for entry in absent for name in entry.absent}))
-        lines.append(f"      {len(absent)} of them are not counted, for their files are not here: {wanted}")
-        lines.append("      [python scripts/fetch_images.py NAME, for a set's]")
+        lines.append(f"      not counted: {len(absent)} of them, whose files are not here ({sets.FETCH} NAME):")
+        lines.append(f"      {wanted}")
     too_long = [seconds for seconds in known if left is not None and seconds > left]
     if too_long:
         longest = report.duration(max(too_long))
-        lines.append(f"      {len(too_long)} of them take longer than these hours, the longest {longest}")
+        lines.append(f"      longer than these hours: {len(too_long)} of them, the longest {longest}")
     lines += [f"failed: {plan.label(e)}: {agenda.failed[e.run_id]}" for e in entries if e.run_id in agenda.failed]
     return "\n".join(lines)

@@ -250,7 +250,7 @@ def test_a_plan_says_what_fits_and_how_long_the_rest_takes(make: Callable):
     assert ends[0] == ["60", "min"]
     assert "2 h 0 min" in lines[3]
     assert "left: 6 runs, 0 of them begun; about 7 h 0 min here" in lines
-    assert "      1 of them take longer than these hours, the longest 3 h 0 min" in lines
+    assert "      longer than these hours: 1 of them, the longest 3 h 0 min" in lines
 
 
 # -- the script, as it is called ---------------------------------------------------------------------------------------
