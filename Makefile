@@ -5,10 +5,17 @@ VENV   ?= .venv
 # CUDA); TORCH_ARGS="--index-url URL" takes it from somewhere else.
 TORCH  ?= torch==2.13.0
 TORCH_ARGS ?=
-# The paper's experiments: make sweep FIG=fig2_curves, make paper SCALE=mini SEEDS=3, make sweep FIG=all ARGS=--dry-run
+# The paper's experiments: make sweep FIG=fig2_curves, make paper SCALE=mini SEEDS=3, make sweep FIG=all ARGS=--dry-run,
+# and as much of it as two hours allow: make paper SCALE=paper HOURS=2
 SCALE    ?= mini
 SEEDS    ?= 1
+ifdef HOURS
+LAUNCHER ?= local
+PAPER    := campaign.py paper --hours $(HOURS)
+else
 LAUNCHER ?= joblib
+PAPER    := sweep.py paper
+endif
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -35,8 +42,8 @@ sweep: $(VENV)/.installed ## one experiment's missing runs, then its tables: mak
 	$(if $(FIG),,$(error FIG=... names an experiment; FIG=paper is every one of the paper, FIG=all every one))
 	$(BIN)/python scripts/sweep.py $(FIG) --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS)
 
-paper: $(VENV)/.installed ## the missing runs of the paper's experiments, tables and figures: make paper SCALE=mini SEEDS=1
-	$(BIN)/python scripts/sweep.py paper --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS); \
+paper: $(VENV)/.installed ## the paper's missing runs, tables, figures; those that fit into HOURS: make paper SCALE=paper HOURS=2
+	$(BIN)/python scripts/$(PAPER) --scale $(SCALE) --seeds $(SEEDS) --launcher $(LAUNCHER) $(ARGS); \
 	status=$$?; $(BIN)/python scripts/figures.py && exit $$status
 
 collect: $(VENV)/.installed ## fold finished runs into results/tables

@@ -25,6 +25,11 @@ class Ask:
     overrides: tuple[str, ...] = ()
     results: Path = Path("results")
 
+    @property
+    def composed(self) -> tuple[str, ...]:
+        """The settings that its jobs are composed with, besides the experiment's own."""
+        return (*([f"launcher={self.launcher}"] if self.launcher != "local" else []), *self.overrides)
+
     def words(self, name: str) -> list[str]:
         """Returns the command line's settings of one experiment's sweep."""
         given = [f"experiment={name}", f"scale={self.scale}", f"seeds={self.seeds}", f"launcher={self.launcher}"]
@@ -37,7 +42,7 @@ def states(name: str, ask: Ask) -> list[tuple[sweeps.Job, str]]:
     """Returns an experiment's jobs, each with how far its run is."""
     known = set() if ask.recompute else set(record.tabled(ask.results))
     found = []
-    for job in sweeps.jobs(name, ask.scale, ask.seeds, (f"launcher={ask.launcher}", *ask.overrides)):
+    for job in sweeps.jobs(name, ask.scale, ask.seeds, ask.composed):
         folder = record.RunFolder(ask.results, job.run_id)
         if folder.record() is not None:
             state = FINISHED

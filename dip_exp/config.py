@@ -51,6 +51,18 @@ class Rivals(Enum):
 
 
 @dataclass
+class Place:
+    """When a campaign comes to some of an experiment's jobs: lower numbers first.
+
+    jobs: words as a job has them, values with the wildcards of file names ("task=superres image=set5/*"). Several
+    values (image=a,b) mean any of them, and the jobs come in their order. None at all: every job.
+    """
+
+    at: float = MISSING
+    jobs: str = ""
+
+
+@dataclass
 class About:
     """What an experiment says of itself: nothing here changes a pixel.
 
@@ -58,6 +70,7 @@ class About:
     numbers, in words. ours: what was measured here (scale, hardware, seconds), in words. sets: the picture sets it
     needs at paper scale. mean_of: how many runs on one observation, seed after seed, a further row is the mean of; 1
     for none. panels: the output kinds of the first seed that its figure shows. iterates: steps whose iterates it shows.
+    order: when a campaign comes to its jobs; the first entry that a job fits counts, one that fits none comes last.
     """
 
     title: str = MISSING
@@ -69,6 +82,7 @@ class About:
     mean_of: int = 1
     panels: list[str] = field(default_factory=list)
     iterates: list[int] = field(default_factory=list)
+    order: list[Place] = field(default_factory=list)
 
 
 @dataclass

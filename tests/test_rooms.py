@@ -34,17 +34,17 @@ ORDER = [
     ["fit"],
     ["callbacks"],
     ["loggers", "trainers"],
-    ["record"],
+    ["record", "checkpoints"],
     ["report", "build"],
     ["outputs"],
     ["experiment"],
     ["ensemble"],
     ["api", "sweeps"],
     ["means", "campaign", "tables"],
-    ["figures", "collect"],
-    ["gallery"],
+    ["figures", "collect", "plan"],
+    ["gallery", "agenda"],
     ["cli"],
-    ["__main__"],
+    ["__main__", "leash"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 MODULES = sorted((ROOT / "dip_exp").rglob("*.py"))
@@ -67,6 +67,7 @@ TORCH_FREE = [
     "arguments",
 ]
 TORCH_FREE += ["ensemble", "sweeps", "means", "campaign", "tables", "collect", "gallery", "figures.fig2_curves"]
+TORCH_FREE += ["checkpoints", "plan", "agenda"]
 
 
 def room_of(path: Path) -> str:

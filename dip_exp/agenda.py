@@ -1,0 +1,331 @@
+"""In: a plan and the hours there are. Out: its runs, computed in order of value as far as they fit, and in the tables.
+
+Every run, or under a launcher every few, is a child process. Whatever ends this process ends its children in order
+(`dip_exp.leash`), and what they had begun goes on with the same command.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from filelock import Timeout
+
+from dip_exp import campaign, collect, plan, record, report, sets
+from dip_exp.errors import Refused
+
+GRACE_SECONDS = 60.0
+"""What a child may take to end once it is told to: a step, its checkpoint, its log."""
+
+POLL_SECONDS = 0.2
+
+BELIEVED_SECONDS = 300.0
+"""Estimates count as if they had proved right for this long: the first short run does not overthrow them."""
+
+SWEEPS_AT_ONCE = 8
+"""Multiruns that wait for a cluster's queue at once."""
+
+
+@dataclass
+class Pace:
+    """How long this campaign's finished runs took, against their estimates, in seconds."""
+
+    estimated: float = 0.0
+    measured: float = 0.0
+
+    @property
+    def factor(self) -> float:
+        """What later estimates are multiplied by."""
+        return (self.measured + BELIEVED_SECONDS) / (self.estimated + BELIEVED_SECONDS)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """children: processes at once. most: jobs that one is given. jobs: of those it computes at once. words: which tell
+    it so."""
+
+    children: int
+    most: int
+    jobs: int
+    words: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many jobs are computed at once in all."""
+        return self.children * self.jobs
+
+
+def lanes(ask: campaign.Ask) -> Lanes:
+    """Returns how a launcher is given its jobs.
+
+    joblib: all cores, in two sweeps with half of them each, so that the last job of one leaves no core idle; where
+    `hydra.launcher.n_jobs` is set by hand, in one. Clusters share out what they are given.
+    """
+    given = dict(word.split("=", 1) for word in ask.overrides if "=" in word)
+    cores = os.cpu_count() or 1
+    if ask.launcher == "local":
+        return Lanes(1, 1, 1)
+    if ask.launcher == "joblib":
+        by_hand = given.get("hydra.launcher.n_jobs")
+        if by_hand is not None:
+            return Lanes(1, sys.maxsize, int(by_hand) if int(by_hand) > 0 else cores)
+        at_once = max(1, cores // max(1, int(given.get("threads", 1))))
+        children = min(2, at_once)
+        return Lanes(children, sys.maxsize, at_once // children, (f"hydra.launcher.n_jobs={at_once // children}",))
+    return Lanes(SWEEPS_AT_ONCE if ask.launcher == "submitit" else 1, sys.maxsize, cores)
+
+
+class Agenda:
+    """The runs of a plan, how far they are, and how long what is left of each should take here."""
+
+    def __init__(self, names: list[str], ask: campaign.Ask) -> None:
+        self.names, self.ask = names, ask
+        self.lanes = lanes(ask)
+        self.pace = Pace()
+        self.failed: dict[str, str] = {}
+        self.finished: list[str] = []
+        self._entries = {entry.run_id: entry for entry in plan.entries(names, ask)}
+        self._seconds: dict[str, float] = {}
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """Estimates every run before the first: at the end nothing is to be waited for."""
+        known: dict[str, float] = {}
+        for entry in self.entries:
+            if not entry.to_do or entry.absent:
+                continue
+            try:
+                seconds = campaign.estimate(entry.job, self.ask, known)
+            except Refused as error:
+                self._fail(entry, str(error))
+                continue
+            if seconds is not None:
+                self._seconds[entry.run_id] = seconds
+
+    @property
+    def entries(self) -> list[plan.Entry]:
+        """The runs in order of value, as far as they were when they were last looked at."""
+        return list(self._entries.values())
+
+    def seconds(self, entry: plan.Entry) -> float | None:
+        """Returns how long what is left of a run should take here; None where that cannot be known: its pictures are
+        not here, or it is refused."""
+        whole = self._seconds.get(entry.run_id)
+        return None if whole is None else whole * entry.left * self.pace.factor
+
+    def takes(self) -> dict[str, float | None]:
+        """Returns `seconds` of every run that is to be computed, by run_id."""
+        return {entry.run_id: self.seconds(entry) for entry in self.entries if entry.to_do}
+
+    def ends(self, left: float) -> dict[str, float]:
+        """Returns after how many seconds from now each run that fits into `left` should be finished, by run_id."""
+        clock, found = 0.0, {}
+        for run_id, seconds in self.takes().items():
+            if seconds is not None and run_id not in self.failed and clock + seconds <= left:
+                clock += seconds / self.lanes.width
+                found[run_id] = clock
+        return found
+
+    def take(self, left: float, going: set[str]) -> list[plan.Entry] | None:
+        """Returns what to start next, with `left` seconds to go: the first run that fits, and those that can go with it
+        in one sweep. None where nothing is left that fits; nothing where another process is at all that is."""
+        chosen: list[plan.Entry] = []
+        total, waiting = 0.0, False
+        for before in self.entries:
+            if not before.to_do or before.run_id in {*going, *self.failed}:
+                continue
+            seconds = self.seconds(before)
+            if seconds is None or seconds > left:
+                continue
+            if chosen and (not plan.goes_with(chosen, before) or total + seconds > left * self.lanes.jobs):
+                break
+            entry = self.look(before)
+            if not entry.to_do:
+                continue  # another process has finished it meanwhile
+            if _elsewhere(entry, self.ask):
+                waiting = True
+                continue
+            chosen.append(entry)
+            total += seconds
+            if len(chosen) == self.lanes.most:
+                break
+        return chosen if chosen or waiting else None
+
+    def look(self, entry: plan.Entry) -> plan.Entry:
+        """Returns a run with how far it is now, and keeps that."""
+        self._entries[entry.run_id] = now = plan.refreshed(self._entries[entry.run_id], self.ask)
+        return now
+
+    def settle(self, jobs: list[plan.Entry], why: str) -> None:
+        """Notes what came of jobs whose process has ended, and brings what is finished into the tables.
+
+        why: the words for one without a record; empty where it was interrupted and goes on later.
+        """
+        done = [entry for entry in jobs if not self.look(entry).to_do]
+        for entry in jobs:
+            if entry in done:
+                self.finished.append(entry.run_id)
+                self._measure(entry)
+            elif why:
+                self._fail(entry, f"it ended without a record ({why}); its message is above")
+        self.gather({name for entry in done for name in entry.experiments})
+
+    def _measure(self, entry: plan.Entry) -> None:
+        kept, whole = record.RunFolder(self.ask.results, entry.run_id).record(), self._seconds.get(entry.run_id)
+        if kept is not None and whole is not None:
+            self.pace.estimated += whole
+            self.pace.measured += kept["seconds"]
+
+    def _fail(self, entry: plan.Entry, why: str) -> None:
+        self.failed[entry.run_id] = why
+        report.note(f"failed: {plan.label(entry)}: {why}")
+
+    def gather(self, names: set[str] | None = None) -> None:
+        """Brings the finished runs of experiments into the tables; of all that have one where none are named."""
+        have = {name for entry in self.entries if entry.state == campaign.FINISHED for name in entry.experiments}
+        wanted = have if names is None else names
+        if wanted:
+            try:
+                collect.collect(self.ask.results, self.ask.scale, [name for name in self.names if name in wanted])
+            except OSError as error:
+                report.note(f"tables: they could not be written ({error}); scripts/collect.py does it later")
+
+
+def _elsewhere(entry: plan.Entry, ask: campaign.Ask) -> bool:
+    """Returns whether another process is at this run."""
+    try:
+        lock = record.lock_of(ask.results, entry.run_id)
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # the run says why
+    lock.release()
+    return False
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process, and the runs it is at."""
+
+    process: subprocess.Popen[bytes]
+    jobs: list[plan.Entry]
+
+
+def command(jobs: list[plan.Entry], ask: campaign.Ask, own: Lanes) -> list[str]:
+    """Returns the command of a process that computes these jobs and no others."""
+    words = plan.together(jobs)
+    keys = {word.split("=")[0] for word in words}
+    given = [word for word in ask.words(jobs[0].experiments[0]) if word.split("=")[0] not in keys]
+    many = [] if ask.launcher == "local" else ["-m"]
+    return [sys.executable, "-m", "dip_exp.leash", *many, *given, *own.words, *words]
+
+
+def carry_out(agenda: Agenda, deadline: float) -> bool:
+    """Computes what fits until `deadline` (of time.monotonic) and returns whether a signal ended it before.
+
+    At the deadline, and at Ctrl-C or SIGTERM, what goes on is told to end, and leaves its checkpoint.
+    """
+    children: list[Child] = []
+    with _noting_signals() as received:
+        while not received and time.monotonic() < deadline:
+            for child in [child for child in children if child.process.poll() is not None]:
+                children.remove(child)
+                _ended(agenda, child, f"exit status {child.process.returncode}")
+            waiting = False
+            while len(children) < agenda.lanes.children and not waiting and not received:
+                going = {entry.run_id for child in children for entry in child.jobs}
+                jobs = agenda.take(deadline - time.monotonic(), going)
+                if jobs is None:
+                    break
+                waiting = not jobs
+                if jobs:
+                    children.append(_started(agenda, jobs))
+            if not children and not waiting:
+                break
+            time.sleep(POLL_SECONDS)
+        for child in children:
+            child.process.terminate()
+        until = time.monotonic() + GRACE_SECONDS
+        for child in children:
+            try:
+                child.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(child.process.pid, signal.SIGKILL)
+                child.process.wait()
+            _ended(agenda, child, "")
+        return bool(received)
+
+
+def _started(agenda: Agenda, jobs: list[plan.Entry]) -> Child:
+    seconds = sum(agenda.seconds(entry) or 0.0 for entry in jobs) / agenda.lanes.jobs
+    for entry in jobs:
+        report.note(f"\n== {plan.label(entry)}")
+    report.note(f"   about {report.duration(seconds)}")
+    words = command(jobs, agenda.ask, agenda.lanes)
+    # In a session of its own: Ctrl-C reaches this process alone, and the child is told once.
+    return Child(subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True), jobs)
+
+
+def _ended(agenda: Agenda, child: Child, why: str) -> None:
+    assert child.process.stdin is not None
+    child.process.stdin.close()
+    agenda.settle(child.jobs, why)
+
+
+@contextmanager
+def _noting_signals() -> Iterator[list[int]]:
+    """Notes the first Ctrl-C or SIGTERM; a second one is raised as KeyboardInterrupt."""
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def summary(agenda: Agenda, left: float | None) -> str:
+    """Returns the plan as it stands, and in words what is done, what is left and how long that takes here.
+
+    left: seconds there are from now, inf for no end, to say which runs they will do for; None at the end.
+    """
+    takes = agenda.takes()
+    entries = agenda.entries
+    to_do = [entry for entry in entries if entry.to_do]
+    absent = [entry for entry in to_do if entry.absent]
+    known = [seconds for seconds in takes.values() if seconds is not None]
+    own = f", {len(agenda.finished)} of them in this campaign" if agenda.finished else ""
+    lines = [plan.table(entries, takes, None if left is None else agenda.ends(left)), ""]
+    lines.append(f"done: {len(entries) - len(to_do)} of {len(entries)} runs{own}")
+    if to_do:
+        begun = sum(entry.state == campaign.BEGUN for entry in to_do)
+        at_once = f", {agenda.lanes.width} at a time" if agenda.lanes.width > 1 else ""
+        about = report.duration(sum(known) / agenda.lanes.width)
+        lines.append(f"left: {len(to_do)} runs, {begun} of them begun; about {about} here{at_once}")
+    if absent:
+        wanted = ", ".join(sorted({name for entry in absent for name in entry.absent}))
+        lines.append(f"      not counted: {len(absent)} of them, whose files are not here ({sets.FETCH} NAME):")
+        lines.append(f"      {wanted}")
+    too_long = [seconds for seconds in known if left is not None and seconds > left]
+    if too_long:
+        longest = report.duration(max(too_long))
+        lines.append(f"      longer than these hours: {len(too_long)} of them, the longest {longest}")
+    lines += [f"failed: {plan.label(e)}: {agenda.failed[e.run_id]}" for e in entries if e.run_id in agenda.failed]
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""Computes the paper's runs in order of value, as many as the hours allow, and folds them into the tables.
+
+    python scripts/campaign.py --hours 2
+    python scripts/campaign.py tab_superres fig2_curves --hours 8 --threads 1
+    python scripts/campaign.py --scale mini --launcher joblib
+    python scripts/campaign.py --hours 2 --dry-run
+
+One run after the other, niced. Only what should fit into the hours left is started; what still goes at their end, or at
+Ctrl-C or SIGTERM, leaves its checkpoint. The same command goes on from there.
+"""
+
+import argparse
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of conf/experiment; paper (default); all")
+    parser.add_argument("--hours", type=float, default=math.inf, help="after which it ends (once all is done)")
+    parser.add_argument("--scale", choices=["paper", "mini"], default="paper")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds of each job (1); further ones come after the first")
+    parser.add_argument("--threads", type=int, help="of each run; 0: all cores (the launcher's own number)")
+    parser.add_argument("--nice", type=int, default=10, help="how far other work goes first, 0 to 19 (10)")
+    parser.add_argument("--launcher", default="local", help="local, joblib (all cores, a thread a job), submitit, ray")
+    parser.add_argument("--recompute", action="store_true", help="also what only the committed tables have")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, with what fits into the hours")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings for every job")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    return parser.parse_args()
+
+
+def main() -> int:
+    until = time.monotonic()
+    given = arguments()
+    until += given.hours * 3600
+
+    from dip_exp import cli
+    from dip_exp.errors import Refused
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return campaign_of(given, until)
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return cli.REFUSED
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on from what was saved", file=sys.stderr)
+        return cli.INTERRUPTED
+
+
+def campaign_of(given: argparse.Namespace, until: float) -> int:
+    """Returns the exit status of what was asked for, having done it by `until` (of time.monotonic)."""
+    from dip_exp import agenda, campaign, cli, report, sweeps
+    from dip_exp.errors import Refused
+
+    check(given)
+    cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
+    known = sweeps.names()
+    asked: list[str] = given.experiments or ["paper"]
+    names = {"paper": sweeps.of_the_paper(), "all": known}.get(" ".join(asked), asked)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Refused(f"campaign: there is no {unknown[0]!r}; experiments are {', '.join(known)}")
+    settings = tuple([f"threads={given.threads}"] * (given.threads is not None) + given.set)
+    ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, settings, given.results)
+    if given.nice and hasattr(os, "nice"):
+        os.nice(given.nice)
+    if given.set and campaign.others(names, ask):
+        report.note(f"runs of other settings are not the paper's: they go to {ask.results}/runs and into no table")
+    work = agenda.Agenda(names, ask)
+    if given.dry_run:
+        report.note(agenda.summary(work, given.hours * 3600))
+        return cli.FAILED if work.failed else 0
+    work.gather()  # what was finished when another campaign was killed
+    interrupted = agenda.carry_out(work, until)
+    report.note(f"\n{agenda.summary(work, None)}")
+    if interrupted:
+        raise KeyboardInterrupt
+    return cli.FAILED if work.failed else 0
+
+
+def check(given: argparse.Namespace) -> None:
+    """Raises Refused for numbers that no campaign can be made of."""
+    from dip_exp.errors import Refused
+
+    if not given.hours > 0:
+        raise Refused(f"campaign: --hours is {given.hours:g}; more than 0 is allowed")
+    for name, least in (("seeds", 1), ("nice", 0), ("threads", 0)):
+        value = getattr(given, name)
+        if value is not None and value < least:
+            raise Refused(f"campaign: --{name} is {value}; {least} or more is allowed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
