@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dip_exp import agenda, campaign, cli, collect, plan, record, sweeps
+from dip_exp import agenda, campaign, cli, collect, leash, plan, record, sweeps
 from dip_exp.agenda import Agenda
 from dip_exp.errors import Refused
 from tests.conftest import ROOT, SMOKE
@@ -346,3 +346,14 @@ def test_a_campaign_goes_over_joblib(tmp_path: Path):
     assert process.returncode == 0, err
     assert "done: 6 of 6 runs, 6 of them in this campaign" in out
     assert len(list(tmp_path.glob("results/runs/*/record.json"))) == 6
+
+
+@pytest.mark.skipif(not leash.AUTOGROUP.exists(), reason="this kernel shares no processors among sessions")
+@pytest.mark.parametrize("niceness", [0, 7])
+def test_a_niced_run_makes_its_session_as_nice(niceness: int):
+    code = f"import os; os.nice({niceness}); from dip_exp import leash; leash.stand_back(); "
+    code += "print(leash.AUTOGROUP.read_text())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, start_new_session=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip().endswith(f"nice {niceness}"), done
