@@ -97,6 +97,7 @@ def derived(
     return {
         **{key: value for key, value in first.items() if key not in own},
         **{key: sum(one[key] for one in records) for key in sums},
+        "device": "+".join(dict.fromkeys(one["device"] for one in records)),
         "dirty": _dirty(records),
         "commit": " ".join(dict.fromkeys(str(one["commit"]) for one in records)),
         "run_id": run_id,
