@@ -1,5 +1,6 @@
 """In: finished runs of the experiments. Out: the committed tables, rows added or renewed by run_id, none deleted."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -23,36 +24,53 @@ CURVE_POINTS = 70
 
 @dataclass(frozen=True)
 class Collected:
-    """How far an experiment is at a scale: jobs listed, jobs whose runs are in the tables, seconds they took."""
+    """How far an experiment is at a scale: jobs listed, jobs whose runs are in the tables, seconds they took, and for
+    each finished run that was refused, why (a run that two experiments share, once)."""
 
     experiment: str
     listed: int
     finished: int
     seconds: float
+    refused: tuple[str, ...] = ()
 
 
-def collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Collected]:
+def collect(results: Path, scale: str, experiments: Iterable[str], *, allow_dirty: bool = False) -> list[Collected]:
     """Folds the finished runs of experiments into `results/tables/<scale>` and says how far each experiment is.
 
-    Only runs on some experiment's own job list are taken, so that a user's private runs never get in.
+    Only runs on some experiment's own job list are taken, so that a user's private runs never get in. A run that its
+    record's commit does not account for is refused, and the others are taken; `allow_dirty` takes it too.
     """
     with record.lock_of(results, f"tables-{scale}"):  # two sweeps that end together must not lose one's rows
-        return _collect(results, scale, experiments)
+        return _collect(results, scale, experiments, allow_dirty)
 
 
-def _collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Collected]:
+def tell_refused(collected: Iterable[Collected]) -> int:
+    """Says, to standard error, which runs were refused and why; returns how many."""
+    told = [why for one in collected for why in one.refused]
+    if told:
+        print("\n".join([*told, f"error: {len(told)} runs were not taken; the others were"]), file=sys.stderr)
+    return len(told)
+
+
+def _collect(results: Path, scale: str, experiments: Iterable[str], allow_dirty: bool) -> list[Collected]:
     target = tables.folder(results, scale)
     before = tables.Tables(results, scale)
     rows, curves, calibrations, jobs = [], [], [], []
     known, taken = set(before.runs.run_id), set()
+    refused: dict[str, tuple[str, str]] = {}
     names = list(experiments)
     for name in names:
-        listed = [*finished_jobs(results, name, scale, known)]
+        listed = [*finished_jobs(results, name, scale, known, allow_dirty=allow_dirty)]
         listed += means.make(results, name, listed)
         for job in listed:
             jobs.append({"experiment": name, "run_id": job.run_id, "seed": job.seeds, "job": job.label})
             done = record.RunFolder(results, job.run_id).record()
             if done is None:
+                continue
+            if not (allow_dirty or is_accounted_for(done)):
+                told_of = {job.run_id, *done.get("members", [])} & refused.keys()
+                if not _is_in(before.runs, done) and not told_of:
+                    refused[job.run_id] = (name, _why_refused(done, name, scale, job))
                 continue
             if job.run_id not in taken:  # a run that two experiments share has its rows once
                 rows += _rows(done)
@@ -68,27 +86,59 @@ def _collect(results: Path, scale: str, experiments: Iterable[str]) -> list[Coll
     if calibrations or calibrated.is_file():
         _upsert(calibrated, tables.CALIBRATION_COLUMNS, calibrations, "run_id", ["run_id", "bin"])
     listing = _upsert(target / "jobs.csv", tables.JOB_COLUMNS, jobs, "experiment", ["experiment"], gone=names)
-    return [_progress(name, listing, runs) for name in names]
+    why = {name: tuple(text for of, text in refused.values() if of == name) for name in names}
+    return [_progress(name, listing, runs, why[name]) for name in names]
 
 
-def finished_jobs(results: Path, name: str, scale: str, known: set[str]) -> Iterator[means.Listed]:
+def is_accounted_for(done: dict[str, Any]) -> bool:
+    """Returns whether a record's commit says what computed it: a clean tree of a git checkout."""
+    return done["dirty"] is False
+
+
+def _is_in(runs: Frame, done: dict[str, Any]) -> bool:
+    """Returns whether the tables have this very run, and not only one of its name: the same seconds at one commit."""
+    own = runs[runs.run_id == done["run_id"]]
+    return bool(((own.seconds == done["seconds"]) & (own.commit.fillna("") == (done["commit"] or ""))).any())
+
+
+def _why_refused(done: dict[str, Any], name: str, scale: str, job: means.Listed) -> str:
+    differs = f"was made from a tree that differs from its commit, {str(done['commit'])[:7]}"
+    tree = differs if done["dirty"] else "was made outside a git checkout"
+    again = " and ".join(
+        f"python run.py experiment={name} scale={scale} {job.label} seed={seed} force=true"
+        for seed in job.seeds.split("+")
+    )
+    return (
+        f"collect: run {done['run_id']} of {name} {tree}; rows are taken from clean trees alone  "
+        f"[commit, then {again}; or, for private use, scripts/collect.py --allow-dirty]"
+    )
+
+
+def finished_jobs(
+    results: Path, name: str, scale: str, known: set[str], *, allow_dirty: bool = False
+) -> Iterator[means.Listed]:
     """Yields an experiment's jobs, for one seed and for as many more as are more than half done: a few runs that
-    another experiment shares make no seed of this one."""
+    another experiment shares make no seed of this one, and neither do runs that are refused."""
+
+    def has_run(run_id: str) -> bool:
+        done = record.RunFolder(results, run_id).record()
+        return run_id in known or (done is not None and (allow_dirty or is_accounted_for(done)))
+
     seen: set[str] = set()
     for seeds in count(1):
         new = [job for job in sweeps.jobs(name, scale, seeds) if job.run_id not in seen]
-        done = [job for job in new if job.run_id in known or record.RunFolder(results, job.run_id).record() is not None]
+        done = [job for job in new if has_run(job.run_id)]
         if not new or (seeds > 1 and 2 * len(done) <= len(new)):
             return
         seen |= {job.run_id for job in new}
         yield from (means.Listed(job.run_id, job.label, str(job.seed), seeds == 1) for job in new)
 
 
-def _progress(name: str, listing: Frame, runs: Frame) -> Collected:
+def _progress(name: str, listing: Frame, runs: Frame, refused: tuple[str, ...]) -> Collected:
     wanted = listing[listing.experiment == name].run_id
     done = runs[runs.run_id.isin(wanted)].drop_duplicates("run_id")
     seconds = done[done.members.isna()].seconds.sum()
-    return Collected(name, len(wanted), len(done), float(seconds))
+    return Collected(name, len(wanted), len(done), float(seconds), refused)
 
 
 def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:

@@ -63,6 +63,32 @@ class Place:
 
 
 @dataclass
+class Number:
+    """A number that the paper or its authors report, and which rows of ours compare with it.
+
+    what: what it is of, in words. select: the settings of the sweep that pick our runs. images: how the pictures begin
+    that it is of ("set5/"). kind: the output kind of ours, or `iterate` for kept steps. score: `psnr`; or of an iterate
+    `fit` (PSNR of the fit to the observation, where there is no truth) or `loss`.
+
+    Theirs is a mean over pictures: `table` and `method` pick it in results/reference/paper.csv and published.csv;
+    `printed` is its output kind there, empty where the paper prints none; pictures: whether the authors' pictures are
+    of that kind. Or it is of a curve, `curve` ("trajectories/snail": file and run), after each of `steps`.
+    """
+
+    what: str = MISSING
+    select: dict[str, str] = field(default_factory=dict)
+    images: str = ""
+    kind: str = "last"
+    score: str = "psnr"
+    table: str = ""
+    method: str = "deep_prior"
+    printed: str = ""
+    pictures: bool = True
+    curve: str = ""
+    steps: list[int] = field(default_factory=list)
+
+
+@dataclass
 class About:
     """What an experiment says of itself: nothing here changes a pixel.
 
@@ -71,6 +97,7 @@ class About:
     needs at paper scale. mean_of: how many runs on one observation, seed after seed, a further row is the mean of; 1
     for none. panels: the output kinds of the first seed that its figure shows. iterates: steps whose iterates it shows.
     order: when a campaign comes to its jobs; the first entry that a job fits counts, one that fits none comes last.
+    numbers: those of the paper that our runs at paper scale compare with.
     """
 
     title: str = MISSING
@@ -83,6 +110,7 @@ class About:
     panels: list[str] = field(default_factory=list)
     iterates: list[int] = field(default_factory=list)
     order: list[Place] = field(default_factory=list)
+    numbers: list[Number] = field(default_factory=list)
 
 
 @dataclass

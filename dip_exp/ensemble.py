@@ -97,7 +97,8 @@ def derived(
     return {
         **{key: value for key, value in first.items() if key not in own},
         **{key: sum(one[key] for one in records) for key in sums},
-        "dirty": any(one["dirty"] for one in records),
+        "device": "+".join(dict.fromkeys(one["device"] for one in records)),
+        "dirty": _dirty(records),
         "commit": " ".join(dict.fromkeys(str(one["commit"]) for one in records)),
         "run_id": run_id,
         "members": [one["run_id"] for one in records],
@@ -105,6 +106,12 @@ def derived(
         "steps_of": {},
         **made,
     }
+
+
+def _dirty(records: Sequence[dict[str, Any]]) -> bool | None:
+    """Returns whether any was made from a tree that differs from its commit; None where that is not known of one."""
+    each = [one["dirty"] for one in records]
+    return True if True in each else None if None in each else False
 
 
 def load(folder: record.RunFolder) -> dict[str, np.ndarray]:

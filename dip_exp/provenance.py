@@ -8,6 +8,9 @@ from pathlib import Path
 PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "scikit-image", "pillow", "wandb", "pandas")
 PACKAGES += ("scipy", "pywavelets", "bm3d")
 
+COMPUTES = ("dip_exp", "conf", "scripts", "run.py", "pyproject.toml", "constraints.txt")
+"""The parts of a checkout that a result can depend on. Tables and figures that a campaign writes are none of them."""
+
 
 def versions() -> dict[str, str]:
     """Returns {package: version} of what computes and writes a result."""
@@ -16,13 +19,20 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> tuple[str | None, bool | None]:
-    """Returns (commit, whether tracked files differ from it) of the checkout this code is in; Nones outside one."""
-    root = Path(__file__).resolve().parent.parent
+    """Returns (commit, whether files that compute differ from it) of the checkout this code is in; Nones outside one.
+
+    A file under `COMPUTES` that git neither tracks nor ignores differs too.
+    """
+    return commit_of(Path(__file__).resolve().parent.parent)
+
+
+def commit_of(root: Path) -> tuple[str | None, bool | None]:
+    """Returns the same of the checkout whose top is `root`."""
     if not (root / ".git").exists():
         return None, None
     try:
         head = _git(root, "rev-parse", "HEAD")
-        return head, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+        return head, bool(_git(root, "status", "--porcelain", "--", *COMPUTES))
     except (OSError, subprocess.SubprocessError):
         return None, None
 

@@ -1,6 +1,8 @@
 """Folds finished runs of the paper's experiments into results/tables/<scale>: rows are added or renewed, none deleted.
 
 python scripts/collect.py --scale mini
+
+Rows are of runs made from a clean tree; one that was not is refused, the others are taken (exit status 1).
 """
 
 import argparse
@@ -15,6 +17,7 @@ def main() -> int:
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of conf/experiment (all)")
     parser.add_argument("--scale", choices=["paper", "mini"], default="mini")
     parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--allow-dirty", action="store_true", help="also runs no commit accounts for (private use)")
     given = parser.parse_args()
 
     from dip_exp import collect, report, sweeps
@@ -24,10 +27,11 @@ def main() -> int:
     if unknown:
         print(f"error: collect: there is no {unknown[0]!r}; experiments are {', '.join(known)}", file=sys.stderr)
         return 2
-    for done in collect.collect(given.results, given.scale, given.experiments or known):
+    collected = collect.collect(given.results, given.scale, given.experiments or known, allow_dirty=given.allow_dirty)
+    for done in collected:
         seconds = report.duration(done.seconds)
         report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} runs, {seconds} of computing")
-    return 0
+    return 1 if collect.tell_refused(collected) else 0
 
 
 if __name__ == "__main__":

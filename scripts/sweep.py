@@ -27,9 +27,10 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="say what is missing and how long it should take here")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings for every job")
     parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--allow-dirty", action="store_true", help="collect runs no commit accounts for (private use)")
     given = parser.parse_args()
 
-    from dip_exp import campaign, cli, collect, report, sweeps
+    from dip_exp import campaign, cli, collect, provenance, report, sweeps
     from dip_exp.errors import Refused
 
     known = sweeps.names()
@@ -46,11 +47,16 @@ def main() -> int:
         if given.dry_run:
             campaign.dry_run(names, ask)
             return 0
+        if not (given.allow_dirty or provenance.commit()[1] is False or campaign.others(names, ask)):
+            parts = ", ".join(provenance.COMPUTES)
+            report.note(f"note: {parts} are not as a commit has them: these runs will be in no table (--allow-dirty)")
         began = time.perf_counter()
         failed = campaign.run(names, ask)
         report.note(f"\nruns took {report.duration(time.perf_counter() - began)}; collecting")
-        for done in collect.collect(ask.results, ask.scale, names):
+        collected = collect.collect(ask.results, ask.scale, names, allow_dirty=given.allow_dirty)
+        for done in collected:
             report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} in {ask.results}/tables/{ask.scale}")
+        refused = collect.tell_refused(collected)
         if campaign.others(names, ask):
             report.note(f"runs of other settings are not the paper's: they are in {ask.results}/runs and in no table")
     except Refused as error:
@@ -63,7 +69,7 @@ def main() -> int:
         print(
             f"error: some jobs ended without a record: {', '.join(failed)}; their messages are above", file=sys.stderr
         )
-    return 1 if failed else 0
+    return 1 if failed or refused else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dip_exp import collect, config, experiment, images, means, metrics, record, sweeps
+from dip_exp import collect, config, experiment, images, means, metrics, provenance, record, sweeps
 from dip_exp.figures import pictures
 from dip_exp.tables import CALIBRATION_COLUMNS, JOB_COLUMNS, RUN_COLUMNS, Tables
 from tests.conftest import ROOT
@@ -21,7 +21,9 @@ TINY = ("image.shrink_to=24", "arch=skip_tiny", "optim.steps=6", "threads=1", "l
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, int], Path]:
-    """Makes every experiment's jobs tiny, and runs an experiment's with results under tmp_path."""
+    """Makes every experiment's jobs tiny, and runs an experiment's with results under tmp_path, as if from a clean
+    tree (whoever runs the tests may be in the middle of a change)."""
+    monkeypatch.setattr(provenance, "commit", lambda: ("0" * 40, False))
     jobs = sweeps.jobs
     monkeypatch.setattr(sweeps, "jobs", lambda name, scale, seeds=1, more=(): jobs(name, scale, seeds, (*TINY, *more)))
     results = tmp_path / "results"
@@ -225,6 +227,92 @@ def test_a_mean_is_made_anew_when_a_member_was_forced(tiny: Callable, capsys: py
     record.write_arrays(outputs, {kind: picture for kind, picture in kept.items() if kind != "truth"})
     collect.collect(results, "mini", ["tab_denoise"])
     assert f"{member} left no truth in outputs.npz" in capsys.readouterr().out
+
+
+# -- rows are of clean trees -------------------------------------------------------------------------------------------
+
+
+def made_from(results: Path, commit: str | None, dirty: bool | None, **more: object) -> list[str]:
+    """Makes every finished run one of another tree; returns their ids."""
+    ids = []
+    for path in (results / "runs").glob("*/record.json"):
+        kept = json.loads(path.read_text())
+        if "members" not in kept:
+            path.write_text(json.dumps({**kept, "commit": commit, "dirty": dirty, **more}))
+            ids.append(kept["run_id"])
+    return ids
+
+
+@pytest.mark.parametrize(("commit", "dirty"), [("abcdef0123", True), (None, None)])
+def test_a_run_no_commit_accounts_for_is_refused_and_the_others_are_taken(
+    tiny: Callable, commit: str | None, dirty: bool | None
+):
+    results = tiny(NAME)
+    (run_id,) = made_from(results, commit, dirty)
+    tiny("supp14_sparse")
+    refusing, other = collect.collect(results, "mini", [NAME, "supp14_sparse"])
+    assert (refusing.finished, other.finished) == (0, 1)
+    (why,) = refusing.refused
+    assert f"run {run_id} of {NAME} was made " in why
+    assert ("differs from its commit, abcdef0" if commit else "outside a git checkout") in why
+    assert f"python run.py experiment={NAME} scale=mini task=denoise image=astronaut seed=0 force=true" in why
+    assert "--allow-dirty" in why
+    assert collect.tell_refused([refusing, other]) == 1
+    (taken,) = collect.collect(results, "mini", [NAME], allow_dirty=True)
+    assert (taken.finished, taken.refused) == (1, ())
+
+
+def test_a_dirty_row_stays_and_no_dirty_run_renews_one(tiny: Callable):
+    results = tiny(NAME)
+    made_from(results, "abcdef0123", True, seconds=5.0)
+    collect.collect(results, "mini", [NAME], allow_dirty=True)
+    table = results / "tables/mini/runs.csv"
+    before = table.read_bytes()
+    (same,) = collect.collect(results, "mini", [NAME])
+    assert (same.finished, same.refused) == (1, ())  # the row's own run: nothing new is asked for
+    made_from(results, "abcdef0123", True, seconds=6.0)
+    (again,) = collect.collect(results, "mini", [NAME])
+    assert len(again.refused) == 1
+    assert table.read_bytes() == before
+    made_from(results, "0" * 40, False, seconds=7.0)
+    (clean,) = collect.collect(results, "mini", [NAME])
+    assert clean.refused == ()
+    assert set(Tables(results, "mini").runs.seconds) == {7.0}
+
+
+def test_a_mean_with_a_refused_member_is_refused_with_it_and_told_of_once(tiny: Callable):
+    results = tiny("tab_denoise")
+    ids = made_from(results, None, None)
+    (done,) = collect.collect(results, "mini", ["tab_denoise"])
+    assert done.finished == 0
+    assert len(done.refused) == len(ids)
+    assert {done.listed, len(Tables(results, "mini").listed("tab_denoise"))} == {12}
+
+
+def test_only_what_computes_makes_a_tree_dirty(tmp_path: Path):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for name in ("dip_exp/fit.py", "conf/config.yaml", "results/tables/paper/runs.csv", "README.md", ".gitignore"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("__pycache__/\n")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    commit, dirty = provenance.commit_of(tmp_path)
+    assert (len(str(commit)), dirty) == (40, False)
+    for name in (
+        "results/tables/paper/runs.csv",
+        "README.md",
+        "dip_exp/__pycache__/fit.pyc",
+    ):  # a campaign's own traces
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("new")
+    assert provenance.commit_of(tmp_path) == (commit, False)
+    (tmp_path / "conf/new.yaml").write_text("new: 1\n")
+    assert provenance.commit_of(tmp_path) == (commit, True)
+    (tmp_path / "conf/new.yaml").unlink()
+    (tmp_path / "dip_exp/fit.py").write_text("changed\n")
+    assert provenance.commit_of(tmp_path) == (commit, True)
+    assert provenance.commit_of(tmp_path / "dip_exp") == (None, None)
 
 
 def test_a_mean_waits_for_its_members(tmp_path: Path):

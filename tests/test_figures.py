@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dip_exp import collect, experiment, gallery, sweeps
-from dip_exp.figures import fig2_curves, grids, ijcv3_descent, priors, restorers, rows, strip, style
+from dip_exp.figures import fig2_curves, grids, ijcv3_descent, outstanding, priors, restorers, rows, strip, style
 from dip_exp.figures.scored import Table
 from dip_exp.tables import Tables
 from tests.conftest import ROOT, jobs_of
@@ -42,6 +42,13 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     for part in ("tables", "reference"):
         shutil.copytree(RESULTS / part, folder / "results" / part)
+    text = (ROOT / "README.md").read_text()
+    begin, end = text.index(gallery.BEGIN) + len(gallery.BEGIN), text.index(gallery.END)
+    (folder / "README.md").write_text(text[:begin] + "\n" + text[end:])  # the block emptied: it has to be written anew
+    for scale in SCALES:  # files of before, of a figure without runs and of none there is
+        (folder / "results/figures" / scale).mkdir(parents=True)
+        for name in ("fig99.png", "fig6_region.tex"):
+            (folder / "results/figures" / scale / name).write_text("old")
     done = figures(cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "results"
@@ -49,12 +56,19 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_everything_is_rebuilt_from_what_is_committed(rebuilt: Path, scale: str):
-    made = {path.name for path in (rebuilt / "figures" / scale).iterdir()}
+    """The files are exactly those of experiments with runs, and the page shows those and no others."""
+    place, known = rebuilt / "figures" / scale, set()
+    page = (place / "README.md").read_text()
     for name in gallery.names():
-        kinds = {path.suffix for path in (rebuilt / "figures" / scale).glob(f"{name}.*")}
-        has_run = len(Tables(rebuilt, scale).of(name)) > 0
-        assert kinds >= {".png", ".pdf"} or kinds >= {".md", ".tex"} or (not has_run and kinds == {".png"})
-    assert "README.md" in made
+        kinds = {path.suffix for path in place.glob(f"{name}.*")}
+        if len(Tables(rebuilt, scale).of(name)):
+            assert kinds in ({".png", ".pdf"}, {".md", ".tex"}, {".png", ".pdf", ".md", ".tex"}), name
+            known.add(name)
+        else:
+            assert not kinds, name
+        assert (f"\n## {name}\n" in page) == (name in known)
+        assert (f"\n| {name} | " in page) == (len(outstanding.missing(Tables(rebuilt, scale), name)) > 0)
+    assert {path.stem for path in place.iterdir()} == known | {"README"}
     for path in (rebuilt / "figures" / scale).glob("*.png"):
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 1  # something is drawn
@@ -68,6 +82,25 @@ def test_the_committed_figures_are_those_of_the_committed_tables(rebuilt: Path, 
     for path in committed.iterdir():
         if path.suffix in (".md", ".tex"):
             assert path.read_text() == (new / path.name).read_text(), path
+
+
+def test_the_readme_is_what_the_committed_tables_say(rebuilt: Path):
+    assert (rebuilt.parent / "README.md").read_text() == (ROOT / "README.md").read_text(), "make figures"
+
+
+def test_each_section_says_what_made_it(rebuilt: Path):
+    for scale in SCALES:
+        tables, page = Tables(rebuilt, scale), (rebuilt / "figures" / scale / "README.md").read_text()
+        for section in page.split("\n## ")[1:]:
+            name = section.split("\n")[0]
+            if name == "Not run yet":
+                continue
+            (made,) = [line for line in section.splitlines() if line.startswith("*Made: ")]
+            runs = tables.of(name)
+            assert set(runs.device) <= {word.strip(";,") for word in made.split()}
+            assert all(precision in made for precision in set(runs.precision))
+            commits = {str(commit)[:7] for commit in runs[runs.members.isna()].commit}
+            assert all(commit in made for commit in commits) or f"{len(commits)} commits" in made
 
 
 def test_drawing_twice_gives_the_same_files(rebuilt: Path):
@@ -95,7 +128,7 @@ def test_no_picture_of_a_set_is_committed(scale: str):
         assert path.name.split("-")[0] in packaged
 
 
-def test_without_runs_every_figure_names_its_command(tmp_path: Path):
+def test_without_runs_nothing_is_drawn_and_the_page_names_each_command(tmp_path: Path):
     for scale in ("paper", "mini"):
         shutil.copytree(RESULTS / "reference", tmp_path / scale / "results" / "reference")
         tables = tmp_path / scale / "results" / "tables" / scale
@@ -104,22 +137,15 @@ def test_without_runs_every_figure_names_its_command(tmp_path: Path):
         done = figures(cwd=tmp_path / scale)
         assert done.returncode == 0, done.stderr
         assert f"1 of 1 runs missing, make sweep FIG=fig2_curves SCALE={scale}" in done.stdout
+        (page,) = (tmp_path / scale / "results" / "figures" / scale).iterdir()
+        row = f"| fig2_curves | Learning curves | 1 of 1 | – | `make sweep FIG=fig2_curves SCALE={scale}` |"
+        assert row in page.read_text()
 
 
 def test_an_unknown_figure_is_refused(tmp_path: Path):
     done = figures("fig99", cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no 'fig99'; there are calibration" in done.stderr
-
-
-def test_the_papers_numbers_stand_under_their_own_kind(rebuilt: Path):
-    lines = (rebuilt / "figures/paper/tab_denoise.md").read_text().splitlines()
-    heads = [cell.strip() for cell in next(line for line in lines if "picture" in line).split("|")]
-    printed = [cell.strip() for cell in next(line for line in lines if "the paper's own" in line).split("|")]
-    cells = dict(zip(heads, printed, strict=True))
-    assert (cells["last"], cells["average"], cells["mean of two"]) == ("29.22", "30.43", "31.00")
-    superres = (rebuilt / "figures/paper/tab_superres.md").read_text()
-    assert "25.79" not in superres  # on the project page alone, not in the paper
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -297,18 +323,16 @@ def test_a_path_in_the_plane_keeps_the_distances_of_the_space_of_pictures():
     assert older[0] == pytest.approx(along)  # a run from before the column, without an extra term
 
 
-def test_a_grid_leaves_places_empty_and_names_what_has_not_run(tmp_path: Path):
+def test_a_grid_leaves_places_empty_and_names_what_has_not_run():
     tables = Tables(RESULTS, "mini")
     name = "fig8_depth"
     cells = [grids.Cell("there", {"variant": "library/depth6"}), None, grids.Cell("not\\ there", {"variant": "none"})]
     with style.styled():
         figure = grids.grid(tables, name, "t", cells, 3)
+    assert not isinstance(figure, Table)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert "not run yet" in texts
     assert {"there", "not there"} <= set(texts)
-    with style.styled():
-        nothing = grids.grid(Tables(tmp_path, "mini"), name, "t", cells, 3)
-    assert any("make sweep FIG=fig8_depth" in text.get_text() for text in nothing.texts)
 
 
 def test_a_figure_with_some_of_its_runs_is_drawn(tmp_path: Path):

@@ -62,13 +62,14 @@ def maps(tables: Tables, task: str, method: Method) -> list[Frame]:
     return [one.sort_values("bin") for _, one in known.groupby("run_id")]
 
 
-def draw(tables: Tables) -> "Figure":
-    """Returns a panel a task: predicted standard deviation against RMS error, a line a picture."""
+def draw(tables: Tables) -> "Figure | None":
+    """Returns a panel a task: predicted standard deviation against RMS error, a line a picture; None without
+    one."""
     import matplotlib.pyplot as plt
 
     known = {task: {method: maps(tables, task, method) for method in METHODS} for task in TASKS}
     if not any(each for of_task in known.values() for each in of_task.values()):
-        return style.placeholder("Predicted standard deviation against error", _commands(tables))
+        return None
     figure, grid = plt.subplots(1, len(TASKS), figsize=(style.TWO_COLUMNS, 3.0), squeeze=False, sharey=True)
     for axes, (task, of_task) in zip(grid.flat, known.items(), strict=True):
         for method, each in of_task.items():
@@ -106,10 +107,6 @@ def _missing(tables: Tables, experiment: str) -> str:
     return f"{done} runs" + (f", {missing} missing: {rows.command(tables, experiment)}" if missing else "")
 
 
-def _commands(tables: Tables) -> str:
-    return "\n".join(rows.command(tables, name) for name in (NAME, SAMPLED))
-
-
 def table(tables: Tables) -> Table:
     """Returns, by task and method, what averaging brings and how good the map is."""
     import pandas as pd
@@ -144,22 +141,14 @@ def table(tables: Tables) -> Table:
         "Error / prediction: RMS error of the mean over RMS predicted standard deviation; 1 is calibrated (1.1 for a "
         "mean of five whose runs and truth were draws of one law). Rank correlation: of prediction and absolute error. "
         "AUSE: area under the sparsification error; 0 is best.",
+        *(rows.footnote(tables, name, tables.of(name)) for name in (NAME, SAMPLED)),
     )
     headings = ["task", "method"] if not lines else list(lines[0])
     return Table(
         "Mean over runs, mean over samples, and their spread",
         pd.DataFrame(lines, columns=headings),
-        _told(tables, notes),
+        notes,
     )
-
-
-def _told(tables: Tables, notes: tuple[str, ...]) -> tuple[str, ...]:
-    missing = [
-        rows.command(tables, name)
-        for name in (NAME, SAMPLED)
-        if len(tables.listed(name)) > tables.of(name).run_id.nunique()
-    ]
-    return (*notes, f"Missing runs: {'; '.join(missing)}.") if missing else notes
 
 
 def _gain(single: Frame, mean: Frame) -> rows.Spread:

@@ -6,14 +6,14 @@ from dip_exp.figures.grids import Cell, grid, swept
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "classes1000"
 
 NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0, a substitute"}
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns the classes that have run, in order, up to a hundred of them."""
     found = tables.of(NAME)
     done = set(found["set.task.unit"]) if len(found) else set()

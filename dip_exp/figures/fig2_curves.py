@@ -35,8 +35,6 @@ def draw(tables: Tables) -> "Figure":
     import matplotlib.pyplot as plt
 
     found = tables.of(NAME)
-    if not len(found):
-        return style.placeholder("Learning curves", rows.command(tables, NAME))
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.1), sharey=True)
     published = tables.reference("fig2_curves")
     for ours, (theirs, label, colour) in TARGETS.items():

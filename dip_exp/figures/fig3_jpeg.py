@@ -6,12 +6,12 @@ from dip_exp.figures.pictures import Column, picture_row
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "fig3_jpeg"
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns corrupted, iterates, result and overfitted picture, left to right."""
     if tables.scale == "paper":  # the snail is an observation: there is no truth
         short, long = {"optim.steps": "2400"}, {"optim.steps": "50000"}
@@ -30,4 +30,5 @@ def draw(tables: Tables) -> "Figure":
             Column("step2000", "2,000 steps"),
             Column("last", "{steps} steps"),  # too few to be too many: the miniature has no time to overfit
         ]
-    return picture_row(tables, NAME, "Blind restoration of a JPEG-compressed picture", columns)
+    more = "PSNR of the fit to the JPEG itself: there is no truth" if tables.scale == "paper" else ""
+    return picture_row(tables, NAME, "Blind restoration of a JPEG-compressed picture", columns, more=more)

@@ -6,12 +6,12 @@ from dip_exp.figures.pictures import Column, picture_row
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "fig4_denoise"
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns truth, input, last iterate, running average, baseline, left to right."""
     columns = [
         Column("truth", "truth"),

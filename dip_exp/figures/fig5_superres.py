@@ -6,12 +6,12 @@ from dip_exp.figures.pictures import Column, picture_row
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "fig5_superres"
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns truth, bicubic, last iterate, running average, left to right."""
     columns = [
         Column("truth", "truth"),

@@ -6,7 +6,7 @@ from dip_exp.figures.pictures import Column, picture_row
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "fig8_depth"
 
@@ -19,7 +19,7 @@ NETWORKS = {
 }
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns the damaged picture and what each network makes of it."""
     columns = [Column("truth", "truth"), Column("observation", "damaged"), Column("baseline", "{baseline}")]
     columns += [Column("stopped", text, {"variant": f"library/{name}"}) for name, text in NETWORKS.items()]

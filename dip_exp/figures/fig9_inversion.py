@@ -6,7 +6,7 @@ from dip_exp.figures.grids import Cell, grid, swept
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "fig9_inversion"
 
@@ -14,7 +14,7 @@ PRIORS = {"invert/network": "deep prior", "invert/pixels_tv": "total variation"}
 NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0, a substitute for AlexNet"}
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns a row a prior and a column a layer, from shallow to deep, after the picture itself."""
     layers = swept(tables, NAME, "task.layer")
     cells: list[Cell | None] = []

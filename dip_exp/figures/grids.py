@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip_exp.figures import rows, style
-from dip_exp.figures.pictures import why_absent
-from dip_exp.figures.strip import Panel, Zoom, strip
+from dip_exp.figures import rows
+from dip_exp.figures.pictures import shown, why_absent
+from dip_exp.figures.strip import Panel, Zoom
 from dip_exp.tables import Frame, Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,13 @@ def grid(
     per_row: int,
     *more: str,
     zoom: Zoom = None,
-) -> "Figure":
-    """Returns the cells in rows of `per_row`, first seed each; None leaves a place empty.
-
-    Where nothing has run, a placeholder with the command.
-    """
+) -> "Drawn":
+    """Returns the cells in rows of `per_row`, first seed each; None leaves a place empty. Their captions as a table
+    where the repository may show none of the pictures."""
     found = tables.of(experiment)
-    if not len(found):
-        return style.placeholder(title, rows.command(tables, experiment))
     panels = [Panel(" ", " ", None) if cell is None else _panel(tables, found, cell) for cell in cells]
-    return strip(panels, title=title, footer=rows.small_print(tables, experiment, *more), zoom=zoom, per_row=per_row)
+    footer = rows.small_print(tables, experiment, *more)
+    return shown(tables, panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
 
 
 def _panel(tables: Tables, found: Frame, cell: Cell) -> Panel:

@@ -7,12 +7,12 @@ from dip_exp.figures.pictures import Column, picture_row
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "ijcv13_diversity"
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns the damaged picture, then a completion for each z."""
     inputs = swept(tables, NAME, "input.seed")
     columns = [Column("observation", "damaged")]

@@ -6,14 +6,14 @@ from dip_exp.figures.grids import Cell, grid, swept
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "ijcv16_vgg19"
 
 NETS = {"paper": "VGG-19", "mini": "EfficientNet-Lite0, a substitute for VGG-19"}
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns the picture, then one a layer, from shallow to deep."""
     layers = swept(tables, NAME, "task.layer")
     cells = [Cell(layer, {"task.layer": layer}, "last", "deep prior") for layer in layers]

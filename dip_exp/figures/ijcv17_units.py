@@ -6,14 +6,14 @@ from dip_exp.figures.grids import Cell, grid, swept
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "ijcv17_units"
 
 NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0, a substitute for AlexNet"}
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns one picture a channel, layer after layer."""
     layers, units = swept(tables, NAME, "task.layer"), swept(tables, NAME, "task.unit")
     cells = [

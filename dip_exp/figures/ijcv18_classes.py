@@ -6,7 +6,7 @@ from dip_exp.figures.grids import Cell, grid, swept
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "ijcv18_classes"
 
@@ -14,7 +14,7 @@ PRIORS = {"maximize/network": "deep prior", "maximize/pixels_tv": "total variati
 NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0, a substitute for VGG-16"}
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns a row a prior and a column a class."""
     classes = swept(tables, NAME, "task.unit")
     cells = [

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dip_exp.figures import rows, style
+from dip_exp.figures import rows
 from dip_exp.figures.pictures import why_absent
 from dip_exp.figures.strip import Panel, strip
 from dip_exp.tables import Tables
@@ -21,8 +21,6 @@ STEPS = {"paper": (100, 500, 1000, 2000), "mini": (50, 100, 200, 500)}
 def draw(tables: Tables) -> "Figure":
     """Returns the picture and, a column a stopping step, coarse above boosted: x0 + (x0 - coarse)."""
     found = tables.of(NAME)
-    if not len(found):
-        return style.placeholder(TITLE, rows.command(tables, NAME))
     run_id, image = found.run_id.iloc[0], found.image.iloc[0]
     x0 = tables.panel(run_id, "observation")
     coarse = {step: tables.panel(run_id, f"step{step}") for step in STEPS[tables.scale]}

@@ -29,8 +29,6 @@ def draw(tables: Tables) -> "Figure":
     import matplotlib.pyplot as plt
 
     found: Any = tables.of(NAME)
-    if not len(found):
-        return style.placeholder(TITLE, rows.command(tables, NAME))
     figure, (wide, near) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.2), width_ratios=(1, 1.3))
     for variant, (label, colour, line) in VARIANTS.items():
         of_variant = rows.picked(found, {"variant": variant})

@@ -6,7 +6,7 @@ from dip_exp.figures.grids import Cell, grid
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "ijcv5_samples"
 
@@ -19,7 +19,7 @@ NETWORKS = {
 }
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns a column a network and a row a draw of its weights; z is the same everywhere."""
     cells = [
         Cell(title, {"variant": f"samples/{name}", "seed": str(seed)}, note=f"θ {seed + 1}")

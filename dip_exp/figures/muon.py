@@ -88,14 +88,14 @@ def _curve(tables: Tables, run: Frame) -> tuple[np.ndarray, np.ndarray]:
     return curve.step.to_numpy(dtype=float), curve.psnr_average.to_numpy(dtype=float)
 
 
-def draw(tables: Tables) -> "Figure":
-    """Returns a panel a task: mean over pictures and seeds, and their range."""
+def draw(tables: Tables) -> "Figure | None":
+    """Returns a panel a task: mean over pictures and seeds, and their range; None where there is nothing to show."""
     import matplotlib.pyplot as plt
 
     known = {task: pairs(tables, task) for task in TASKS}
     shown = [task for task in TASKS if known[task]]
     if not shown:
-        return style.placeholder("Adam and orthogonalised momentum", rows.command(tables, NAME))
+        return None
     columns = 5
     lines = -(-len(shown) // columns)
     figure, grid = plt.subplots(
@@ -170,6 +170,7 @@ def compared(tables: Tables, experiment: str, title: str) -> Table:
         "pictures and seeds. At 1/4, 1/3, 1: the other optimizer's at that share of Adam's steps, less Adam's last.",
         "Steps, top: median share of Adam's steps; in brackets, in how many pairs the level was reached at all. "
         "Best and top are chosen with the truth (oracles).",
+        rows.footnote(tables, experiment, lines),
     )
     headings = ["task", "runs"] if not lines else list(lines[0])
     return Table(title, pd.DataFrame(lines, columns=headings), notes)

@@ -15,8 +15,6 @@ def draw(tables: Tables) -> "Figure":
     """Returns our curves under Adam beside those under orthogonalised momentum, mean and range over seeds."""
     import matplotlib.pyplot as plt
 
-    if not len(tables.of(NAME)):
-        return style.placeholder("Learning curves under orthogonalised momentum", rows.command(tables, NAME))
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.1), sharey=True)
     for target in fig2_curves.TARGETS:
         fig2_curves.plot(left, tables, target)

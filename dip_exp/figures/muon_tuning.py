@@ -23,5 +23,8 @@ def table(tables: Tables) -> Table:
                 for rate in rates
             }
             lines.append({"task": task, "average": constant, **cells})
-    notes = ("PSNR in dB of the running average at half of Adam's number of steps; coffee, seed 0.",)
+    notes = (
+        "PSNR in dB of the running average at half of Adam's number of steps; coffee, seed 0.",
+        rows.footnote(tables, NAME, lines),
+    )
     return Table("Orthogonalised momentum, tuned on coffee", pd.DataFrame(lines), notes)

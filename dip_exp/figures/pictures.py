@@ -1,14 +1,18 @@
 """The figures that are rows of pictures: which run and kind each column shows, and what stands above it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip_exp.figures import rows, style
+from dip_exp.figures import comparison, rows
+from dip_exp.figures.scored import Table
 from dip_exp.figures.strip import Panel, Zoom, strip
 from dip_exp.tables import Frame, Tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    Drawn = Figure | Table
 
 
 @dataclass(frozen=True)
@@ -34,21 +38,38 @@ def picture_row(
     zoom: Zoom = "detail",
     per_row: int = 6,
     more: str = "",
-) -> "Figure":
-    """Returns a row of the first seed's pictures, each with its score (`psnr`, or `psnr_missing` in inpainting).
-
-    Where nothing has run, a placeholder with the command.
-    """
+) -> "Drawn":
+    """Returns a row of the first seed's pictures, each with its score (`psnr`, or `psnr_missing` in inpainting); their
+    captions as a table where the repository may show none of them."""
     found = tables.of(experiment)
-    if not len(found):
-        return style.placeholder(title, rows.command(tables, experiment))
-    panels = [panel for column in columns if (panel := _panel(tables, found, column, score)) is not None]
+    panels = [panel for column in columns if (panel := _panel(tables, experiment, found, column, score)) is not None]
     over_seeds = _over_seeds(found, columns, score)
     footer = rows.small_print(tables, experiment, *([over_seeds] if over_seeds else []), *([more] if more else []))
-    return strip(panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
+    return shown(tables, panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
 
 
-def _panel(tables: Tables, found: Frame, column: Column, score: str) -> Panel | None:
+def shown(tables: Tables, panels: Sequence[Panel], *, title: str, footer: str, zoom: Zoom, per_row: int) -> "Drawn":
+    """Returns the panels as a figure or, where none of their pictures is there to be shown, as a table of captions."""
+    if tables.local or any(panel.picture is not None for panel in panels):
+        return strip(list(panels), title=title, footer=footer, zoom=zoom, per_row=per_row)
+    import pandas as pd
+
+    scored = [panel for panel in panels if panel.note.endswith(" dB") or panel.theirs]
+    lines = [
+        {
+            "": " ".join(f"{panel.of} {panel.title}".split()),
+            "ours, dB": panel.note.removesuffix(" dB").strip() or "–",
+            "authors', dB": panel.theirs or "–",
+        }
+        for panel in scored
+    ]
+    absent = (
+        "The pictures are of a set whose licence is unclear: they are in results/figures/local where they were made."
+    )
+    return Table(title, pd.DataFrame(lines), (absent, f"({footer.replace(chr(10), '; ')})"), words=1)
+
+
+def _panel(tables: Tables, experiment: str, found: Frame, column: Column, score: str) -> Panel | None:
     """Returns one panel; None where its run is missing."""
     of_job = _picked(found, column)
     if not len(of_job):
@@ -63,9 +84,17 @@ def _panel(tables: Tables, found: Frame, column: Column, score: str) -> Panel | 
         curve = tables.curve(first.run_id.iloc[0])
         at = curve[curve.step == int(column.kind.removeprefix("step"))]
         value = at.psnr.iloc[0] if len(at) else value
+    ours, theirs = comparison.beside(tables, experiment, first, column.kind)
+    value = value if value == value else ours  # of an observation's iterate: its fit
     picture = tables.panel(first.run_id.iloc[0], column.kind)
     absent = why_absent(tables, first.image.iloc[0]) if picture is None else ""
-    return Panel(column.title.format(**facts), f"{value:.2f} dB" if value == value else " ", picture, absent)
+    return Panel(
+        column.title.format(**facts),
+        f"{value:.2f} dB" if value == value else " ",
+        picture,
+        absent,
+        f"{theirs:.2f}" if theirs == theirs else "",
+    )
 
 
 def why_absent(tables: Tables, image: str) -> str:

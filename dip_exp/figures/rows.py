@@ -51,18 +51,44 @@ def command(tables: Tables, experiment: str) -> str:
     return f"make sweep FIG={experiment} SCALE={tables.scale}" + (f" SEEDS={seeds}" if seeds > 1 else "")
 
 
+def make(row: Any) -> str:
+    """Returns in what precision and where a row's run was computed: "fp32 on cpu"."""
+    return f"{row.precision} on {row.device}"
+
+
+def makes(frame: Frame) -> dict[str, list[str]]:
+    """Returns {"fp32 on cpu": the pictures of those runs} of some rows, the most frequent first."""
+    found: dict[str, list[str]] = {}
+    for row in frame.drop_duplicates("run_id").itertuples() if len(frame) else ():
+        found.setdefault(make(row), []).append(str(row.image))
+    return {one: list(dict.fromkeys(found[one])) for one in sorted(found, key=lambda one: (-len(found[one]), one))}
+
+
+def made_on(frame: Frame) -> str:
+    """Returns in what precision and where rows were computed; of several such, which pictures the rarer ones are of."""
+    found = makes(frame)
+    usual, *others = found or ["–"]
+    return "; ".join([usual, *(f"{one}: {', '.join(found[one])}" for one in others)])
+
+
 def small_print(tables: Tables, experiment: str, *more: str) -> str:
-    """Returns what every figure says of itself: scale, seeds, hardware, what is missing, and where its rows are."""
+    """Returns what every figure says of itself: scale, seeds, precision and device, what is missing, where its rows
+    are."""
     rows, listed = tables.of(experiment), tables.listed(experiment)
     single = rows[rows.members.isna()]
     seeds = sorted({int(float(seed)) for seed in single.seed})
-    devices = ", ".join(sorted(set(single.device)))
-    parts = [f"scale={tables.scale}", f"seeds {_ranges(seeds)}", f"on {devices}"]
+    parts = [f"scale={tables.scale}", f"seeds {_ranges(seeds)}", _made(tables, single)]
     missing = len(listed) - rows.run_id.nunique()
     if missing:
         parts.append(f"{missing} of {len(listed)} runs missing: {command(tables, experiment)}")
     source = f"results/tables/{tables.scale}/runs.csv"
     return "\n".join([f"{experiment}: {'; '.join(parts)}; {source}", *more])
+
+
+def _made(tables: Tables, single: Frame) -> str:
+    """Returns in what precision and where runs were computed; in miniature fp32 on one device goes without saying."""
+    plain = tables.scale == "mini" and set(single.precision) == {"fp32"} and single.device.nunique() == 1
+    return f"on {single.device.iloc[0]}" if plain else made_on(single)
 
 
 def footnote(tables: Tables, experiment: str, shown: Sized) -> str:

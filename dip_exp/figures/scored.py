@@ -11,15 +11,17 @@ from dip_exp.tables import Frame, Tables
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is printed: cells are text. notes: footnotes, in order."""
+    """A table as it is printed: cells are text. notes: footnotes, in order. words: how many of the first columns are
+    words and stand to the left."""
 
     title: str
     cells: Frame
     notes: tuple[str, ...]
+    words: int = 2
 
     def markdown(self) -> str:
         """Returns it in Markdown."""
-        align = ("left", "left", *["right"] * (self.cells.shape[1] - 2))
+        align = (*["left"] * self.words, *["right"] * (self.cells.shape[1] - self.words))
         body = self.cells.to_markdown(index=False, colalign=align, disable_numparse=True)
         return (
             "\n\n".join([f"### {self.title}", *(text.replace("*", "\\*") for text in (body or "", *self.notes))]) + "\n"
@@ -27,11 +29,13 @@ class Table:
 
     def latex(self) -> str:
         """Returns it as a LaTeX table for the booktabs package."""
-        columns = "ll" + "r" * (self.cells.shape[1] - 2)
+        columns = "l" * self.words + "r" * (self.cells.shape[1] - self.words)
         body = self.cells.map(_tex).rename(columns=_tex).to_latex(index=False, column_format=columns)
         notes = "\n".join(rf"\par\footnotesize {_tex(note)}" for note in self.notes)
         return f"\\begin{{table}}\n\\centering\n\\caption{{{_tex(self.title)}}}\n{body}{notes}\n\\end{{table}}\n"
 
+
+_LETTERS = "ᵃᵇᶜᵈᵉᶠᵍʰ"
 
 _TEX = {
     "&": r"\&",
@@ -43,6 +47,7 @@ _TEX = {
     "σ": r"$\sigma$",
     "×": r"$\times$",
     "–": "--",
+    **{mark: f"$^{letter}$" for mark, letter in zip(_LETTERS, "abcdefgh", strict=True)},
 }
 
 
@@ -69,37 +74,59 @@ class Block:
 
 
 def score_table(tables: Tables, experiment: str, title: str, blocks: list[Block], notes: tuple[str, ...]) -> Table:
-    """Returns the table of some blocks, PSNR in dB; each ends with the mean over the pictures that have run."""
+    """Returns the table of the blocks and pictures that have run, PSNR in dB; each block ends with the mean over them,
+    and with the mean that the paper prints over all. Runs of another precision or device than most are marked."""
     import pandas as pd
 
     found, listed = tables.of(experiment), tables.listed(experiment)
+    marks = marks_of(found)
     lines: list[dict[str, str]] = []
     for block in blocks:
-        lines += _block(tables, found, listed, block)
-    return Table(title, pd.DataFrame(lines).fillna("–"), (*notes, rows.footnote(tables, experiment, found)))
+        lines += _block(tables, found, listed, block, marks)
+    usual = next(iter(rows.makes(found)), "")
+    told = tuple(f"{mark} {make}, or a mean over some of it; unmarked: {usual}." for make, mark in marks.items())
+    return Table(title, pd.DataFrame(lines).fillna("–"), (*notes, *told, rows.footnote(tables, experiment, found)))
 
 
-def _block(tables: Tables, found: Frame, listed: Frame, block: Block) -> list[dict[str, str]]:
+def marks_of(found: Frame) -> dict[str, str]:
+    """Returns {"bf16 on cpu": the letter that marks it} of every precision and device but the most frequent."""
+    _, *others = rows.makes(found) or [""]
+    return dict(zip(others, _LETTERS, strict=False))
+
+
+def _letters(of_cell: Frame, marks: Mapping[str, str]) -> str:
+    """Returns the letters of a cell's runs, in order; none where no network computed it."""
+    made = rows.makes(of_cell[~of_cell.kind.str.startswith(("baseline", "observation"))] if len(of_cell) else of_cell)
+    return "".join(mark for one, mark in marks.items() if one in made)
+
+
+def _block(tables: Tables, found: Frame, listed: Frame, block: Block, marks: Mapping[str, str]) -> list[dict[str, str]]:
     pictures = list(dict.fromkeys(_of_block(listed, block)["set.image"]))
     done = _of_block(found, block)
     theirs = _published(tables, block)
     lines, numbers = [], []
     for image in pictures:
         name = image.rpartition("/")[2]
-        of_picture = done[done["set.image"] == image]
-        own = {head: rows.spread(of_picture[of_picture.kind == kind].psnr) for head, kind in block.ours.items()}
+        cells = {head: _of_cell(done, image, kind) for head, kind in block.ours.items()}
+        own = {head: rows.spread(cell.psnr) for head, cell in cells.items()}
         other = {head: theirs.get((name, method)) for head, method in block.theirs.items()}
-        line = {"": block.label, "picture": name, **{head: str(value) for head, value in own.items()}}
+        line = {"": block.label, "picture": name}
+        line |= {head: f"{value}{_letters(cells[head], marks)}" for head, value in own.items()}
         line |= {head: "–" if value is None else f"{value:.2f}" for head, value in other.items()}
         means = {head: value.mean for head, value in own.items()} | {k: v for k, v in other.items() if v is not None}
-        lines.append(line | _difference(means, block))
         if any(value.count for value in own.values()):
+            lines.append(line | _difference(means, block))
             numbers.append(means)
     if numbers:
-        lines.append(_mean_line(numbers, len(pictures), block))
-    if block.theirs:
+        cells = {head: done[done.kind == kind] for head, kind in block.ours.items()}
+        lines.append(_mean_line(numbers, len(pictures), block, {h: _letters(c, marks) for h, c in cells.items()}))
+    if numbers and block.theirs:
         lines += _printed(tables, block)
     return lines
+
+
+def _of_cell(done: Frame, image: str, kind: str) -> Frame:
+    return done[(done["set.image"] == image) & (done.kind == kind)]
 
 
 def _of_block(frame: Frame, block: Block) -> Frame:
@@ -129,13 +156,17 @@ def _difference(means: Mapping[str, float], block: Block) -> dict[str, str]:
     return {"difference": f"{gap:+.2f}" if np.isfinite(gap) else "–"}
 
 
-def _mean_line(numbers: list[dict[str, float]], pictures: int, block: Block) -> dict[str, str]:
+def _mean_line(
+    numbers: list[dict[str, float]], pictures: int, block: Block, letters: Mapping[str, str]
+) -> dict[str, str]:
     heads = [*block.ours, *block.theirs]
     stat = {head: rows.spread([line.get(head, float("nan")) for line in numbers]) for head in heads}
     # A column that only some of the pictures have has no mean: it would be of other pictures than its neighbours'.
     means = {head: one.mean if one.count == len(numbers) else float("nan") for head, one in stat.items()}
     label = "mean" if len(numbers) == pictures else f"mean of these {len(numbers)} of {pictures}"
-    cells = {head: f"{value:.2f}" if np.isfinite(value) else "–" for head, value in means.items()}
+    cells = {
+        head: f"{value:.2f}{letters.get(head, '')}" if np.isfinite(value) else "–" for head, value in means.items()
+    }
     return {"": block.label, "picture": label, **cells} | _difference(means, block)
 
 

@@ -27,8 +27,8 @@ VARIANTS = {
 }
 
 
-def draw(tables: Tables) -> "Figure":
-    """Returns a panel a picture: PSNR of the running average against steps."""
+def draw(tables: Tables) -> "Figure | None":
+    """Returns a panel a picture: PSNR of the running average against steps; None where there is nothing to show."""
     import matplotlib.pyplot as plt
 
     found = tables.of(NAME)
@@ -38,7 +38,7 @@ def draw(tables: Tables) -> "Figure":
         if any(len(rows.picked(found, {"variant": variant, "image": image})) for variant in LONG)
     ]
     if not pictures:
-        return style.placeholder("Langevin dynamics and Adam, far beyond the paper's steps", rows.command(tables, NAME))
+        return None
     figure, grid = plt.subplots(1, len(pictures), figsize=(style.TWO_COLUMNS, 2.3), squeeze=False)
     legend = {}
     for axes, image in zip(grid.flat, pictures, strict=True):

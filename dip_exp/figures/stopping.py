@@ -103,13 +103,15 @@ def at_step(tables: Tables, run_id: str, step: float) -> float:
     return float(np.interp(np.log(step), np.log(curve.step.to_numpy(float)), curve.psnr_average.to_numpy(float)))
 
 
-def draw(tables: Tables) -> "Figure":
-    """Returns the watched run of one picture for each task with every rule's choice, and below all runs' gaps."""
+def draw(tables: Tables) -> "Figure | None":
+    """Returns the watched run of one picture for each task with every rule's choice, and below all runs' gaps;
+    None where no run was watched.
+    """
     import matplotlib.pyplot as plt
 
     shown = [task for task in TASKS if choices(tables, task, "wmv")]
     if not shown:
-        return style.placeholder("When to stop", rows.command(tables, NAME))
+        return None
     figure = plt.figure(figsize=(style.TWO_COLUMNS, 6.6))
     grid = figure.add_gridspec(3, 4, height_ratios=[1, 1, 1.25], left=0.065, right=0.99, top=0.96, bottom=0.13)
     grid.update(wspace=0.28, hspace=0.55)
@@ -209,6 +211,7 @@ def compared(tables: Tables, experiment: str, title: str) -> Table:
         "being 1 (timed beside other work).",
         "Fixed: the task's own number of steps, set on coffee as the rules' settings were; σ 15, Poisson, impulse and "
         "speckle have that of σ 25.",
+        rows.footnote(tables, experiment, lines),
     )
     return Table(title, pd.DataFrame(lines, columns=["task", "rule"] if not lines else list(lines[0])), notes)
 

@@ -1,6 +1,6 @@
 """How the stop rules depend on their settings: on coffee, where they were set."""
 
-from dip_exp.figures import stopping
+from dip_exp.figures import rows, stopping
 from dip_exp.figures.scored import Table
 from dip_exp.tables import Tables
 
@@ -31,5 +31,6 @@ def table(tables: Tables) -> Table:
         "average's memory and twice that; emv_half, emv_1: half the memory and all of it; impatient: 100 steps of "
         "patience, not 300; few, all: 2,048 and all pixel values, not 16,384; discrepancy_95: tau 0.95; "
         "plateau_2_10: 200 steps and a fall of 10 %, the others 5 % (plateau_4: 10 %).",
+        rows.footnote(tables, NAME, lines),
     )
     return Table("Stop rules, tuned on coffee", pd.DataFrame(lines, columns=["rule"] if not lines else None), notes)

@@ -16,12 +16,16 @@ Zoom = Literal["detail", "difference"] | None
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture (H, W, 1 or 3) in [0, 1], or None, and then `absent` says why. title, note: the lines above it."""
+    """One picture (H, W, 1 or 3) in [0, 1], or None, and then `absent` says why. title, note: the lines above it.
+    theirs: what the paper or its authors report of it, in dB; of: what stands before the title. Both are for captions
+    that are a table."""
 
     title: str
     note: str
     picture: np.ndarray | None
     absent: str = ""
+    theirs: str = ""
+    of: str = ""
 
 
 def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail", per_row: int = 6) -> "Figure":

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from dip_exp.figures import rows, style
+from dip_exp.figures import rows
 from dip_exp.figures.grids import swept
-from dip_exp.figures.pictures import why_absent
-from dip_exp.figures.strip import Panel, strip
+from dip_exp.figures.pictures import shown, why_absent
+from dip_exp.figures.strip import Panel
 from dip_exp.figures.trajectories import FROM_LOSS, curve_psnr
 from dip_exp.tables import Frame, Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "strips"
 
@@ -34,16 +34,15 @@ TITLES = {
 STEPS = {"paper": (50, 200, 500, 1000, 2000), "mini": (10, 50, 100, 200, 500)}
 
 
-def draw(tables: Tables) -> "Figure":
-    """Returns a row a task: the observation, then iterates, then the last."""
+def draw(tables: Tables) -> "Drawn":
+    """Returns a row for each task that has run: the observation, then iterates, then the last; their captions as a
+    table where the repository may show none of the pictures."""
     found = tables.of(NAME)
-    if not len(found):
-        return style.placeholder(TITLE, rows.command(tables, NAME))
     panels = [panel for variant in swept(tables, NAME, "variant") for panel in _row(tables, found, variant)]
     footer = rows.small_print(
         tables, NAME, "PSNR of the iterate in dB, first seed; of the fit to it where there is no truth"
     )
-    return strip(panels, title=TITLE, footer=footer, zoom=None, per_row=len(STEPS[tables.scale]) + 2)
+    return shown(tables, panels, title=TITLE, footer=footer, zoom=None, per_row=len(STEPS[tables.scale]) + 2)
 
 
 def _row(tables: Tables, found: Frame, variant: str) -> list[Panel]:
@@ -52,16 +51,20 @@ def _row(tables: Tables, found: Frame, variant: str) -> list[Panel]:
     of_run = rows.picked(found, {"variant": variant})
     steps = STEPS[tables.scale]
     if not len(of_run):
-        return [Panel(title, " ", None, "not run yet"), *[Panel(" ", " ", None)] * (len(steps) + 1)]
+        return []
     first = of_run[of_run.seed == of_run.seed.min()]
     run_id, last, image = first.run_id.iloc[0], int(first.steps.iloc[0]), first.image.iloc[0]
     curve, absent = tables.curve(run_id), why_absent(tables, image)
+    published = tables.reference("trajectories") if tables.scale == "paper" else of_run.iloc[:0]
+    theirs = {row.iteration: f"{row.psnr_db:.2f}" for row in published.itertuples() if row.run == name}
+    of = f"{title}:"
     panels = [Panel(title, "observed", tables.panel(run_id, "observation"), absent)]
     psnr = curve_psnr(curve, of_fit=name in FROM_LOSS)
     for step in steps:
         at = psnr[curve.step == step]
         note = f"{at.iloc[0]:.2f} dB" if len(at) else " "
-        shown = Panel(f"{step:,} steps", note, tables.panel(run_id, f"step{step}"), absent)
+        shown = Panel(f"{step:,} steps", note, tables.panel(run_id, f"step{step}"), absent, theirs.get(step, ""), of)
         panels.append(shown if step < last else Panel(" ", " ", None))  # the run was over before
-    panels.append(Panel(f"{last:,} steps", f"{psnr.iloc[-1]:.2f} dB", tables.panel(run_id, "last"), absent))
+    end = f"{psnr.iloc[-1]:.2f} dB"
+    panels.append(Panel(f"{last:,} steps", end, tables.panel(run_id, "last"), absent, theirs.get(last, ""), of))
     return panels

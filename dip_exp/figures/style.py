@@ -68,13 +68,3 @@ def light_grid(axes: "Axes") -> None:
     """Draws thin lines behind the data at the ticks of y."""
     axes.grid(True, axis="y", color="#DDDDDD", linewidth=0.5)
     axes.set_axisbelow(True)
-
-
-def placeholder(title: str, text: str) -> "Figure":
-    """Returns a figure that says what is missing and which command makes it."""
-    import matplotlib.pyplot as plt
-
-    figure = plt.figure(figsize=(TWO_COLUMNS, 1.4))
-    figure.text(0.5, 0.68, title, ha="center", va="center", fontsize=9, color=BLACK)
-    figure.text(0.5, 0.34, text, ha="center", va="center", fontsize=8, color=GREY, family="DejaVu Sans Mono")
-    return figure

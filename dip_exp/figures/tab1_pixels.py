@@ -7,7 +7,7 @@ from dip_exp.figures.scored import Block, Table, score_table
 from dip_exp.tables import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from dip_exp.figures.pictures import Drawn
 
 NAME = "tab1_pixels"
 
@@ -29,7 +29,7 @@ def table(tables: Tables) -> Table:
     )
 
 
-def draw(tables: Tables) -> "Figure":
+def draw(tables: Tables) -> "Drawn":
     """Returns truth, known pixels, result and biharmonic interpolation of the first picture, left to right."""
     columns = [
         Column("truth", "truth"),

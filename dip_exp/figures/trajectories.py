@@ -34,28 +34,38 @@ FROM_LOSS = ("snail", "cave")
 
 
 def draw(tables: Tables) -> "Figure":
-    """Returns one small plot a run: iterates, their running average, the authors' iterates."""
+    """Returns a small plot for each variant that has run: iterates, their running average, the authors' iterates."""
     import matplotlib.pyplot as plt
 
-    listed: Any = tables.listed(NAME)
-    if not len(tables.of(NAME)):
-        return style.placeholder("Trajectories", rows.command(tables, NAME))
-    variants = list(dict.fromkeys(listed["set.variant"]))
-    figure, axes = plt.subplots(2, 3, figsize=(style.TWO_COLUMNS, 4.1))
-    for place, variant in zip(axes.flat, variants, strict=True):
+    listed, done = tables.listed(NAME), set(tables.of(NAME)["set.variant"])
+    variants = [variant for variant in dict.fromkeys(listed["set.variant"]) if variant in done]
+    lines, columns = -(-len(variants) // 3), min(len(variants), 3)
+    height = 4.1 if lines > 1 else 2.6
+    figure, axes = plt.subplots(lines, columns, figsize=(style.TWO_COLUMNS, height), squeeze=False)
+    for number, (place, variant) in enumerate(zip(axes.flat, variants, strict=False)):
         _one(place, tables, variant)
+        if number + columns >= len(variants):
+            place.set_xlabel("step (logarithmic)")
+    averaged = any(variant.rpartition("/")[2] not in FROM_LOSS for variant in variants)
+    for place in axes.flat[len(variants) :]:
+        place.set_visible(False)
     for place in axes[:, 0]:
         place.set_ylabel("PSNR, dB")
-    for place in axes[-1]:
-        place.set_xlabel("step (logarithmic)")
     handles = [
         *axes.flat[0].plot([], [], color=style.BLUE, alpha=0.5, linewidth=0.8, label="ours, iterate"),
-        *axes.flat[0].plot([], [], color=style.BLUE, label="ours, running average"),
+        *(axes.flat[0].plot([], [], color=style.BLUE, label="ours, running average") if averaged else []),
     ]
     if tables.scale == "paper":
         handles += axes.flat[0].plot([], [], color=style.BLACK, linestyle="--", linewidth=1, label="authors, iterate")
     figure.legend(handles=handles, loc="upper right", ncols=len(handles), bbox_to_anchor=(0.99, 1.0))
-    figure.subplots_adjust(left=0.07, right=0.99, top=0.90, bottom=0.16, wspace=0.22, hspace=0.38)
+    figure.subplots_adjust(
+        left=0.07 if lines > 1 else 0.08,
+        right=0.99,
+        top=1 - 0.41 / height,
+        bottom=0.656 / height,
+        wspace=0.22,
+        hspace=0.38,
+    )
     style.footer(figure, rows.small_print(tables, NAME, "iterates: mean over seeds; shaded: their range"))
     return figure
 
@@ -74,8 +84,6 @@ def _one(axes: "Axes", tables: Tables, variant: str) -> None:
         if np.isfinite(average).any():
             axes.plot(steps, average.mean(axis=0), color=style.BLUE)
         top = np.nanmax([np.nanmax(raw), np.nanmax(average) if np.isfinite(average).any() else -np.inf])
-    else:
-        axes.text(0.97, 0.06, "not run yet", transform=axes.transAxes, ha="right", fontsize=7, color=style.GREY)
     if tables.scale == "paper":
         theirs: Any = tables.reference("trajectories")
         theirs = theirs[(theirs.run == name) & (theirs.iteration > 0)]
