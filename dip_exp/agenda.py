@@ -191,7 +191,8 @@ class Agenda:
         wanted = have if names is None else names
         if wanted:
             try:
-                collect.collect(self.ask.results, self.ask.scale, [name for name in self.names if name in wanted])
+                names = [name for name in self.names if name in wanted]
+                collect.tell_refused(collect.collect(self.ask.results, self.ask.scale, names))
             except OSError as error:
                 report.note(f"tables: they could not be written ({error}); scripts/collect.py does it later")
 
