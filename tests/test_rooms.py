@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 ORDER = [
-    ["errors", "component", "rounds"],
+    ["errors", "component", "rounds", "threads"],
     ["sets"],
     ["resolvers"],
     ["config"],
