@@ -29,6 +29,8 @@ ORDER = [
     ["muon", "posterior"],
     ["optims"],
     ["prior"],
+    ["work"],
+    ["rates"],
     ["cost"],
     ["history", "rollback"],
     ["fit"],
