@@ -6,6 +6,10 @@ From the command line: `python run.py task=superres arch=skip`. From Python: `re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dip_exp import threads
+
+threads.settle()  # here, since every door comes through here before PyTorch is loaded
+
 if TYPE_CHECKING:
     from dip_exp.api import Restored, restore
     from dip_exp.operators import adjoint_gap

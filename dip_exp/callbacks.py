@@ -22,6 +22,18 @@ from dip_exp.rounds import is_round
 QUIET_SECONDS = 30.0
 """Between two progress lines where there is no terminal to draw a bar on."""
 
+UNTIMED_STEPS = 3
+"""The first ones fetch memory and choose kernels."""
+
+PACE_STEPS, PACE_SECONDS = 20, 20.0
+"""After so many steps, or after so long, the run's own pace is known."""
+
+SAID_ABOVE, WORTH_SECONDS = 1.5, 10.0
+"""The pace is told of where it differs from the estimate by more, and what is left takes longer."""
+
+QUIET_SHARE = 0.9
+"""Of its time, from which on a thread counts as undisturbed."""
+
 
 def _fit(module: pl.LightningModule) -> Fit:
     assert isinstance(module, Fit)
@@ -66,6 +78,47 @@ class Progress(pl.Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class Pace(pl.Callback):
+    """Compares the first steps with what was estimated, and says once where they differ by much.
+
+    seconds: of a step, as estimated. differs: told of the whole run's seconds at the pace that was measured, and of the
+    share of its time that this thread had a core. doubted: told, in a quiet moment, by what factor a step took longer.
+    """
+
+    def __init__(
+        self, seconds: float, differs: Callable[[float, float], object], doubted: Callable[[float], object]
+    ) -> None:
+        self._seconds, self._differs, self._doubted = seconds, differs, doubted
+        self._began: tuple[float, float] | None = None
+        self._judged = False
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._judged:
+            return
+        fit = _fit(pl_module)
+        taken = fit.history.done - fit.start - UNTIMED_STEPS
+        if self._began is None:
+            self._began = (time.perf_counter(), time.thread_time()) if taken == 0 else None
+            return
+        wall, own = time.perf_counter() - self._began[0], time.thread_time() - self._began[1]
+        if taken < PACE_STEPS and (taken < UNTIMED_STEPS or wall < PACE_SECONDS):
+            return
+        self._judged = True
+        share = min(1.0, own / wall) if fit.device.type == "cpu" else 1.0
+        self.judge(wall / taken, share, fit.optim.steps, fit.history.done)
+
+    def judge(self, pace: float, share: float, steps: int, done: int) -> None:
+        """Says what there is to say of a run of so many steps, `done` of them done, at `pace` seconds each."""
+        ratio = pace / self._seconds
+        if not 1 / SAID_ABOVE <= ratio <= SAID_ABOVE and pace * (steps - done) > WORTH_SECONDS:
+            with tqdm.external_write_mode(file=sys.stderr):
+                self._differs(pace * steps, share)
+        if share >= QUIET_SHARE:
+            self._doubted(ratio)
 
 
 class Curve(pl.Callback):

@@ -1,15 +1,16 @@
 """In: experiments and a scale. Out: which runs are missing, how long those should take here, and their sweeps."""
 
+import json
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
 from dip_exp import config, experiment, record, report, sweeps
-from dip_exp.errors import Refused
 
 FINISHED, TABLED, BEGUN, MISSING = "finished", "in the tables", "begun", "missing"
 
@@ -71,21 +72,26 @@ def missing(name: str, ask: Ask) -> list[sweeps.Job]:
 def estimate(job: sweeps.Job, ask: Ask, known: dict[str, float]) -> float | None:
     """Returns the seconds a job should take here; None where its pictures are not here.
 
-    known: seconds a step of what was tried before, by network, input and picture; added to.
+    known: seconds a step of what was counted before, by all that a step's cost hangs on; added to.
     """
     settings = job.named.config
-    key = str([settings[group] for group in ("arch", "input", "image", "task")])
+    if any(not config.located(path).exists() for path, _ in config.files(settings).values()):
+        return None
+    role, shape = settings["image"]["role"], _shape(json.dumps(settings["image"], sort_keys=True))
+    optim = {key: value for key, value in settings["optim"].items() if key not in ("steps", "lr", "average")}
+    key = str([settings[key] for key in ("arch", "input", "stop", "trainer", "precision", "threads")])
+    key += str([optim, experiment.free_of(settings["task"]), shape, role])
     if key not in known:
-        folder = record.RunFolder(ask.results, job.run_id)
-        cfg = config.compose([f"scale={ask.scale}"])
-        try:
-            parts = experiment.prepare(experiment.place(cfg, job.named, folder, []))
-        except Refused as error:
-            if any(not config.located(path).exists() for path, _ in config.files(settings).values()):
-                return None
-            raise error
-        known[key] = parts.price.seconds
+        known[key] = experiment.priced(settings, job.named.choices, shape)
     return known[key] * settings["optim"]["steps"]
+
+
+@cache
+def _shape(image: str) -> tuple[int, int, int]:
+    """Returns the shape (C, H, W) of the picture that these settings, as JSON, name."""
+    source = experiment.build({"image": json.loads(image)}, "image", {})
+    with experiment.refusing("image", {}):
+        return source.shape()
 
 
 def dry_run(names: list[str], ask: Ask) -> None:

@@ -93,7 +93,7 @@ def derived(
     """Returns the record of a mean: what its members share as the first has it, `sums` added up, and what was `made`.
     seeds: "0+1"."""
     first = records[0]
-    own = ("identity", "command", "attempt", "sha256", "result", "remarks", "spread", "calibration")
+    own = ("identity", "command", "attempt", "sha256", "result", "remarks", "spread", "calibration", "cpu_seconds")
     return {
         **{key: value for key, value in first.items() if key not in own},
         **{key: sum(one[key] for one in records) for key in sums},

@@ -6,6 +6,7 @@ Heavy packages are imported only once something has to be computed: a finished r
 import shlex
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from dip_exp.errors import Interrupted
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from dip_exp.callbacks import Pace
     from dip_exp.cost import Cost
     from dip_exp.fit import Fit
     from dip_exp.inputs.source import Input
@@ -140,7 +142,19 @@ def compute(order: Order) -> dict[str, Any]:
     if told is not None:
         report.note(told)
     report.opening(order.what, parts.problem, price, optim.steps, trainer.device, order.smaller, sooner=stop.ends)
-    return _carry_out(order, parts.problem, fit, trainer, watch)
+    return _carry_out(order, parts.problem, fit, trainer, watch, _pace(price, sooner=stop.ends))
+
+
+def _pace(price: "Cost", *, sooner: bool) -> "Pace":
+    """Returns what compares the run's first steps with its price."""
+    from dip_exp import rates
+    from dip_exp.callbacks import Pace
+
+    def doubted(ratio: float) -> None:
+        if price.where is not None and price.work is not None:
+            rates.doubt(price.where, price.work, ratio)
+
+    return Pace(price.seconds, partial(report.pace, sooner=sooner), doubted)
 
 
 @dataclass(frozen=True)
@@ -172,11 +186,45 @@ def prepare(order: Order) -> Parts:
         problem = task.problem(order.picture.x, order.role, rng)
     with refusing("arch", choices):
         net, z = prior.draw(problem, arch, source, config["seed"], optim.over)
-    price = cost.estimate(net, arch, z, problem, trainer.device)
+    price = cost.estimate(arch, tuple(z.shape), problem, optim, cost.Setting(trainer.device, config["precision"]))
     return Parts(problem, net, z, source, optim, trainer, price)
 
 
-def _carry_out(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any) -> dict[str, Any]:
+def priced(config: dict[str, Any], choices: dict[str, str], shape: tuple[int, int, int]) -> float:
+    """Returns the seconds of a step of a run here, from its settings and the shape (C, H, W) of its picture alone.
+
+    Nothing is drawn, and the picture is read only for a task that cannot do without. Raises Refused as a run does.
+    """
+    import torch
+
+    from dip_exp import cost, prior
+
+    torch.set_num_threads(config["threads"] or provenance.cores())
+    task, arch, source, optim, trainer, stop, image = (
+        build(config, group, choices) for group in ("task", "arch", "input", "optim", "trainer", "stop", "image")
+    )
+    with refusing("task", choices):
+        try:
+            problem = task.outline(shape, image.role)
+        except ValueError:
+            problem = task.problem(image.read().x, image.role, np.random.default_rng(0))
+    with refusing("arch", choices):
+        z_shape = prior.z_shape(problem, arch, source)
+        of, _, _ = cost.counted(arch, z_shape, problem, optim)
+    return cost.Setting(trainer.device, config["precision"]).rates()[1].seconds(of) * stop.dearer
+
+
+def free_of(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a task that may change what a step costs."""
+    from hydra.utils import get_class
+
+    free = getattr(get_class(config["_target_"]), "free", ())
+    return {key: value for key, value in config.items() if key not in free}
+
+
+def _carry_out(
+    order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any, pace: "Pace"
+) -> dict[str, Any]:
     with writing(order.folder.path, refuse=True):
         lock = order.folder.lock(lambda: report.note("another process is at this run: waiting for it"))
     try:
@@ -184,12 +232,14 @@ def _carry_out(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer",
         if done is not None and not order.config["force"]:
             report.already(done, order.folder.path)
             return done
-        return _alone(order, problem, fit, trainer, watch)
+        return _alone(order, problem, fit, trainer, watch, pace)
     finally:
         lock.release()
 
 
-def _alone(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any) -> dict[str, Any]:
+def _alone(
+    order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", watch: Any, pace: "Pace"
+) -> dict[str, Any]:
     """Carries the run out while its lock is held."""
     from dip_exp.loggers import Run, Session
 
@@ -210,7 +260,7 @@ def _alone(order: Order, problem: "Problem", fit: "Fit", trainer: "Trainer", wat
                 fit,
                 precision=order.config["precision"],
                 logger=session.logger,
-                callbacks=[*session.callbacks, *_strip_of_iterates(order.folder.path)],
+                callbacks=[*session.callbacks, *_strip_of_iterates(order.folder.path), pace],
                 checkpoint=order.folder.checkpoint,
             )
             done = outputs.write(order, problem, fitted, attempt)

@@ -61,6 +61,7 @@ class Fit(pl.LightningModule):
         self.looked = False
         self.ended = False
         self.final_picture: Tensor | None = None
+        self._cpu_before: float | None = 0.0
         self._resumed: dict[str, Any] | None = None
 
     @property
@@ -90,7 +91,7 @@ class Fit(pl.LightningModule):
             self._take_up(self._resumed, optimizer)
         self._looked_at = self.start
         self._seconds_before = float(self.history.seconds[self.start - 1]) if self.start else 0.0
-        self._began = time.perf_counter()
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
         if self.ended:
             self.on_train_end()
 
@@ -224,6 +225,11 @@ class Fit(pl.LightningModule):
         with self.trainer.precision_plugin.forward_context():
             return self(z).detach().clone()
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor time of the steps, of all threads; None for a run that began before this was noted."""
+        return None if self._cpu_before is None else self._cpu_before + time.process_time() - self._cpu_began
+
     def snapshot(self) -> dict[str, Any]:
         """Returns all that the next step depends on and all that was kept, readable with `weights_only=True`."""
         return {
@@ -231,6 +237,7 @@ class Fit(pl.LightningModule):
             "start": self.history.done,
             "ended": self.ended,
             "reason": self.reason,
+            "cpu_seconds": self.cpu_seconds,
             "parameters": self.state_dict(),
             "optimizer": self._optimizer().state_dict(),
             "stop": self.stop.state(),
@@ -251,6 +258,7 @@ class Fit(pl.LightningModule):
             raise ValueError("checkpoint: it is of another observation or seed; give another file, or delete it")
         self._resumed = snapshot
         self.start = snapshot["start"]
+        self._cpu_before = snapshot.get("cpu_seconds")
         self.ended, self.reason = snapshot["ended"], snapshot["reason"]
 
     def _of(self) -> str:

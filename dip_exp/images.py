@@ -22,6 +22,7 @@ from dip_exp.imagefiles import (
     write,
     write_restored,
 )
+from dip_exp.sets import by_content
 
 __all__ = [
     "MAX_PIXELS",
@@ -189,6 +190,15 @@ class _Source:
             alpha = None if alpha is None else centre_crop(alpha, self.crop_multiple)
         return replace(source, x=np.ascontiguousarray(x), alpha=None if alpha is None else np.ascontiguousarray(alpha))
 
+    def shape(self) -> tuple[int, int, int]:
+        """Returns (C, H, W) of what `read` would return; raises as it does."""
+        x = self.read().x
+        return x.shape[1], x.shape[2], x.shape[3]
+
+    def read(self) -> Picture:
+        """Returns the picture after all that is asked for."""
+        raise NotImplementedError
+
 
 def _box_slices(box: list[int], width: int, height: int) -> tuple[slice, slice]:
     left, top, columns, rows = box
@@ -233,6 +243,16 @@ class File(_Source):
     def content(self) -> str:
         """Returns the sha256 of the file's bytes, declared or computed, decoding nothing. Raises as `file_sha256`."""
         return self.sha256 or file_sha256(self._path())
+
+    def shape(self) -> tuple[int, int, int]:
+        """Returns (C, H, W) of what `read` would return; a declared picture of a set is not opened for it."""
+        entry = by_content(self.sha256)
+        if entry is None or not entry.is_picture:
+            return super().shape()
+        channels = 1 if entry.mode in ("1", "L", "LA", "I;16") else 3
+        grey = np.full((1, channels, entry.height, entry.width), 0.5, np.float32)
+        x = self._processed(Picture(grey, None, None, "uint8", entry.name, entry.sha256)).x
+        return x.shape[1], x.shape[2], x.shape[3]
 
     def _path(self) -> Path:
         return located(self.path)

@@ -49,6 +49,11 @@ class Optim(ABC):
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         """Returns the optimizer of these parameters."""
 
+    @property
+    def passes(self) -> float:
+        """How many passes of the network, there and back, a step takes, about."""
+        return 1.0
+
     def diffusion(self) -> float:
         """Returns the standard deviation of the noise that every kernel gets after each step."""
         return 0.0
@@ -155,6 +160,10 @@ class LBFGS(Optim):
     inner_steps: PositiveInt = 4
     history: PositiveInt = 10
     line_search: bool = True
+
+    @property
+    def passes(self) -> float:
+        return self.inner_steps * (1.25 if self.line_search else 1)  # its limit on evaluations
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.LBFGS(

@@ -28,9 +28,7 @@ def draw(
     ValueError where network and picture do not fit one another, before a weight is drawn.
     """
     channels, height, width = problem.shape
-    multiple = arch.multiple if isinstance(arch, Arch) else 1
-    enlargement = arch.enlargement if isinstance(arch, Arch) else 1
-    size = (_raised(height, multiple) // enlargement, _raised(width, multiple) // enlargement)
+    size = _size_of_z(problem, arch)
     drawn = seed if source.seed is None else source.seed
     generator = torch.Generator().manual_seed(named_seed(drawn, "input"))
     z = source.draw(size, problem.y if problem.guide is None else problem.guide, generator)
@@ -40,6 +38,25 @@ def draw(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(named_seed(seed, "weights"))
         return fast.twin(arch.build(z.shape[1], channels, (height, width))), z
+
+
+def z_shape(problem: Problem, arch: Arch | nn.Module, source: Input) -> tuple[int, ...]:
+    """Returns the shape of the z that `draw` would draw, where the input takes any size."""
+    y = problem.y if problem.guide is None else problem.guide
+    pixel = torch.zeros(1, y.shape[1], 1, 1)
+    size, generator = _size_of_z(problem, arch), torch.Generator().manual_seed(0)
+    try:
+        channels = source.draw((1, 1), pixel, generator).shape[1]
+    except ValueError:  # a picture of a size of its own
+        channels = source.draw(size, y, generator).shape[1]
+    return (1, channels, *size)
+
+
+def _size_of_z(problem: Problem, arch: Arch | nn.Module) -> Size:
+    _, height, width = problem.shape
+    multiple = arch.multiple if isinstance(arch, Arch) else 1
+    enlargement = arch.enlargement if isinstance(arch, Arch) else 1
+    return _raised(height, multiple) // enlargement, _raised(width, multiple) // enlargement
 
 
 def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int, int]) -> nn.Module:

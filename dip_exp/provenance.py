@@ -1,6 +1,7 @@
 """Where a result comes from: versions, commit, threads. Plain facts for the record."""
 
 import os
+import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,6 +51,14 @@ def cores() -> int:
         if share != "max":
             allowed = max(1, min(allowed, round(int(share) / int(period))))
     return allowed
+
+
+def processor() -> str:
+    """Returns the processor's name, as far as the system tells it."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -26,6 +26,7 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
     """Returns what a fit came to and where, as a record keeps it: plain numbers and strings."""
     commit, dirty = provenance.commit()
     seconds = fitted.rows[-1]["seconds"]
+    cpu = {} if fitted.cpu_seconds is None else {"cpu_seconds": round(fitted.cpu_seconds, 3)}
     told = {"told": fitted.told} if fitted.told else {}  # most rules have nothing more to say
     return {
         "scores": scores,
@@ -35,6 +36,7 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
         "weights": fitted.weights,
         "steps": fitted.steps,
         "seconds": round(seconds, 3),
+        **cpu,  # wall times lie on a busy machine
         "seconds_per_step": round(seconds / fitted.steps, 6),
         "peak_memory_bytes": fitted.memory,
         "device": fitted.device,

@@ -1,5 +1,6 @@
 """What a run says on the terminal: one line before, one table after. No torch."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from dip_exp.problems.problem import Problem
 
 SMALLER_ABOVE_SECONDS = 600
+
+BUSY_BELOW = 0.9
+"""Share of its time that a process has its cores, below which others are to blame."""
 
 MEANING = {
     "observation": "what was given",
@@ -48,12 +52,26 @@ def opening(
     most, about = ("at most ", "at most") if sooner else ("", "about")
     note(
         f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {most}{steps} steps on {device.type}: "
-        f"{about} {duration(seconds)}, {cost.memory / 1e9:.1f} GB"
+        f"{about} {duration(seconds)}{_cores(cost.threads)}, {cost.memory / 1e9:.1f} GB"
     )
     for told in problem.notes:
         note(f"note: {told}")
     if seconds > SMALLER_ABOVE_SECONDS and smaller:
         note(f"smaller: {smaller}")
+
+
+def _cores(threads: int) -> str:
+    """Returns whose time is meant; on a GPU nothing has to be said."""
+    return "" if threads == 0 else " of one quiet core" if threads == 1 else f" of {threads} quiet cores"
+
+
+def pace(seconds: float, share: float, *, sooner: bool) -> None:
+    """Says, on standard error, what the run will take by its own first steps, and why that is not what was estimated.
+
+    share: of the time, how much this process had its cores. sooner: as in `opening`.
+    """
+    busy = f" (the machine is busy: this process gets {share:.0%} of its cores)" if share < BUSY_BELOW else ""
+    print(f"measured: {'at most' if sooner else 'about'} {duration(seconds)} in all{busy}", file=sys.stderr, flush=True)
 
 
 def already(done: dict[str, Any], folder: Path) -> None:

@@ -35,7 +35,7 @@ class Fitted:
     pictures: last, average, stopped, of a sampler posterior and posterior_std, and with a truth the oracles peak and
     peak_average. steps_of: the step (counted from one) each picture is of. told: what the stop rule says besides its
     reason. samples: how many the posterior's are of. rows: `dip_exp.history.COLUMNS`. memory: peak bytes, None where it
-    cannot be told. weights: how many numbers were optimised.
+    cannot be told. weights: how many numbers were optimised. cpu_seconds: processor time of the steps, all threads.
     """
 
     pictures: dict[str, np.ndarray]
@@ -50,6 +50,7 @@ class Fitted:
     rollbacks: int
     interrupted: bool
     weights: int
+    cpu_seconds: float | None = None
     samples: int = 0
 
 
@@ -160,6 +161,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
         reason=fit.reason,
         told=fit.stop.told(),
         seconds=seconds,
+        cpu_seconds=fit.cpu_seconds,
         memory=peak_memory(device),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         interrupted=interrupted,

@@ -89,13 +89,18 @@ WAYS: dict[str, Callable[[int, int, int], list[float]]] = {
 }
 
 
-def turns(kind: str, size: int, width: int, processes: int, threads: int) -> float:
-    """Returns the median seconds of a step where so many processes, with so many threads each, work at once: all are
-    ready before any begins."""
-    words = [sys.executable, "-m", "scripts.bench_seeds", "--turn", kind, str(size), str(width), str(threads)]
-    pipe, around = subprocess.PIPE, environment(threads)
+def beginning_together(each: list[tuple[list[str], int]], around: dict[str, str]) -> list[list[float]]:
+    """Returns the seconds of the steps of processes that work at once, all being ready before any begins.
+
+    each: the words of `--turn` and the niceness of a process. around: their environment.
+    """
+    words = [sys.executable, "-m", "scripts.bench_seeds", "--turn"]
+    pipe = subprocess.PIPE
     started = [
-        subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=around) for _ in range(processes)
+        subprocess.Popen(
+            ["nice", "-n", str(nice), *words, *turn], stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=around
+        )
+        for turn, nice in each
     ]
     for process in started:
         assert process.stdout is not None
@@ -106,10 +111,20 @@ def turns(kind: str, size: int, width: int, processes: int, threads: int) -> flo
             process.stdin.write("go\n")
             process.stdin.flush()
     said = [process.communicate()[0] for process in started]
-    failed = [process.returncode for process in started if process.returncode]
+    failed = [
+        (process.returncode, turn) for process, (turn, _) in zip(started, each, strict=True) if process.returncode
+    ]
     if failed:
-        raise SystemExit(f"error: bench_seeds: {kind} at {size} px, width {width}: a process ended with {failed[0]}")
-    return median(median(json.loads(out.splitlines()[-1])) for out in said)
+        code, (kind, size, width, *_) = failed[0]
+        raise SystemExit(f"error: bench_seeds: {kind} at {size} px, width {width}: a process ended with {code}")
+    return [json.loads(out.splitlines()[-1]) for out in said]
+
+
+def turns(kind: str, size: int, width: int, processes: int, threads: int) -> float:
+    """Returns the median seconds of a step where so many processes, with so many threads each, work at once."""
+    words = [kind, str(size), str(width), str(threads)]
+    seconds = beginning_together([(words, 0)] * processes, environment(threads))
+    return median(median(each) for each in seconds)
 
 
 def turn(kind: str, size: int, width: int) -> None:
@@ -118,7 +133,7 @@ def turn(kind: str, size: int, width: int) -> None:
         untimed = WAYS[kind](size, width, 2 * FEWEST)[FEWEST:]
         print("ready", flush=True)
         sys.stdin.readline()
-        print(json.dumps(WAYS[kind](size, width, FEWEST + round(SECONDS / median(untimed)))[FEWEST:]))
+        print(json.dumps(WAYS[kind](size, width, FEWEST + max(FEWEST, round(SECONDS / median(untimed))))[FEWEST:]))
 
 
 def measure(rounds: int, threads: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,15 @@ Runner = Callable[..., dict[str, Any]]
 def jobs_of(name: str, scale: str) -> list[sweeps.Job]:
     """Returns an experiment's jobs; of the thousand that differ by one number, the first and the last."""
     return sweeps.jobs(name, scale, 1, ("task.unit=0,999",) if (name, scale) == ("classes1000", "paper") else ())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The user's cache folder, for this process and those that it starts: not the one at home."""
+    folder = tmp_path_factory.getbasetemp().parent / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.func import stack_module_state
 
-from scripts import bench_loops, bench_seeds
+from scripts import bench_loops, bench_pair, bench_seeds
 
 
 @pytest.mark.parametrize("contestant", ["bare", "bare_kept", "bare_bf16", "notebook", "ours_bare"])
@@ -45,3 +45,17 @@ def test_a_batch_of_weights_has_the_gradients_of_each():
         torch.nn.functional.mse_loss(net(z[number]), y).backward()
         for name, parameter in net.named_parameters():
             assert torch.allclose(together[name][number], parameter.grad, atol=1e-12)
+
+
+def test_a_pair_is_timed_in_real_processes(monkeypatch):
+    monkeypatch.setattr(bench_seeds, "SECONDS", 0.1)
+    rows = bench_pair.measure([64], 8, ["3000", "passive"], 1, 1)
+    assert [(row["spin"], row["way"]) for row in rows] == [
+        (setting, way) for setting in ("3000", "passive") for way in bench_pair.WAYS
+    ]
+    assert all(float(row["seconds"]) > 0 for row in rows)
+    assert {row["of_alone"] for row in rows if row["way"] == "alone"} == {"1.000"}
+
+
+def test_the_spin_that_is_set_is_one_that_is_timed():
+    assert bench_pair.SETTINGS[bench_pair.threads.SPINS] == {bench_pair.threads.SPIN: bench_pair.threads.SPINS}

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 ORDER = [
-    ["errors", "component", "rounds", "precision"],
+    ["errors", "component", "rounds", "precision", "threads"],
     ["sets"],
     ["resolvers"],
     ["config"],
@@ -29,6 +29,8 @@ ORDER = [
     ["muon", "posterior"],
     ["optims"],
     ["prior"],
+    ["work"],
+    ["rates"],
     ["cost"],
     ["history", "rollback"],
     ["fit"],

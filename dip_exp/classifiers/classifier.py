@@ -73,6 +73,15 @@ class Classifier(ABC):
         net.load_state_dict({key: value for key, value in state.items() if key in wanted}, assign=True)
         return Features(net.float().eval().requires_grad_(False), preprocessing)
 
+    def outline(self, layer: str, side: int) -> "Features":
+        """Returns what `upto` does, without weights or memory: no file is read."""
+        if layer not in self.layers:
+            raise ValueError(f"layer: {self.called} has no {layer!r}; it has {', '.join(self.layers)}")
+        self._check_side(layer, side)
+        with torch.device("meta"):
+            chain = list(self.chain().items())[: self.layers.index(layer) + 1]
+            return Features(nn.Sequential(OrderedDict(chain)).eval().requires_grad_(False), "torchvision")
+
     def check(self, layer: str) -> None:
         """Raises ValueError for a layer it does not have, listing those it has, and where no file is given."""
         if layer not in self.layers:

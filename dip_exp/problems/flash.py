@@ -23,6 +23,11 @@ class FlashNoFlash(Task):
 
     flash: Flash = Synthetic()
 
+    def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
+        if not self.flash.made_up:
+            raise ValueError("flash: a pair is brought together by what it shows")
+        return super().outline(shape, role)
+
     def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
         made_up = self.flash.made_up
         if role == "observed" and made_up:

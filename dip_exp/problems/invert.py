@@ -54,6 +54,12 @@ class Invert(Task):
             notes=tuple(notes),
         )
 
+    def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
+        side = self.side or self.net.side
+        features = self.net.outline(self.layer, side)
+        y = features(torch.empty(1, 3, side, side, device="meta"))
+        return Problem(y=y, shape=(3, side, side), forward=features, loss=partial(_relative, energy=1.0))
+
 
 def _relative(a_x: Tensor, y: Tensor, weight: Tensor | None, energy: float) -> Tensor:
     return mse(a_x, y, weight) / energy

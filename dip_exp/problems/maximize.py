@@ -34,6 +34,8 @@ class Maximize(Task):
     factor: Positive = 5.0
     side: PositiveInt | None = None
 
+    free = ("unit",)
+
     def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
         self.net.check(self.layer)
         side = self.side or self.net.side
@@ -58,6 +60,13 @@ class Maximize(Task):
             remarks=partial(_remarks, self.net.upto("prob", side), unit) if is_class else None,
             notes=("the picture is not read: this task restores none (image=blank)",) if picture.any() else (),
         )
+
+    def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
+        side = self.side or self.net.side
+        features = self.net.outline(self.layer, side)
+        y = features(torch.empty(1, 3, side, side, device="meta"))
+        loss = partial(_maximized if self.goal == "maximize" else _matched, factor=self.factor)
+        return Problem(y=y, shape=(3, side, side), forward=features, weight=torch.empty_like(y), loss=loss)
 
     def _unit(self, count: int) -> int:
         if isinstance(self.unit, int):

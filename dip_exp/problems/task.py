@@ -1,7 +1,7 @@
 """In: a picture, and what it means. Out: the `Problem` of one of the paper's tasks."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ class Task(ABC):
     tv_weight: weight of a total-variation term on x_hat; 0 for none. tv_beta: its exponent (0.5 isotropic).
     """
 
+    free: ClassVar[tuple[str, ...]] = ()
+    """Settings that change nothing of what a step costs, and have a great many values."""
+
     protocol: str = "rgb"
     tv_weight: NonNegative = 0.0
     tv_beta: Positive = 0.5
@@ -36,6 +39,11 @@ class Task(ABC):
 
         Raises ValueError for a picture this task cannot take.
         """
+
+    def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
+        """Returns a problem as one of a picture (C, H, W) would be, for what a step costs: its shapes are right and its
+        values mean nothing. Raises ValueError where this task cannot do without the picture itself."""
+        return self.problem(np.full((1, *shape), 0.5, np.float32), role, np.random.default_rng(0))
 
     @property
     def scoring(self) -> Protocol:
