@@ -35,10 +35,12 @@ def missing(tables: Tables, experiment: str) -> Frame:
 
 def hours(tables: Tables, experiment: str) -> str:
     """Returns the hours that the missing runs of an experiment should take, where that can be told: "3.5 for 14"."""
-    known = [seconds for job in missing(tables, experiment).job if (seconds := _seconds(tables, experiment, job))]
+    jobs = [_settings(job) for job in missing(tables, experiment).job]
+    paces, sizes = _paces(tables, experiment), _sizes(tables)
+    known = [paces[of] * sizes[image] for of, image in jobs if of in paces and image in sizes]
     if not known:
         return "–"
-    some = f" for {len(known)} of them" if len(known) < len(missing(tables, experiment)) else ""
+    some = f" for {len(known)} of them" if len(known) < len(jobs) else ""
     return f"{sum(known) / 3600:.1f}{some}"
 
 
@@ -46,23 +48,26 @@ def _single(listed: Frame) -> Frame:
     return listed[~listed.seeds.str.contains("+", regex=False)] if len(listed) else listed
 
 
-def _seconds(tables: Tables, experiment: str, job: str) -> float | None:
-    """Returns what a job should take by the runs of the same settings on other pictures; None where there is none."""
-    settings, image = _settings(job)
-    sizes = {entry.option: entry.width * entry.height for entry in sets.manifest() if entry.is_picture}
-    sizes |= {row.image: row.width * row.height for row in tables.runs.itertuples() if row.image not in sizes}
-    alike = [
-        one.run_id
-        for one in tables.jobs.itertuples()
-        if _settings(one.job)[0] == settings and (one.experiment == experiment or "task" in settings)
-    ]
-    runs = tables.runs[tables.runs.run_id.isin(alike)].drop_duplicates("run_id")
-    if not len(runs) or image not in sizes:
-        return None
-    return median(runs.seconds / (runs.width * runs.height)) * sizes[image]
+def _paces(tables: Tables, experiment: str) -> dict[frozenset[str], float]:
+    """Returns {settings: median seconds a pixel} of the runs whose settings tell an experiment's jobs their time: its
+    own, and those of others that name the task."""
+    done = tables.runs.drop_duplicates("run_id").merge(tables.jobs[["experiment", "run_id", "job"]], on="run_id")
+    found: dict[frozenset[str], list[float]] = {}
+    for run in done[done.members.isna()].itertuples():
+        of, _ = _settings(str(run.job))
+        if run.experiment == experiment or any(word.startswith("task=") for word in of):
+            found.setdefault(of, []).append(run.seconds / (run.width * run.height))
+    return {of: median(each) for of, each in found.items()}
 
 
-def _settings(job: str) -> tuple[dict[str, str], str]:
+def _sizes(tables: Tables) -> dict[str, float]:
+    """Returns {picture: pixels}: of the sets by their manifest, of others as they have run."""
+    sizes = {str(row.image): float(row.width * row.height) for row in tables.runs.drop_duplicates("image").itertuples()}
+    return sizes | {entry.option: entry.width * entry.height for entry in sets.manifest() if entry.is_picture}
+
+
+def _settings(job: str) -> tuple[frozenset[str], str]:
     """Returns what a job's words set but for the picture, and the picture."""
-    words = dict(word.split("=", 1) for word in shlex.split(job))
-    return words, words.pop("image", "")
+    words = shlex.split(job)
+    images = [word.removeprefix("image=") for word in words if word.startswith("image=")]
+    return frozenset(word for word in words if not word.startswith("image=")), images[0] if images else ""
