@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dip_exp import agenda, campaign, cli, collect, plan, record, sweeps
+from dip_exp import agenda, campaign, cli, collect, plan, processes, record, sweeps
 from dip_exp.agenda import Agenda
 from dip_exp.errors import Refused
 from tests.conftest import ROOT, SMOKE
@@ -128,7 +128,7 @@ def test_a_launcher_is_given_the_sweep_of_the_runs_that_fit(
     jobs = work.take(HOUR, set())
     assert jobs == entries[:4]
     assert work.take(HOUR, {entry.run_id for entry in jobs}) == entries[4:]
-    words = agenda.command(jobs, work.ask, work.lanes)
+    words = processes.command(jobs, work.ask, work.lanes)
     assert words[1:4] == ["-m", "dip_exp.leash", "-m"]
     assert f"hydra.launcher.n_jobs={2 * count}" in words
     swept = [word for word in words[4:] if not word.startswith(("experiment=", "scale=", "results="))]
@@ -145,7 +145,7 @@ def test_a_sweep_is_no_larger_than_the_time_left(make: Callable, monkeypatch: py
 @pytest.mark.parametrize("launcher", ["submitit", pytest.param("ray", marks=RAY)])
 def test_a_cluster_is_given_multiruns_and_told_nothing_of_this_machine(make: Callable, launcher: str):
     work = make(60, launcher=launcher)
-    words = agenda.command(work.take(HOUR, set()), work.ask, work.lanes)
+    words = processes.command(work.take(HOUR, set()), work.ask, work.lanes)
     assert f"launcher={launcher}" in words
     assert not any(word.startswith("hydra.launcher.n_jobs") for word in words)
     assert "task.target=natural,noisy,scrambled,uniform" in words
@@ -154,7 +154,7 @@ def test_a_cluster_is_given_multiruns_and_told_nothing_of_this_machine(make: Cal
 def test_settings_of_the_command_line_do_not_undo_a_jobs_own(make: Callable):
     work = make(60, words=("image=astronaut,chelsea", "trainer=cpu"))
     (job,) = work.take(HOUR, set())
-    words = agenda.command([job], work.ask, work.lanes)
+    words = processes.command([job], work.ask, work.lanes)
     assert [word for word in words if word.startswith("image=")] == ["image=astronaut"]
     assert "trainer=cpu" in words
 
@@ -175,7 +175,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             )
             return [sys.executable, "-c", f"{start}\n{code}"]
 
-        monkeypatch.setattr(agenda, "command", command)
+        monkeypatch.setattr(processes, "command", command)
 
     return set_to
 
@@ -190,7 +190,7 @@ def test_all_that_fits_is_run_in_order_and_a_failure_does_not_stop_it(
     work = make(1, 1, 1, 1, 1, HOUR)
     broken = work.entries[1].run_id
     children(f"sys.exit(3) if {broken!r} in str(folder) else None; {FINISHES}")
-    assert agenda.carry_out(work, time.monotonic() + 100) is False
+    assert processes.carry_out(work, time.monotonic() + 100) is False
     order = [entry.run_id for entry in work.entries]
     assert work.finished == [order[0], *order[2:5]]
     assert set(work.failed) == {broken}
@@ -205,7 +205,7 @@ def test_at_the_end_of_the_hours_what_goes_on_is_told_to_end(make: Callable, chi
     work = make(1)
     children(GOES_ON)
     began = time.monotonic()
-    assert agenda.carry_out(work, began + 2) is False
+    assert processes.carry_out(work, began + 2) is False
     assert 2 <= time.monotonic() - began < 20
     first, *others = work.entries
     assert first.state == campaign.BEGUN
@@ -214,11 +214,11 @@ def test_at_the_end_of_the_hours_what_goes_on_is_told_to_end(make: Callable, chi
 
 
 def test_a_child_that_does_not_end_is_killed(make: Callable, children: Callable, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(agenda, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.5)
     work = make(1)
     children(f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {GOES_ON}")
     began = time.monotonic()
-    agenda.carry_out(work, began + 2)
+    processes.carry_out(work, began + 2)
     assert time.monotonic() - began < 20
 
 
@@ -236,7 +236,7 @@ def test_a_signal_ends_the_child_and_the_campaign(make: Callable, children: Call
     thread = threading.Thread(target=interrupt)
     before = signal.getsignal(number)
     thread.start()
-    assert agenda.carry_out(work, math.inf) is True
+    assert processes.carry_out(work, math.inf) is True
     thread.join()
     assert signal.getsignal(number) is before
     assert work.entries[0].state == campaign.BEGUN
