@@ -57,7 +57,7 @@ def main() -> int:
 
 def campaign_of(given: argparse.Namespace, until: float) -> int:
     """Returns the exit status of what was asked for, having done it by `until` (of time.monotonic)."""
-    from dip_exp import agenda, campaign, cli, report, sweeps
+    from dip_exp import agenda, campaign, cli, processes, report, sweeps
     from dip_exp.errors import Refused
 
     check(given)
@@ -79,7 +79,7 @@ def campaign_of(given: argparse.Namespace, until: float) -> int:
         report.note(agenda.summary(work, given.hours * 3600))
         return cli.FAILED if work.failed else 0
     work.gather()  # what was finished when another campaign was killed
-    interrupted = agenda.carry_out(work, until)
+    interrupted = processes.carry_out(work, until)
     report.note(f"\n{agenda.summary(work, None)}")
     if interrupted:
         raise KeyboardInterrupt

@@ -45,6 +45,7 @@ ORDER = [
     ["means", "campaign", "tables"],
     ["figures", "collect", "plan"],
     ["gallery", "agenda"],
+    ["processes"],
     ["cli"],
     ["__main__", "leash"],
 ]
@@ -69,7 +70,7 @@ TORCH_FREE = [
     "arguments",
 ]
 TORCH_FREE += ["ensemble", "sweeps", "means", "campaign", "tables", "collect", "gallery", "figures.fig2_curves"]
-TORCH_FREE += ["checkpoints", "plan", "agenda"]
+TORCH_FREE += ["checkpoints", "plan", "agenda", "processes"]
 
 
 def room_of(path: Path) -> str:
