@@ -60,9 +60,25 @@ def of_the_paper() -> list[str]:
 
 @cache
 def about(name: str) -> dict[str, Any] | None:
-    """Returns what an experiment says of itself (`config.About`); None where it says nothing."""
-    node = config.compose([f"experiment={name}"])["about"]
-    return None if node is None else config.plain_dict(node)
+    """Returns what an experiment says of itself (`config.About`); None where it says nothing.
+
+    It is read off the overlay and those it is made from: nothing else says any of it, and composing takes long.
+    """
+    said = _said(name)
+    return None if said is None else config.plain_dict(OmegaConf.merge(OmegaConf.structured(config.About), said))
+
+
+def _said(name: str) -> DictConfig | None:
+    overlay = files("conf").joinpath("experiment", f"{name}.yaml")
+    if not overlay.is_file():
+        return None
+    node = OmegaConf.create(overlay.read_text(encoding="utf-8"))
+    assert isinstance(node, DictConfig)
+    parts = [_said(base) for base in node.get("defaults", []) if isinstance(base, str)]
+    known = [part for part in (*parts, node.get("about")) if part is not None]
+    merged = OmegaConf.merge(*known) if known else None
+    assert merged is None or isinstance(merged, DictConfig)
+    return merged
 
 
 def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -> list[Job]:
