@@ -48,7 +48,9 @@ def tell_refused(collected: Iterable[Collected]) -> int:
     """Says, to standard error, which runs were refused and why; returns how many."""
     told = [why for one in collected for why in one.refused]
     if told:
-        print("\n".join([*told, f"error: {len(told)} runs were not taken; the others were"]), file=sys.stderr)
+        print(
+            "\n".join([*told, f"error: runs not taken into the tables: {len(told)}; the others were"]), file=sys.stderr
+        )
     return len(told)
 
 
