@@ -52,7 +52,7 @@ def loop(
     steps: int,
     device: torch.device,
     watch: Watch,
-    half: bool,
+    half: bool = False,
 ) -> list[float]:
     """Returns the seconds of each step of the paper's denoising loop, written out; half: under autocast to bfloat16."""
     generator = torch.Generator().manual_seed(0)

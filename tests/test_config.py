@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def test_yaml_holds_every_setting_of_its_class():
         words = [*NEEDS.get((group, option), []), f"{group}={option}"]
         settings = config.plain(config.compose(words))[group]
         target = get_class(settings["_target_"])
-        missing = set(target.__dataclass_fields__) - set(settings)
+        missing = {field.name for field in fields(target)} - set(settings)
         assert not missing, f"conf/{group}/{option}.yaml lacks {missing}"
 
 
