@@ -215,6 +215,7 @@ def fitted(found: list[tuple[Work, float]]) -> Rates:
     is negative, and none is so small that what was not measured would be free."""
     from scipy.optimize import nnls
 
+    found = [*found, found[-1]]  # the largest one, the paper's, counts twice
     works = np.array([astuple(of) for of, _ in found])
     seconds = np.array([taken for _, taken in found])
     shares = works / seconds[:, None]

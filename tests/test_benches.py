@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.func import stack_module_state
 
-from scripts import bench_loops, bench_pair, bench_seeds
+from scripts import bench_estimate, bench_loops, bench_pair, bench_seeds
 
 
 @pytest.mark.parametrize("contestant", ["bare", "bare_kept", "bare_bf16", "notebook", "ours_bare"])
@@ -59,3 +59,12 @@ def test_a_pair_is_timed_in_real_processes(monkeypatch):
 
 def test_the_spin_that_is_set_is_one_that_is_timed():
     assert bench_pair.SETTINGS[bench_pair.threads.SPINS] == {bench_pair.threads.SPIN: bench_pair.threads.SPINS}
+
+
+def test_an_estimate_stands_beside_what_a_run_took(monkeypatch):
+    words = ["experiment=smoke", "task=denoise", "trainer.progress=off"]
+    monkeypatch.setattr(bench_estimate, "CASES", {"tiny": words})
+    monkeypatch.setattr(bench_estimate.callbacks, "Pace", bench_estimate.callbacks.Pace)  # put back afterwards
+    found = bench_estimate.case(words, 1)
+    assert set(found) == {"estimated", "own", "wall", "share"}
+    assert 0 < found["own"] <= found["wall"]
