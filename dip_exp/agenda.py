@@ -179,8 +179,8 @@ class Agenda:
         wanted = have if names is None else names
         if wanted:
             try:
-                names = [name for name in self.names if name in wanted]
-                collect.tell_refused(collect.collect(self.ask.results, self.ask.scale, names))
+                asked = [name for name in self.names if name in wanted]
+                collect.tell_refused(collect.collect(self.ask.results, self.ask.scale, asked))
             except OSError as error:
                 report.note(f"tables: they could not be written ({error}); scripts/collect.py does it later")
 

@@ -43,6 +43,8 @@ CONTESTANTS = {
     "bare_bf16": "the paper's loop, autocast to bfloat16",
     "ours_bf16": "ours, precision=bf16",
 }
+PALE = "#C8C8C8"
+
 COLUMNS = (
     *("machine", "threads", "torch", "size", "width", "contestant", "seconds", "speed", "bytes", "memory"),
     *("rounds", "least_seconds", "most_seconds"),
@@ -164,10 +166,11 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     cases = list(dict.fromkeys((row["size"], row["width"]) for row in rows))
+    told = [name for name in CONTESTANTS if any(row["contestant"] == name for row in rows)]
     colours = dict(
         zip(
             CONTESTANTS,
-            (style.GREY, style.BLACK, style.VERMILION, style.ORANGE, style.SKY, style.BLUE, style.GREY, style.PURPLE),
+            (style.GREY, style.BLACK, style.VERMILION, style.ORANGE, style.SKY, style.BLUE, PALE, style.PURPLE),
             strict=True,
         )
     )
@@ -177,22 +180,27 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         )
         for column, (size, width) in enumerate(cases):
             own = {row["contestant"]: row for row in rows if (row["size"], row["width"]) == (size, width)}
-            shown = [name for name in CONTESTANTS if name in own]
+            shown = [name for name in told if name in own]
             for axes, key, unit in ((grid[0, column], "seconds", 1e3), (grid[1, column], "bytes", 1e-6)):
                 values = [float(own[name][key]) * unit for name in shown]
-                bars = axes.barh(range(len(shown)), values, color=[colours[name] for name in shown])
+                bars = axes.barh([told.index(name) for name in shown], values, color=[colours[name] for name in shown])
                 axes.bar_label(bars, [f"{value:.0f}" for value in values], padding=2, fontsize=6.5)
-                axes.set_yticks(range(len(shown)), [CONTESTANTS[name] for name in shown] if column == 0 else [])
-                axes.invert_yaxis()
+                axes.set_yticks(range(len(told)), [CONTESTANTS[name] for name in told] if column == 0 else [])
+                axes.set_ylim(len(told) - 0.5, -0.5)
                 axes.set_xlim(0, max(values) * 1.2)
                 axes.set_xlabel("ms a step" if key == "seconds" else "MB at the peak")
             floor = float(own["floor_flops_ours"]["seconds"]) * 1e3
             grid[0, column].axvline(floor, color=style.GREEN, linewidth=1)
             grid[0, column].set_title(f"{size}², width {width}")
-        where = rows[0]
+        where, runs = rows[0], [row for row in rows if row["contestant"] in CONTESTANTS]
+        of: dict[str, list[str]] = {}
+        for row in runs:
+            of.setdefault(row["machine"], []).append(f"{row['size']}² width {row['width']}")
+        machines = "; ".join(f"{machine} ({', '.join(dict.fromkeys(each))})" for machine, each in of.items())
+        counts = " or ".join(sorted({row["rounds"] for row in runs}))
         figure.supxlabel(
-            f"{where['machine']}, {where['threads']} threads, PyTorch {where['torch']}; "
-            f"medians of {where['rounds']} rounds. Green: the multiplications of ours at the measured rate.",
+            f"{machines}\n{where['threads']} threads, PyTorch {where['torch']}; "
+            f"medians of {counts} rounds. Green: the multiplications of ours at the measured rate.",
             fontsize=6,
             color=style.GREY,
         )
