@@ -103,7 +103,7 @@ def test_memory_is_that_of_the_papers_network():
     large = cost.memory(arch, z, (3, 512, 512), torch.device("cpu"))
     assert 1.3e9 < large - cost.BASE_BYTES < 2.0e9  # measured: 1.6e9
     half = cost.memory(arch, z, (3, 512, 512), torch.device("cpu"), "bf16")
-    assert 0.4 < (half - cost.BASE_BYTES) / (large - cost.BASE_BYTES) < 0.7
+    assert 0.8e9 < half - cost.BASE_BYTES < 1.3e9  # measured: 0.97e9
     plain = cost.memory(arch.build(32, 3, (512, 512)), z, (3, 512, 512), torch.device("cpu"))
     # 7.6 GiB of saved activations a megapixel, and a little for weights and z
     assert 0.25 * 7.6 * 2**30 < plain - cost.BASE_BYTES < 0.25 * 7.6 * 2**30 + 6e8
