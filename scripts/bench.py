@@ -14,10 +14,10 @@ import copy
 import csv
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -56,10 +56,8 @@ def machine() -> str:
     """Returns the processor's name and what it can do."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     units = [torch.backends.cpu.get_cpu_capability(), *precision.units()]
-    return f"{names[0] if names else platform.processor()}, {', '.join(units)}"
+    return f"{provenance.processor()}, {', '.join(units)}"
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -161,6 +159,14 @@ def renewed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return runs + [row for case in cases for row in floor_rows(where, *case)]
 
 
+def write_table(path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
+    """Writes a benchmark's rows as CSV; a column that a row lacks stays empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Writes the figure: seconds and bytes of every contestant, a panel a size and width."""
     import matplotlib.pyplot as plt
@@ -228,10 +234,7 @@ def main() -> None:
         rows = measure(given) if not given.floors else renewed(list(csv.DictReader(table.open())))
         if given.dry:
             return
-        with table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(table, COLUMNS, rows)
     with table.open() as file:
         draw(list(csv.DictReader(file)), given.results / "figures" / "bench.png")
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from dip_exp import callbacks, provenance  # noqa: E402
-from scripts.bench import environment, machine  # noqa: E402
+from scripts.bench import environment, machine, write_table  # noqa: E402
 from scripts.bench_loops import run  # noqa: E402
 
 CASES = {
@@ -96,10 +96,7 @@ def main() -> None:
         return
     before = list(csv.DictReader(RESULT.open(encoding="utf-8"))) if RESULT.is_file() else []
     rows = [*(row for row in before if row["beside"] != rows[0]["beside"]), *rows]
-    with RESULT.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    write_table(RESULT, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

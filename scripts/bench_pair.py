@@ -8,7 +8,6 @@ in turns. Writes results/tables/bench_pair.csv.
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 from statistics import median
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from dip_exp import provenance, threads  # noqa: E402
-from scripts.bench import environment, machine  # noqa: E402
+from scripts.bench import environment, machine, write_table  # noqa: E402
 from scripts.bench_seeds import beginning_together  # noqa: E402
 
 import torch  # noqa: E402  isort: skip
@@ -90,10 +89,7 @@ def main() -> None:
     rows = measure(given.sizes, given.width, given.settings, given.rounds, given.threads)
     if given.dry:
         return
-    with RESULT.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    write_table(RESULT, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

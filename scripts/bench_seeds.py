@@ -7,7 +7,6 @@ seconds for a step of one seed, medians of the rounds. Writes results/tables/ben
 """
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap  # noqa: 
 
 from dip_exp import fast, provenance  # noqa: E402
 from dip_exp.fast import heap  # noqa: E402
-from scripts.bench import environment, machine  # noqa: E402
+from scripts.bench import environment, machine, write_table  # noqa: E402
 from scripts.bench_loops import loop, network, unwatched  # noqa: E402
 
 CASES = ((128, 128), (128, 32), (64, 32))
@@ -174,10 +173,7 @@ def main() -> None:
         turn(kind, size, width)
         return
     rows = measure(given.rounds, given.threads)
-    with RESULT.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    write_table(RESULT, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,9 @@ def _through(x: Tensor | Pending, block: ConvBlock, *, full: bool = False) -> Pe
     """
     conv = block.conv
     if isinstance(x, Pending) and _is_small(x.c):
-        made = x.made()
-        with nullcontext() if full else _plainly(made):
-            c = conv(made.to(conv.weight.dtype) if full else made)
+        made = x.made().to(conv.weight.dtype) if full else x.made()
+        with _plainly(made):
+            c = conv(made)
     elif isinstance(x, Pending):
         norm, how = x.norm, _how(conv)._replace(full=full)
         c = NormActConv.apply(x.c, norm.weight, norm.bias, conv.weight, conv.bias, norm.eps, LEAKY_SLOPE, how)
