@@ -1,5 +1,6 @@
 """W&B is a window: it changes no pixel, needs no network, and its loss is no run's loss."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 def offline_runs(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("offline-run-*") if path.is_dir())
+
+
+def written(path: Path, last: bytes, seconds: float = 30) -> bytes:
+    """Returns the records of a .wandb file once `last` is among them: W&B's own process writes it, and `finish`
+    returns before that process has let go of the file."""
+    until = time.monotonic() + seconds
+    while last not in (data := records(path)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return data
 
 
 def records(path: Path) -> bytes:
@@ -39,7 +49,7 @@ def test_an_offline_run_holds_curve_pictures_and_table(run: Runner, tmp_path: Pa
     done = run("logger=wandb", f"logger.folder={folder}", "logger.every=2", "task=superres")
     (window,) = offline_runs(folder)
     assert window.name.endswith(f"{done['run_id']}-1")
-    data = records(next(window.glob("*.wandb")))
+    data = written(next(window.glob("*.wandb")), b"stopped/ssim")
     for text in (b"psnr_average", b"ssim_average", b"iteration", b"stopped/ssim", b"task:superres", b"skip_tiny"):
         assert text in data, text
     names = {path.name.split("_")[0] for path in (window / "files/media/images").rglob("*.png")}
