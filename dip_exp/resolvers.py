@@ -16,8 +16,8 @@ LONGER = 3
 """How many times a task's own steps a stop rule may take. In the miniature the best average came within 2.3 times of
 them in 46 of 48 runs on noisy pictures; in two it was still rising at 2.7 (`experiment=stopping`)."""
 
-BY_HAND = "dip_exp.stopping.fixed.Fixed"
-"""The rule under which a task's own number of steps is the end."""
+BY_HAND = "Fixed"
+"""The class of the rule under which a task's own number of steps is the end."""
 
 
 class Scale(Enum):
@@ -44,7 +44,7 @@ def steps(paper: int, mini: int, *, _root_: Container) -> int:
 def own_steps(paper: int, mini: int, *, _root_: Container) -> int:
     """`${own_steps:PAPER,MINI}`: a task's number of steps, set by hand for it; a stop rule that looks for the end
     itself has three times as many."""
-    by_hand = OmegaConf.select(_root_, "stop._target_") == BY_HAND
+    by_hand = _class(_root_, "stop") == BY_HAND
     return steps(paper, mini, _root_=_root_) * (1 if by_hand else LONGER)
 
 
@@ -56,11 +56,16 @@ def scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
 
 
 def of_task(values: dict[str, Any], *, _root_: Container) -> Any:
-    """`${of_task:{denoise:1,superres:2}}`: a variant's value for the task it is run on, by the name of its module."""
-    module = str(OmegaConf.select(_root_, "task._target_")).split(".")[-2]
-    if module not in values:
-        raise ValueError(f"the variant has one for {', '.join(values)} and none for {module}")
-    return values[module]
+    """`${of_task:{Denoise:1,SuperResolution:2}}`: a variant's value for the task it is run on, by the task's class."""
+    task = _class(_root_, "task")
+    if task not in values:
+        raise ValueError(f"the variant has one for {', '.join(values)} and none for {task}")
+    return values[task]
+
+
+def _class(root: Container, group: str) -> str:
+    """Returns the bare name of the class that a group's settings describe."""
+    return str(OmegaConf.select(root, f"{group}._target_")).rpartition(".")[2]
 
 
 def runs(each: int, *, _root_: Container) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def test_a_variants_value_can_hang_on_the_task():
     assert weight(*words, "task=denoise_s50") == weight(*words, "task=denoise") != weight(*words, "task=inpaint") > 0
     assert weight(*words, "task=jpeg", "task.tv_weight=1") == 1
     with pytest.raises(
-        Refused, match=r"task.tv_weight: .*denoise, superres, inpaint and none for jpeg.*\[command line: "
+        Refused, match=r"task.tv_weight: .*Denoise, SuperResolution, Inpaint and none for Jpeg.*\[command line: "
     ):
         weight(*words, "task=jpeg")
 
@@ -255,3 +256,35 @@ def test_composing_copies_neither_the_store_nor_what_it_hands_out_twice():
     one.image.grey = True
     assert two.image.grey is False
     assert config.compose(["image=set5/baby"]).image.grey is False
+
+
+# -- classes in an identity --------------------------------------------------------------------------------------------
+
+
+def test_a_class_is_hashed_by_what_it_is_and_not_by_where_it_stands():
+    for group, target in (("task", "dip_exp.elsewhere.File"), ("task", "dip_exp.masks.File"), ("task", "dip_exp.File")):
+        assert config.class_name(group, target) == "dip_exp.masks.File"
+    assert config.class_name("image", "dip_exp.anywhere.File") == "dip_exp.images.File"
+    assert config.class_name("task", "dip_exp.tasks.deblur.Deblur") == "Deblur"
+    assert config.class_name("task", "my_lab.deblur.Denoise") == "my_lab.deblur.Denoise"
+
+
+def test_bare_names_are_unique_in_a_group():
+    for group, modules in config.FIRST_NAMES.items():
+        names = [name for classes in modules.values() for name in classes.split()]
+        assert len(names) == len(set(names)), group
+    of_group: dict[str, dict[str, str]] = {}
+    for path in (ROOT / "conf").rglob("*.yaml"):
+        group = path.relative_to(ROOT / "conf").parts[0]
+        for target in re.findall(r"_target_: *(dip_exp\.[\w.]+)", path.read_text()):
+            bare = target.rpartition(".")[2]
+            assert of_group.setdefault(group, {}).setdefault(bare, target) == target
+
+
+def test_a_passive_rule_added_to_watch_renames_no_run():
+    later = {"_target_": "dip_exp.stopping.new.New", "window": 5}
+    before, after = (config.plain(config.compose(["stop=watch"])) for _ in range(2))
+    after["stop"]["rules"]["new"] = later
+    assert config.run_id(config.identity(after, {})) == config.run_id(config.identity(before, {}))
+    after["stop"]["rules"]["discrepancy"]["tau"] = 0.5
+    assert config.run_id(config.identity(after, {})) != config.run_id(config.identity(before, {}))

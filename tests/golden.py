@@ -1,0 +1,132 @@
+"""What runs of today compute, in numbers: `python -m tests.golden` adds to tests/golden.json what it does not have yet.
+
+Existing entries are never replaced. A change that moves one changes what a configuration computes, and needs a new
+`NUMERICS` in dip_exp (every run is then a new run, and the file is made again from nothing).
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dip_exp import config, experiment
+from dip_exp.build import build
+from dip_exp.errors import Refused
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE = Path(__file__).with_suffix(".json")
+
+SMOKE = (
+    "experiment=smoke",
+    "optim.steps=3",
+    "trainer=cpu",
+    "trainer.progress=off",
+    "logger=csv",
+    "threads=1",
+    "rivals=none",
+)
+
+OWN_WORDS = {
+    "task=enhance": ["image=chelsea"],
+    "task=invert": ["task/net=efficientnet_lite0", "task.layer=block1", "image.shrink_to=64"],
+    "task=maximize": ["task/net=efficientnet_lite0", "task.layer=block3", "task.unit=0"],
+    "input=picture": ["task=flash", "task/flash=synthetic"],
+    "task=flash": ["task/flash=synthetic"],
+    "optim=sgld": ["optim.steps=10"],
+    "stop=sure": ["input=picture"],
+}
+"""What an option needs beside itself, where it cannot run alone."""
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+
+
+def words_of(of: str) -> list[str]:
+    deep = ["scale=mini", "image.shrink_to=128"] if of.startswith("arch=") else []
+    return [*SMOKE, *deep, *OWN_WORDS.get(of, []), of]
+
+
+def losses(of: str) -> list[float]:
+    """Returns the first three losses of the smoke run with one option of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [*words_of(of), f"results={folder}"]
+        choices = dict.fromkeys(experiment.GROUPS, "?")
+        done = experiment.run(config.compose(words), choices, ["python", "run.py", *words])
+        assert done is not None
+        (curve,) = Path(folder).glob("runs/*/history.csv")
+        rows = np.genfromtxt(curve, delimiter=",", names=True)
+        return [float(loss) for loss in rows["loss"][:3]]
+
+
+def problem(of: str) -> dict[str, list[float]]:
+    """Returns what an option's observation and weight are like: mean, deviation and six values."""
+    words = words_of(of)
+    cfg = config.plain(config.compose(words))
+    choices = dict.fromkeys(experiment.GROUPS, "?")
+    image = build(cfg, "image", choices)
+    rng = np.random.default_rng(config.named_seed(cfg["degrade_seed"], "degrade"))
+    posed = build(cfg, "task", choices).problem(image.read().x, image.role, rng)
+    found = {"y": posed.y, "weight": posed.weight}
+    return {name: sample(array.numpy()) for name, array in found.items() if array is not None}
+
+
+def z(of: str) -> list[float]:
+    """Returns what an input's z of eight by eight is like."""
+    import torch
+
+    words = [*words_of(of), "image.shrink_to=8"]
+    cfg = config.plain(config.compose(words))
+    choices = dict.fromkeys(experiment.GROUPS, "?")
+    y = torch.linspace(0, 1, 3 * 64).reshape(1, 3, 8, 8)
+    generator = torch.Generator().manual_seed(config.named_seed(cfg["seed"], "input"))
+    return sample(build(cfg, "input", choices).draw((8, 8), y, generator).numpy())
+
+
+def sample(array: np.ndarray) -> list[float]:
+    flat = array.astype(np.float64).ravel()
+    places = np.linspace(0, len(flat) - 1, 6).round().astype(int)
+    return [float(flat.mean()), float(flat.std()), *(float(value) for value in flat[places])]
+
+
+def seeds() -> dict[str, int]:
+    names = ("degrade", "weights", "input", "perturb", "heldout", "sure 7")
+    return {f"{name}:{seed}": config.named_seed(seed, name) for name in names for seed in (0, 1, 12345)}
+
+
+KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "losses": ("task optim stop arch input", losses),
+    "problems": ("task", problem),
+    "masks": ("task/mask", problem),
+    "z": ("input", z),
+}
+"""What is held: by kind, the groups whose options have one, and how it is found."""
+
+
+def entries() -> Iterator[tuple[str, str, Callable[[str], Any]]]:
+    for kind, (groups, make) in KINDS.items():
+        for group in groups.split():
+            for option in options(group):
+                word = f"{group}={option}"
+                if kind == "masks":
+                    OWN_WORDS[word] = ["task=inpaint", "image=astronaut"]
+                yield kind, word, make
+
+
+def main() -> None:
+    held = json.loads(FILE.read_text()) if FILE.is_file() else {"seeds": seeds()}
+    for kind, of, make in entries():
+        if of in held.setdefault(kind, {}):
+            continue
+        try:
+            held[kind][of] = make(of)
+        except (Refused, ValueError) as error:
+            print(f"{kind}: {of} is left out: {str(error).splitlines()[0][:150]}")
+    FILE.write_text(json.dumps(held, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
