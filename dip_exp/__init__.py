@@ -12,18 +12,18 @@ threads.settle()  # here, since every door comes through here before PyTorch is 
 
 if TYPE_CHECKING:
     from dip_exp.api import Restored, restore
-    from dip_exp.operators import adjoint_gap
-    from dip_exp.problems.problem import Problem
     from dip_exp.stopping.rule import StopRule, Verdict
+    from dip_exp.tasks.operators import adjoint_gap
+    from dip_exp.tasks.problem import Problem
 
 __all__ = ["Problem", "Restored", "StopRule", "Verdict", "adjoint_gap", "restore"]
 
 _HOMES = {
-    "Problem": "problems.problem",
+    "Problem": "tasks.problem",
     "Restored": "api",
     "StopRule": "stopping.rule",
     "Verdict": "stopping.rule",
-    "adjoint_gap": "operators",
+    "adjoint_gap": "tasks.operators",
     "restore": "api",
 }
 

@@ -10,19 +10,23 @@ import torch
 from torch import Tensor, nn
 
 from dip_exp import config as cfgs
-from dip_exp import ensemble, experiment, prior, record
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.skip import Skip
+from dip_exp.config.precision import AUTO
 from dip_exp.errors import Interrupted, Refused
-from dip_exp.fit import Fit
+from dip_exp.fit import draw
+from dip_exp.fit.module import Fit
+from dip_exp.fit.trainer import Trainer
 from dip_exp.inputs.source import Input
-from dip_exp.optims import Optim
-from dip_exp.precision import AUTO
-from dip_exp.problems.problem import Problem
-from dip_exp.problems.task import Task, tensor
-from dip_exp.scores import finished, score
+from dip_exp.optims.optim import Optim
+from dip_exp.runs.mean import combine
+from dip_exp.runs.record import facts as facts_of_fit
+from dip_exp.runs.run import build, refusing
+from dip_exp.seeds import named_seed
 from dip_exp.stopping.rule import StopRule
-from dip_exp.trainers import Trainer
+from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.scores import finished, score
+from dip_exp.tasks.task import Task, tensor
 
 OWN_PROBLEM = "superres"
 """The packaged task whose optimizer, network and input a user's own problem starts from."""
@@ -99,9 +103,9 @@ def restore(
     parts = {group: _part(group, choice, config) for group, choice in named.items()}
     own = precision != AUTO or isinstance(parts["arch"], Skip)  # `auto` was decided by the named network
     precision = config["precision"] if own else "fp32"
-    with experiment.refusing("restore", {}):
+    with refusing("restore", {}):
         posed = _pose(problem, as_picture(y), config)
-        net, z = prior.draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
+        net, z = draw.draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
         trainer = Trainer(accelerator=accelerator, progress="auto" if progress else "off")  # type: ignore[arg-type]
         fit = Fit(
             posed,
@@ -111,7 +115,7 @@ def restore(
             stop=parts["stop"],
             perturb_std=parts["input"].perturb_std,
             final=parts["input"].final,
-            seed=cfgs.named_seed(seed, "perturb"),
+            seed=named_seed(seed, "perturb"),
         )
     fitted = trainer.run(fit, precision=precision, checkpoint=checkpoint)
     if fitted.interrupted:
@@ -121,7 +125,7 @@ def restore(
     made = finished(posed, fitted.pictures["stopped"])
     pictures = {**fitted.pictures, **made}
     kept = list(made.values())[-1] if made else pictures["stopped"]
-    facts = record.facts(fitted, score(posed, pictures), torch.get_num_threads())
+    facts = facts_of_fit(fitted, score(posed, pictures), torch.get_num_threads())
     facts["result"] = list(made)[-1] if made else "stopped"
     facts["remarks"] = posed.remarks(kept) if posed.remarks is not None else []
     used = {group: config[group] if isinstance(choice, str | None) else repr(choice) for group, choice in named.items()}
@@ -153,7 +157,7 @@ def _mean(each: list[Restored], y: np.ndarray, posed: Problem | None) -> Restore
     if known is not None and known.missing is not None:
         given["missing"] = known.missing.float().cpu().numpy()
     result = records[0]["result"]
-    found = ensemble.combine([{**one["pictures"], **given} for one in records], result)
+    found = combine([{**one["pictures"], **given} for one in records], result)
     facts = {key: records[0][key] for key in ("device", "threads", "versions", "commit", "dirty", "config", "result")}
     facts |= {key: sum(one[key] for one in records) for key in ("seconds", "steps", "rollbacks")}
     facts |= found.said(result, len(each))
@@ -180,7 +184,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 def _part(group: str, choice: Any, config: dict[str, Any]) -> Any:
     """Returns a group's object: as it was given, or built of the configuration."""
     if isinstance(choice, str | None):
-        return experiment.build(config, group, {})
+        return build(config, group, {})
     if not isinstance(choice, KINDS[group]):
         kind = "an Arch or a torch module" if group == "arch" else f"a dip_exp {group} object"
         raise Refused(f"{group}: given {type(choice).__name__}; a name or {kind} is needed; settings go into overrides")
@@ -189,9 +193,9 @@ def _part(group: str, choice: Any, config: dict[str, Any]) -> Any:
 
 def _pose(problem: Any, picture: np.ndarray, config: dict[str, Any]) -> Problem:
     if isinstance(problem, str):
-        problem = experiment.build(config, "task", {})
+        problem = build(config, "task", {})
     if isinstance(problem, Task):
-        rng = np.random.default_rng(cfgs.named_seed(config["degrade_seed"], "degrade"))
+        rng = np.random.default_rng(named_seed(config["degrade_seed"], "degrade"))
         return problem.problem(picture, "observed", rng)
     posed = problem if isinstance(problem, Problem) else problem(tensor(picture))
     if not isinstance(posed, Problem):

@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from dip_exp import arguments, config
+from dip_exp import config
+from dip_exp.config import commandline
 from dip_exp.errors import Failed, Interrupted, Refused
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
@@ -39,7 +40,8 @@ def job(cfg: DictConfig) -> float | None:
 
     Returns what a search (hydra/sweeper=optuna) looks at: the PSNR in dB of `stopped`; None where nothing is scored.
     """
-    from dip_exp import ensemble, experiment
+    from dip_exp.runs.mean import run
+    from dip_exp.runs.report import describe
 
     STARTED.append(True)
     hydra_config = HydraConfig.get()
@@ -54,12 +56,12 @@ def job(cfg: DictConfig) -> float | None:
         search = "optuna" in hydra_config.sweeper._target_
         if search and cfg.image.get("role") == "observed":
             raise Refused("image: a search wants scores, and an observed picture has no truth  [image.role=clean]")
-        done = ensemble.run(cfg, ours, command, tabled=multirun and "experiment" in ours and not search)
+        done = run(cfg, ours, command, tabled=multirun and "experiment" in ours and not search)
         return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
     except Exception as error:  # whatever it is, a run tells of it in one message
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
-        experiment.describe(told, cfg.traceback)
+        describe(told, cfg.traceback)
         refused = isinstance(error, Refused)
         if multirun:  # Hydra goes on with the other jobs, and says this once at the end
             kind, logs = Refused if refused else Failed, hydra_config.launcher.get("submitit_folder")
@@ -91,8 +93,8 @@ def main() -> None:
     """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 broken off, 130 interrupted."""
     GIVEN[:] = [word for word in sys.argv[1:] if not word.startswith("-")]
     try:
-        check_plugins(GIVEN, multirun=arguments.is_multirun(sys.argv))
-        sys.argv[1:] = arguments.prepare(sys.argv[1:])
+        check_plugins(GIVEN, multirun=commandline.is_multirun(sys.argv))
+        sys.argv[1:] = commandline.prepare(sys.argv[1:])
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(REFUSED)
@@ -105,7 +107,7 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except SystemExit as end:
         if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):
-            hint = arguments.explain(sys.argv[1:])
+            hint = commandline.explain(sys.argv[1:])
             if hint is not None:
                 print(hint, file=sys.stderr)
                 raise SystemExit(REFUSED) from None

@@ -1,5 +1,6 @@
 """What every configurable thing is: a frozen dataclass whose fields are its yaml's keys, checked when it is made."""
 
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, PlainValidator
@@ -40,3 +41,9 @@ def component(cls: type[T]) -> type[T]:
 def stateful(cls: type[T]) -> type[T]:
     """Returns `cls` checked as by `component`, but free to change after it was made: for stop rules, which remember."""
     return _checked_dataclass(cls, kw_only=True, config=_STRICT)  # type: ignore[return-value]
+
+
+def located(path: str) -> Path:
+    """Returns where a file setting points: as it stands, but for a leading ~/, which is the home folder (~draft.png is
+    a file's name)."""
+    return Path.home() / path[2:] if path.startswith("~/") else Path(path)

@@ -28,9 +28,11 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from dip_exp import fast, precision, provenance  # noqa: E402
-from dip_exp.cost import kept_bytes  # noqa: E402
-from dip_exp.figures import style  # noqa: E402
+from dip_exp import provenance  # noqa: E402
+from dip_exp.archs import fast  # noqa: E402
+from dip_exp.config import precision  # noqa: E402
+from dip_exp.cost.estimate import kept_bytes  # noqa: E402
+from dip_exp.figures.parts import style  # noqa: E402
 from scripts.bench_loops import network  # noqa: E402
 
 CONTESTANTS = {

@@ -20,7 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from dip_exp import callbacks, provenance  # noqa: E402
+from dip_exp import provenance  # noqa: E402
+from dip_exp.fit import callbacks  # noqa: E402
 from scripts.bench import environment, machine, write_table  # noqa: E402
 from scripts.bench_loops import run  # noqa: E402
 

@@ -22,11 +22,14 @@ import torch
 from omegaconf import open_dict
 from torch import Tensor, nn
 
-from dip_exp import experiment, fast, provenance
+from dip_exp import provenance
+from dip_exp.archs import fast
+from dip_exp.archs.fast import heap
 from dip_exp.archs.skip import Skip
-from dip_exp.config import compose, named_seed
-from dip_exp.fast import heap
-from dip_exp.trainers import peak_memory, reset_peak_memory
+from dip_exp.config import compose
+from dip_exp.fit.trainer import peak_memory, reset_peak_memory
+from dip_exp.runs.run import run as run_one
+from dip_exp.seeds import named_seed
 
 SIGMA_P = 1 / 30
 BY_RUN = {"ours": "fp32", "ours_bf16": "bf16"}
@@ -185,7 +188,7 @@ def run(words: list[str]) -> dict[str, Any]:
     choices = {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
         del cfg["hydra"]
-    record = experiment.run(cfg, choices, words)
+    record = run_one(cfg, choices, words)
     assert record is not None
     return record
 

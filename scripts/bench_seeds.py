@@ -25,8 +25,9 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.func import functional_call, grad, stack_module_state, vmap  # noqa: E402
 
-from dip_exp import fast, provenance  # noqa: E402
-from dip_exp.fast import heap  # noqa: E402
+from dip_exp import provenance  # noqa: E402
+from dip_exp.archs import fast  # noqa: E402
+from dip_exp.archs.fast import heap  # noqa: E402
 from scripts.bench import environment, machine, write_table  # noqa: E402
 from scripts.bench_loops import loop, network, unwatched  # noqa: E402
 

@@ -15,15 +15,16 @@ from pathlib import Path
 import torch
 
 from dip_exp import config as cfgs
-from dip_exp import optims, prior
-from dip_exp.build import build
-from dip_exp.fit import Fit
+from dip_exp.config.build import build
+from dip_exp.fit import draw
+from dip_exp.fit.module import Fit
+from dip_exp.fit.trainer import Trainer
 from dip_exp.inputs.noise import Noise
-from dip_exp.problems import noise
-from dip_exp.problems.problem import Problem
+from dip_exp.optims.adam import Adam
 from dip_exp.stopping.fixed import Fixed
 from dip_exp.stopping.rule import StopRule, View
-from dip_exp.trainers import Trainer
+from dip_exp.tasks import noise
+from dip_exp.tasks.problem import Problem
 
 SIZES = (128, 256, 512)
 LOOKS = 300
@@ -50,8 +51,8 @@ def looked(rule: StopRule, problem: Problem) -> float:
 def stepped(problem: Problem) -> float:
     """Returns the median seconds of a step of the paper's network."""
     arch = build(cfgs.plain(cfgs.compose()), "arch", {})
-    net, z = prior.draw(problem, arch, Noise(), 0)
-    fit = Fit(problem, net, z, optim=optims.Adam(steps=STEPS), stop=Fixed())
+    net, z = draw.draw(problem, arch, Noise(), 0)
+    fit = Fit(problem, net, z, optim=Adam(steps=STEPS), stop=Fixed())
     fitted = Trainer(accelerator="cpu", progress="off").run(fit)
     times = [row["seconds"] for row in fitted.rows]
     return statistics.median(after - before for before, after in pairwise(times[1:]))

@@ -57,8 +57,10 @@ def main() -> int:
 
 def campaign_of(given: argparse.Namespace, until: float) -> int:
     """Returns the exit status of what was asked for, having done it by `until` (of time.monotonic)."""
-    from dip_exp import agenda, campaign, cli, processes, report, sweeps
+    from dip_exp import cli
     from dip_exp.errors import Refused
+    from dip_exp.experiments import agenda, launch, processes, sweeps
+    from dip_exp.runs import report
 
     check(given)
     cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
@@ -69,10 +71,10 @@ def campaign_of(given: argparse.Namespace, until: float) -> int:
     if unknown:
         raise Refused(f"campaign: there is no {unknown[0]!r}; experiments are {', '.join(known)}")
     settings = tuple([f"threads={given.threads}"] * (given.threads is not None) + given.set)
-    ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, settings, given.results)
+    ask = launch.Ask(given.scale, given.seeds, given.launcher, given.recompute, settings, given.results)
     if given.nice and hasattr(os, "nice"):
         os.nice(given.nice)
-    if given.set and campaign.others(names, ask):
+    if given.set and launch.others(names, ask):
         report.note(f"runs of other settings are not the paper's: they go to {ask.results}/runs and into no table")
     work = agenda.Agenda(names, ask)
     if given.dry_run:

@@ -20,7 +20,8 @@ def main() -> int:
     parser.add_argument("--allow-dirty", action="store_true", help="also runs no commit accounts for (private use)")
     given = parser.parse_args()
 
-    from dip_exp import collect, report, sweeps
+    from dip_exp.experiments import collect, sweeps
+    from dip_exp.runs import report
 
     known = sweeps.names()
     unknown = [name for name in given.experiments if name not in known]

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dip_exp import sets
+from dip_exp.images import sets
 
 if TYPE_CHECKING:
-    from dip_exp.fetch import Result
+    from dip_exp.images.fetch import Result
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 
@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from dip_exp import fetch
     from dip_exp.errors import Refused
+    from dip_exp.images import fetch
 
     if not args.sets and not args.check:
         if args.folder or args.replace or args.host != sets.HOST:

@@ -21,8 +21,8 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
 
-    from dip_exp import gallery
     from dip_exp.errors import Refused
+    from dip_exp.figures import gallery
 
     try:
         gallery.rebuild(given.results, given.names, [given.scale] if given.scale else ["paper", "mini"])

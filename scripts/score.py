@@ -44,17 +44,17 @@ def parser() -> argparse.ArgumentParser:
 
 def score(given: argparse.Namespace) -> str:
     """Returns the table to be printed, having written the CSV that was asked for. Raises Refused."""
-    from dip_exp import scoring
+    from dip_exp.metrics import folder
 
-    scoring.check_target(given.csv)
-    rows = scoring.score_folder(
+    folder.check_target(given.csv)
+    rows = folder.score_folder(
         given.results, given.truth, given.protocol, given.window, given.trim, given.crop_multiple
     )
     if given.csv is not None:
-        scoring.write_csv(given.csv, rows, given.protocol)
-    lacking = sorted(scoring.pictures(given.truth, "truth").keys() - {row.picture for row in rows})
+        folder.write_csv(given.csv, rows, given.protocol)
+    lacking = sorted(folder.pictures(given.truth, "truth").keys() - {row.picture for row in rows})
     note = f"\nno result, so not in the mean: {', '.join(lacking)}" if lacking else ""
-    return f"{scoring.table(rows)}{note}"
+    return f"{folder.table(rows)}{note}"
 
 
 def main(words: list[str]) -> int:

@@ -30,8 +30,10 @@ def main() -> int:
     parser.add_argument("--allow-dirty", action="store_true", help="collect runs no commit accounts for (private use)")
     given = parser.parse_args()
 
-    from dip_exp import campaign, cli, collect, provenance, report, sweeps
+    from dip_exp import cli, provenance
     from dip_exp.errors import Refused
+    from dip_exp.experiments import collect, launch, sweeps
+    from dip_exp.runs import report
 
     known = sweeps.names()
     named = {"all": known, "paper": sweeps.of_the_paper()}
@@ -43,21 +45,21 @@ def main() -> int:
             wrong = f"there is no {unknown[0]!r}" if unknown else f"--seeds is {given.seeds}; 1 or more is allowed"
             raise Refused(f"sweep: {wrong}; experiments are {', '.join(known)}")
         cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
-        ask = campaign.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set), given.results)
+        ask = launch.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set), given.results)
         if given.dry_run:
-            campaign.dry_run(names, ask)
+            launch.dry_run(names, ask)
             return 0
-        if not (given.allow_dirty or provenance.commit()[1] is False or campaign.others(names, ask)):
+        if not (given.allow_dirty or provenance.commit()[1] is False or launch.others(names, ask)):
             parts = ", ".join(provenance.COMPUTES)
             report.note(f"note: {parts} are not as a commit has them: these runs will be in no table (--allow-dirty)")
         began = time.perf_counter()
-        failed = campaign.run(names, ask)
+        failed = launch.run(names, ask)
         report.note(f"\nruns took {report.duration(time.perf_counter() - began)}; collecting")
         collected = collect.collect(ask.results, ask.scale, names, allow_dirty=given.allow_dirty)
         for done in collected:
             report.note(f"{done.experiment:16}{done.finished:4} of {done.listed} in {ask.results}/tables/{ask.scale}")
         refused = collect.tell_refused(collected)
-        if campaign.others(names, ask):
+        if launch.others(names, ask):
             report.note(f"runs of other settings are not the paper's: they are in {ask.results}/runs and in no table")
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
-from dip_exp import config, experiment, sweeps
+from dip_exp import config
+from dip_exp.experiments import sweeps
+from dip_exp.runs.order import GROUPS
+from dip_exp.runs.run import run as run_one
 
 config.register()
 
@@ -44,8 +47,8 @@ def run(tmp_path: Path) -> Runner:
         words = [*SMOKE, f"results={tmp_path / 'results'}", *overrides]
         cfg = config.compose(words)
         chosen = dict(word.split("=", 1) for word in ("task=denoise", "arch=skip_tiny", "image=astronaut", *words))
-        choices = {group: chosen.get(group, "?") for group in experiment.GROUPS}
-        return experiment.run(cfg, choices, ["python", "run.py", *words])
+        choices = {group: chosen.get(group, "?") for group in GROUPS}
+        return run_one(cfg, choices, ["python", "run.py", *words])
 
     return runner
 

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from dip_exp import config, experiment
-from dip_exp.build import build
+from dip_exp import config
+from dip_exp.config.build import build
 from dip_exp.errors import Refused
+from dip_exp.runs.order import GROUPS
+from dip_exp.runs.run import run
+from dip_exp.seeds import named_seed
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = Path(__file__).with_suffix(".json")
@@ -54,8 +57,8 @@ def losses(of: str) -> list[float]:
     """Returns the first three losses of the smoke run with one option of its own."""
     with tempfile.TemporaryDirectory() as folder:
         words = [*words_of(of), f"results={folder}"]
-        choices = dict.fromkeys(experiment.GROUPS, "?")
-        done = experiment.run(config.compose(words), choices, ["python", "run.py", *words])
+        choices = dict.fromkeys(GROUPS, "?")
+        done = run(config.compose(words), choices, ["python", "run.py", *words])
         assert done is not None
         (curve,) = Path(folder).glob("runs/*/history.csv")
         rows = np.genfromtxt(curve, delimiter=",", names=True)
@@ -66,9 +69,9 @@ def problem(of: str) -> dict[str, list[float]]:
     """Returns what an option's observation and weight are like: mean, deviation and six values."""
     words = words_of(of)
     cfg = config.plain(config.compose(words))
-    choices = dict.fromkeys(experiment.GROUPS, "?")
+    choices = dict.fromkeys(GROUPS, "?")
     image = build(cfg, "image", choices)
-    rng = np.random.default_rng(config.named_seed(cfg["degrade_seed"], "degrade"))
+    rng = np.random.default_rng(named_seed(cfg["degrade_seed"], "degrade"))
     posed = build(cfg, "task", choices).problem(image.read().x, image.role, rng)
     found = {"y": posed.y, "weight": posed.weight}
     return {name: sample(array.numpy()) for name, array in found.items() if array is not None}
@@ -80,9 +83,9 @@ def z(of: str) -> list[float]:
 
     words = [*words_of(of), "image.shrink_to=8"]
     cfg = config.plain(config.compose(words))
-    choices = dict.fromkeys(experiment.GROUPS, "?")
+    choices = dict.fromkeys(GROUPS, "?")
     y = torch.linspace(0, 1, 3 * 64).reshape(1, 3, 8, 8)
-    generator = torch.Generator().manual_seed(config.named_seed(cfg["seed"], "input"))
+    generator = torch.Generator().manual_seed(named_seed(cfg["seed"], "input"))
     return sample(build(cfg, "input", choices).draw((8, 8), y, generator).numpy())
 
 
@@ -94,7 +97,7 @@ def sample(array: np.ndarray) -> list[float]:
 
 def seeds() -> dict[str, int]:
     names = ("degrade", "weights", "input", "perturb", "heldout", "sure 7")
-    return {f"{name}:{seed}": config.named_seed(seed, name) for name in names for seed in (0, 1, 12345)}
+    return {f"{name}:{seed}": named_seed(seed, name) for name in names for seed in (0, 1, 12345)}
 
 
 KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {

@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dip_exp import agenda, campaign, cli, collect, leash, plan, processes, record, sweeps
-from dip_exp.agenda import Agenda
+from dip_exp import cli, leash
 from dip_exp.errors import Refused
+from dip_exp.experiments import agenda, collect, launch, plan, processes, sweeps
+from dip_exp.experiments.agenda import Agenda
+from dip_exp.runs.folder import RunFolder, lock_of
 from tests.conftest import ROOT, SMOKE
 from tests.test_launchers import RAY, wait_for
 
@@ -33,23 +35,23 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Agend
     """Makes an agenda of six runs whose estimates are given, with nothing in any table unless it is collected."""
 
     def maker(*seconds: float | Refused | None, launcher: str = "local", words: tuple[str, ...] = ()) -> Agenda:
-        ask = campaign.Ask("mini", launcher=launcher, results=tmp_path, overrides=words)
+        ask = launch.Ask("mini", launcher=launcher, results=tmp_path, overrides=words)
         listed = [entry.run_id for entry in plan.entries(NAMES, ask)]
 
-        def estimate(job: sweeps.Job, ask: campaign.Ask, known: dict[str, float]) -> float | None:
+        def estimate(job: sweeps.Job, ask: launch.Ask, known: dict[str, float]) -> float | None:
             one = seconds[listed.index(job.run_id) % len(seconds)]
             if isinstance(one, Refused):
                 raise one
             return one
 
-        monkeypatch.setattr(campaign, "estimate", estimate)
+        monkeypatch.setattr(launch, "estimate", estimate)
         return Agenda(NAMES, ask)
 
     return maker
 
 
 def finish(work: Agenda, entry: plan.Entry, seconds: float) -> None:
-    folder = record.RunFolder(work.ask.results, entry.run_id)
+    folder = RunFolder(work.ask.results, entry.run_id)
     folder.path.mkdir(parents=True)
     folder.finish({"seconds": seconds})
 
@@ -71,7 +73,7 @@ def test_the_first_run_that_fits_is_next_and_one_that_does_not_is_passed_over(ma
 def test_a_run_that_another_process_is_at_is_passed_over_and_waited_for_when_it_is_the_last(make: Callable):
     work = make(60)
     entries = work.entries
-    lock = record.lock_of(work.ask.results, entries[0].run_id)
+    lock = lock_of(work.ask.results, entries[0].run_id)
     with lock:
         assert work.take(HOUR, set()) == [entries[1]]
         assert work.take(HOUR, {entry.run_id for entry in entries[1:]}) == []
@@ -93,7 +95,7 @@ def test_what_a_checkpoint_has_need_not_fit_again(make: Callable):
     work = make(HOUR)
     first = work.entries[0]
     assert work.take(HOUR / 2, set()) is None
-    folder = record.RunFolder(work.ask.results, first.run_id)
+    folder = RunFolder(work.ask.results, first.run_id)
     folder.path.mkdir(parents=True)
     import torch
 
@@ -168,8 +170,8 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setattr(collect, "collect", lambda *_: [])
 
     def set_to(code: str) -> None:
-        def command(jobs: list[plan.Entry], ask: campaign.Ask, own: agenda.Lanes) -> list[str]:
-            folder = str(record.RunFolder(ask.results, jobs[0].run_id).path)
+        def command(jobs: list[plan.Entry], ask: launch.Ask, own: agenda.Lanes) -> list[str]:
+            folder = str(RunFolder(ask.results, jobs[0].run_id).path)
             start = (
                 f"import os, signal, sys, time, pathlib; folder = pathlib.Path({folder!r}); folder.mkdir(parents=True)"
             )
@@ -208,8 +210,8 @@ def test_at_the_end_of_the_hours_what_goes_on_is_told_to_end(make: Callable, chi
     assert processes.carry_out(work, began + 2) is False
     assert 2 <= time.monotonic() - began < 20
     first, *others = work.entries
-    assert first.state == campaign.BEGUN
-    assert all(entry.state == campaign.MISSING for entry in others)
+    assert first.state == launch.BEGUN
+    assert all(entry.state == launch.MISSING for entry in others)
     assert not work.failed
 
 
@@ -239,7 +241,7 @@ def test_a_signal_ends_the_child_and_the_campaign(make: Callable, children: Call
     assert processes.carry_out(work, math.inf) is True
     thread.join()
     assert signal.getsignal(number) is before
-    assert work.entries[0].state == campaign.BEGUN
+    assert work.entries[0].state == launch.BEGUN
     assert not work.failed
 
 

@@ -14,8 +14,8 @@ import dip_exp
 from dip_exp import Problem, StopRule, Verdict, adjoint_gap, restore
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.inputs.source import Input
-from dip_exp.optims import SGD
-from dip_exp.problems.jpeg import Jpeg
+from dip_exp.optims.sgd import SGD
+from dip_exp.tasks.jpeg import Jpeg
 from tests.conftest import ROOT
 
 TINY: dict[str, Any] = {"arch": "skip_tiny", "overrides": ["optim.steps=4"], "accelerator": "cpu"}

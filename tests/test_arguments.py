@@ -8,7 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dip_exp import arguments, config, resolvers
+from dip_exp import config
+from dip_exp.config import commandline, resolvers
 from dip_exp.errors import Refused
 
 AWKWARD = [
@@ -44,14 +45,14 @@ def through_hydra(word: str) -> str:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_names_survive(name: str):
-    (_, word) = arguments.prepare([f"image.path={name}"])
+    (_, word) = commandline.prepare([f"image.path={name}"])
     assert through_hydra(word) == name
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30))
 def test_any_name_survives_hydras_grammar(name: str):
-    value = arguments.quoted(name)
+    value = commandline.quoted(name)
     override = OverridesParser.create().parse_override(f"image.path={value}")
     assert not override.is_sweep_override()
     parsed = override.value()
@@ -62,19 +63,19 @@ def test_any_name_survives_hydras_grammar(name: str):
 
 def test_bytes_that_are_no_text_survive():
     name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
-    (_, word) = arguments.prepare([f"image.path={name}"])
+    (_, word) = commandline.prepare([f"image.path={name}"])
     assert through_hydra(word) == name
 
 
 def test_a_picture_by_path_alone_is_a_file():
-    assert arguments.prepare(["task=jpeg", "image.path=a.jpg"]) == ["task=jpeg", "image=file", "image.path='a.jpg'"]
-    assert arguments.prepare(["image=file", "image.path=a.jpg"]) == ["image=file", "image.path='a.jpg'"]
+    assert commandline.prepare(["task=jpeg", "image.path=a.jpg"]) == ["task=jpeg", "image=file", "image.path='a.jpg'"]
+    assert commandline.prepare(["image=file", "image.path=a.jpg"]) == ["image=file", "image.path='a.jpg'"]
 
 
 def test_every_file_key_is_protected_and_nothing_else():
     words = ["task/mask=file", "input=picture", "image=file", "task.mask.path=a,b.png", "input.path=a b"]
     words += ["results=x y,z", "+image.path=q,r", "logger.folder=a b", "seed=0,1", "arch.down=[8,8]", "image.path="]
-    prepared = arguments.prepare([*words, "task=denoise,jpeg", "--cfg", "job"])
+    prepared = commandline.prepare([*words, "task=denoise,jpeg", "--cfg", "job"])
     assert prepared[:5] == ["--cfg", "job", *words[:3]]
     assert prepared[5:7] == ["task.mask.path='a,b.png'", "input.path='a b'"]
     assert prepared[7:10] == ["results='x y,z'", "+image.path='q,r'", "logger.folder='a b'"]
@@ -83,11 +84,11 @@ def test_every_file_key_is_protected_and_nothing_else():
 
 def test_options_go_before_settings_wherever_they_stood():
     words = ["task=denoise", "-m", "seed=0,1", "--cfg", "job"]
-    assert arguments.prepare(words) == ["-m", "--cfg", "job", "task=denoise", "seed=0,1"]
+    assert commandline.prepare(words) == ["-m", "--cfg", "job", "task=denoise", "seed=0,1"]
 
 
 def test_a_mask_by_path_alone_is_a_file():
-    assert arguments.prepare(["task.mask.path=m.png"]) == ["task/mask=file", "task.mask.path='m.png'"]
+    assert commandline.prepare(["task.mask.path=m.png"]) == ["task/mask=file", "task.mask.path='m.png'"]
 
 
 @pytest.mark.parametrize(
@@ -101,14 +102,14 @@ def test_a_mask_by_path_alone_is_a_file():
 )
 def test_words_that_are_no_settings_are_refused(words: list[str], text: str):
     with pytest.raises(Refused, match=text):
-        arguments.prepare(words)
+        commandline.prepare(words)
 
 
 def test_a_name_already_quoted_for_hydra_is_not_quoted_twice(tmp_path: Path):
     path = tmp_path / "a b.png"
     path.touch()
     for given_name in (f"'{path}'", f'"{path}"', str(path)):
-        (_, word) = arguments.prepare([f"image.path={given_name}"])
+        (_, word) = commandline.prepare([f"image.path={given_name}"])
         assert through_hydra(word) == str(path)
 
 
@@ -117,49 +118,49 @@ def test_a_folder_and_a_glob_become_one_job_a_picture(tmp_path: Path):
         (tmp_path / name).touch()
     (tmp_path / "sub.png").mkdir()
     expected = [str(tmp_path / name) for name in ("a,1.jpg", "b.PNG", "c.webp")]
-    prepared = arguments.prepare(["image=file", "task=jpeg", f"image.path={tmp_path}"])
+    prepared = commandline.prepare(["image=file", "task=jpeg", f"image.path={tmp_path}"])
     assert prepared == [
         "--multirun",
         "image=file",
         "task=jpeg",
         "image.path=" + ",".join(f"'{path}'" for path in expected),
     ]
-    (_, _, word) = arguments.prepare(["-m", "image=file", f"image.path={tmp_path}/*.[jw]*"])
+    (_, _, word) = commandline.prepare(["-m", "image=file", f"image.path={tmp_path}/*.[jw]*"])
     assert word == f"image.path='{expected[0]}','{expected[2]}'"
 
 
 def test_a_file_with_a_globs_name_is_a_file(tmp_path: Path):
     path = tmp_path / "a*[1].png"
     path.touch()
-    assert arguments.prepare([f"image.path={path}"])[1:] == [f"image.path='{path}'"]
+    assert commandline.prepare([f"image.path={path}"])[1:] == [f"image.path='{path}'"]
 
 
 def test_a_list_of_files_sweeps_only_in_a_multirun(tmp_path: Path):
     one, two = tmp_path / "1.png", tmp_path / "2.png"
     for path in (one, two):
         path.touch()
-    assert arguments.prepare(["-m", "image=file", f"image.path={one},{two}"])[2] == f"image.path='{one}','{two}'"
-    assert arguments.prepare([f"image.path={one},{two}"])[1:] == [f"image.path='{one},{two}'"]
+    assert commandline.prepare(["-m", "image=file", f"image.path={one},{two}"])[2] == f"image.path='{one}','{two}'"
+    assert commandline.prepare([f"image.path={one},{two}"])[1:] == [f"image.path='{one},{two}'"]
 
 
 @pytest.mark.parametrize("value", ["{}", "{}/*.png"])
 def test_no_picture_there_is_refused(tmp_path: Path, value: str):
     with pytest.raises(Refused, match=r"holds no picture; looked for files ending in \.png, .*\[image.path"):
-        arguments.prepare([f"image.path={value.format(tmp_path)}"])
+        commandline.prepare([f"image.path={value.format(tmp_path)}"])
 
 
 def test_a_misspelt_key_is_told_which_there_are():
-    assert arguments.explain(["optim.lrr=1"]).endswith("weight_noise; did you mean optim.lr?")
-    assert "the top level has about, arch, data, degrade_seed" in arguments.explain(["sed=1"])
-    assert "did you mean seed?" in arguments.explain(["sed=1"])
-    assert arguments.explain(["task=superres", "task.factr=3"]).endswith("did you mean task.factor?")
-    assert arguments.explain(["optim.lr=0.1"]) is None
-    assert arguments.explain(["task=superres", "image=file", "image.path='x'"]) is None
+    assert commandline.explain(["optim.lrr=1"]).endswith("weight_noise; did you mean optim.lr?")
+    assert "the top level has about, arch, data, degrade_seed" in commandline.explain(["sed=1"])
+    assert "did you mean seed?" in commandline.explain(["sed=1"])
+    assert commandline.explain(["task=superres", "task.factr=3"]).endswith("did you mean task.factor?")
+    assert commandline.explain(["optim.lr=0.1"]) is None
+    assert commandline.explain(["task=superres", "image=file", "image.path='x'"]) is None
 
 
 def test_a_misspelt_option_is_told_which_there_are():
     for words in (["task=denoize", "image=file", "image.path='x'"], ["-m", "task=jpeg,denoize", "experiment=smoke"]):
-        hint = arguments.explain(words)
+        hint = commandline.explain(words)
         assert hint is not None
         assert hint.startswith(
             "error: task=denoize: there is no such option; task has denoise, denoise_impulse, denoise_poisson"

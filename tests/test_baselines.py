@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_exp import baselines, degrade
-from dip_exp.baselines import (
+from dip_exp.metrics import PROTOCOLS, psnr, ssim
+from dip_exp.observe import degrade
+from dip_exp.observe.masks import Bernoulli
+from dip_exp.tasks import baselines
+from dip_exp.tasks.baselines import (
     TV_FLOOR_255,
     bicubic,
     biharmonic,
@@ -16,9 +19,7 @@ from dip_exp.baselines import (
     tv,
     wavelets,
 )
-from dip_exp.baselines.denoising import has_bm3d
-from dip_exp.masks import Bernoulli
-from dip_exp.metrics import PROTOCOLS, psnr, ssim
+from dip_exp.tasks.baselines.denoising import has_bm3d
 
 RGB = PROTOCOLS["rgb"]
 WITH_BM3D = pytest.mark.skipif(not has_bm3d(), reason="pip install -e '.[bm3d]'")
@@ -168,7 +169,7 @@ def test_bm3d_gives_the_same_bits_again_and_takes_grey_as_colour(x):
 
 
 def test_bm3d_that_is_not_installed_says_so_and_is_no_rival(monkeypatch):
-    monkeypatch.setattr("dip_exp.baselines.denoising.find_spec", lambda _: None)
+    monkeypatch.setattr("dip_exp.tasks.baselines.denoising.find_spec", lambda _: None)
     with pytest.raises(ImportError, match=r"bm3d: the package bm3d is not installed; .* pip install .*\[bm3d\]"):
         bm3d(Y, 25)
     assert set(denoisers(Y, 25, but="nlm")) == {"tv", "wavelets"}

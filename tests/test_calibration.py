@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dip_exp.calibration import BINS, WHITE, calibrate, measured, shown
+from dip_exp.metrics.calibration import BINS, WHITE, calibrate, measured, shown
 
 RNG = np.random.default_rng(0)
 STD = RNG.uniform(0.01, 0.3, 40_000)

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from dip_exp import config, experiment, images
-from dip_exp.classifiers import imagenet
-from dip_exp.classifiers.alexnet import AlexNet
-from dip_exp.classifiers.classifier import Classifier, Features
-from dip_exp.classifiers.efficientnet import EfficientNetLite0
-from dip_exp.classifiers.vgg import VGG
+from dip_exp import config, images
+from dip_exp.runs.run import build
+from dip_exp.tasks.classifiers import imagenet
+from dip_exp.tasks.classifiers.alexnet import AlexNet
+from dip_exp.tasks.classifiers.classifier import Classifier, Features
+from dip_exp.tasks.classifiers.efficientnet import EfficientNetLite0
+from dip_exp.tasks.classifiers.vgg import VGG
 
 PUBLISHED = [  # parameters; the map a layer gives for the network's own side
     (AlexNet(), 60_965_224, {"conv1": (96, 55, 55), "pool1": (96, 27, 27), "pool5": (256, 6, 6), "fc6": (4096, 1, 1)}),
@@ -123,7 +124,7 @@ def test_an_unknown_layer_and_a_wrong_side_are_refused(tmp_path: Path):
 
 def test_missing_vgg_weights_name_the_command_that_gets_them():
     settings = config.plain(config.compose(["task=invert", "task/net=vgg19", "data=nowhere"]))
-    task = experiment.build(settings, "task", {})
+    task = build(settings, "task", {})
     with pytest.raises(ValueError, match=r"fetch_images\.py weights/vgg19-dcbb9e9d"):
         task.net.upto("conv1_1", 224)
 

@@ -10,9 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dip_exp import collect, config, experiment, images, means, metrics, provenance, record, sweeps
-from dip_exp.figures import pictures
-from dip_exp.tables import CALIBRATION_COLUMNS, JOB_COLUMNS, RUN_COLUMNS, Tables
+from dip_exp import config, images, metrics, provenance
+from dip_exp.atomic import write_arrays
+from dip_exp.experiments import collect, means, sweeps
+from dip_exp.experiments.tables import CALIBRATION_COLUMNS, JOB_COLUMNS, RUN_COLUMNS, Tables
+from dip_exp.figures.parts import pictures
+from dip_exp.runs.folder import RunFolder
+from dip_exp.runs.order import GROUPS
+from dip_exp.runs.run import run as run_one
 from tests.conftest import ROOT
 
 NAME = "fig4_denoise"
@@ -32,7 +37,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, int]
         for job in sweeps.jobs(name, "mini", seeds):
             words = [f"experiment={name}", "scale=mini", *TINY, *job.words, f"results={results}"]
             chosen = dict(word.split("=", 1) for word in ("task=denoise", "image=astronaut", *words))
-            experiment.run(config.compose(words), {g: chosen.get(g, "?") for g in experiment.GROUPS}, ["run.py"])
+            run_one(config.compose(words), {g: chosen.get(g, "?") for g in GROUPS}, ["run.py"])
         return results
 
     return run
@@ -47,7 +52,7 @@ def test_a_row_for_every_run_and_kind(tiny: Callable):
     assert tuple(tables.jobs.columns) == JOB_COLUMNS
     rows = tables.of("tab_denoise")
     for job in sweeps.jobs("tab_denoise", "mini"):
-        kept = record.RunFolder(results, job.run_id).record()
+        kept = RunFolder(results, job.run_id).record()
         assert kept is not None
         of_run = rows[rows.run_id == job.run_id]
         assert set(of_run.kind) == set(kept["scores"])
@@ -137,7 +142,7 @@ def test_a_run_of_no_experiment_is_never_collected(tiny: Callable, tmp_path: Pat
     private = tmp_path / "my private picture.png"
     images.write(private, np.random.default_rng(0).random((1, 3, 24, 24)).astype(np.float32))
     words = ["experiment=smoke", "image=file", f"image.path='{private}'", *TINY, f"results={results}"]
-    experiment.run(config.compose(words), dict.fromkeys(experiment.GROUPS, "?"), ["run.py"])
+    run_one(config.compose(words), dict.fromkeys(GROUPS, "?"), ["run.py"])
     assert len(list((results / "runs").iterdir())) == 2
     collect.collect(results, "mini", [NAME])
     tables = results / "tables" / "mini"
@@ -195,7 +200,7 @@ def test_maps_of_standard_deviations_are_tabled_bin_by_bin(tiny: Callable, monke
     (sampled,) = sweeps.jobs(NAME, "mini")
     assert set(tables.calibration.run_id) == {*means[means.kind == "mean"].run_id, sampled.run_id}
     for run_id, rows in tables.calibration.groupby("run_id"):
-        kept = record.RunFolder(results, str(run_id)).record()
+        kept = RunFolder(results, str(run_id)).record()
         assert kept is not None
         assert list(rows.bin) == list(range(1, 21))
         np.testing.assert_allclose(rows["std"], kept["calibration"]["std"], rtol=1e-8)
@@ -221,10 +226,10 @@ def test_a_mean_is_made_anew_when_a_member_was_forced(tiny: Callable, capsys: py
     before = mean_of(member)
     with np.load(outputs) as arrays:
         kept = dict(arrays)
-    record.write_arrays(outputs, {**kept, "average": np.zeros_like(kept["average"])})
+    write_arrays(outputs, {**kept, "average": np.zeros_like(kept["average"])})
     collect.collect(results, "mini", ["tab_denoise"])
     assert mean_of(member) < before - 1
-    record.write_arrays(outputs, {kind: picture for kind, picture in kept.items() if kind != "truth"})
+    write_arrays(outputs, {kind: picture for kind, picture in kept.items() if kind != "truth"})
     collect.collect(results, "mini", ["tab_denoise"])
     assert f"{member} left no truth in outputs.npz" in capsys.readouterr().out
 
@@ -319,7 +324,7 @@ def test_a_mean_waits_for_its_members(tmp_path: Path):
     jobs = [means.Listed(f"{seed:012}", "task=denoise", str(seed), seed == 0) for seed in range(2)]
     (listed,) = means.make(tmp_path, "tab_denoise", jobs)
     assert listed.seeds == "0+1"
-    assert record.RunFolder(tmp_path, listed.run_id).record() is None
+    assert RunFolder(tmp_path, listed.run_id).record() is None
 
 
 def test_more_seeds_are_listed_once_one_of_them_has_run(tiny: Callable):
@@ -334,12 +339,12 @@ def test_an_experiment_s_job_already_in_the_tables_is_not_run_again(tiny: Callab
     (results / "runs").rename(results / "gone")
     (job,) = sweeps.jobs(NAME, "mini")
     words = [f"experiment={NAME}", "scale=mini", *TINY, *job.words, f"results={results}"]
-    choices = dict.fromkeys(experiment.GROUPS, "astronaut")
-    assert experiment.run(config.compose(words), choices, ["run.py"], tabled=True) is None
+    choices = dict.fromkeys(GROUPS, "astronaut")
+    assert run_one(config.compose(words), choices, ["run.py"], tabled=True) is None
     assert "already in" in capsys.readouterr().out
     assert not (results / "runs").exists()
-    assert experiment.run(config.compose(words), choices, ["run.py"]) is not None  # a user who asks for it gets it
-    done = experiment.run(config.compose([*words, "recompute=true"]), choices, ["run.py"], tabled=True)
+    assert run_one(config.compose(words), choices, ["run.py"]) is not None  # a user who asks for it gets it
+    done = run_one(config.compose([*words, "recompute=true"]), choices, ["run.py"], tabled=True)
     assert done is not None
 
 

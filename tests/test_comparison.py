@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dip_exp import gallery, sweeps
-from dip_exp.figures import comparison, fig3_jpeg, outstanding, rows, scored, tab_denoise, tab_superres
-from dip_exp.figures.scored import Table
-from dip_exp.tables import Tables
+from dip_exp.experiments import sweeps
+from dip_exp.experiments.tables import Tables
+from dip_exp.figures import comparison, gallery, outstanding
+from dip_exp.figures.paper import fig3_jpeg, tab_denoise, tab_superres
+from dip_exp.figures.parts import rows, score_table
+from dip_exp.figures.parts.score_table import Table
 from tests.conftest import ROOT
 
 REFERENCE = ROOT / "results" / "reference"
@@ -171,7 +173,7 @@ def test_a_table_marks_the_runs_of_another_precision_and_the_means_over_them(mad
 def test_a_table_of_one_precision_has_no_mark_and_names_it(made_up: Any):
     tables = made_up(superres("set5/baby", 31.0, **BF16), superres("set5/bird", 32.0, **BF16))
     table = tab_superres.table(tables)
-    assert not any(mark in table.markdown() for mark in scored._LETTERS)
+    assert not any(mark in table.markdown() for mark in score_table._LETTERS)
     assert "; bf16 on cpu; " in table.notes[-1]
 
 

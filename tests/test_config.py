@@ -12,13 +12,17 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from dip_exp import config, experiment
+from dip_exp import config
+from dip_exp.config.identity import _normal
 from dip_exp.errors import Refused
+from dip_exp.runs.order import GROUPS as CONFIG_GROUPS
+from dip_exp.runs.run import build
+from dip_exp.seeds import named_seed
 from tests.conftest import ROOT
 
 GROUPS = {
     group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
-    for group in (*experiment.GROUPS, "task/mask", "task/flash", "task/net", "experiment")
+    for group in (*CONFIG_GROUPS, "task/mask", "task/flash", "task/net", "experiment")
 }
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
 SCALES = ("paper", "mini")
@@ -40,8 +44,8 @@ def build_all(*overrides: str) -> None:
     for scale in SCALES:
         cfg["scale"] = scale
         settings = config.plain(cfg)
-        for group in experiment.GROUPS:
-            assert experiment.build(settings, group, {}) is not None
+        for group in CONFIG_GROUPS:
+            assert build(settings, group, {}) is not None
 
 
 def identity(*overrides: str) -> str:
@@ -180,7 +184,7 @@ def test_scientific_settings_change_the_identity():
 
 def test_an_integer_is_its_float_but_true_is_no_number():
     assert identity("task.sigma=25") == identity("task.sigma=25.0")
-    assert config._normal(True) is True
+    assert _normal(True) is True
 
 
 def test_scale_counts_by_what_it_sets_and_not_by_name():
@@ -210,14 +214,12 @@ def test_formatting_of_a_yaml_does_not_matter(tmp_path: Path):
     odd = tmp_path / "adam.yaml"
     lines = [line.split("#")[0].rstrip() for line in path.read_text().splitlines()]
     odd.write_text("\n\n".join(reversed([line for line in lines if line])))
-    assert config._normal(OmegaConf.to_container(OmegaConf.load(odd))) == config._normal(
-        OmegaConf.to_container(OmegaConf.load(path))
-    )
+    assert _normal(OmegaConf.to_container(OmegaConf.load(odd))) == _normal(OmegaConf.to_container(OmegaConf.load(path)))
 
 
 def test_named_seeds_differ_by_name_and_by_seed():
     names = ("degrade", "weights", "input", "perturb")
-    seeds = [config.named_seed(seed, name) for seed, name in itertools.product(range(50), names)]
+    seeds = [named_seed(seed, name) for seed, name in itertools.product(range(50), names)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
 
@@ -262,8 +264,9 @@ def test_composing_copies_neither_the_store_nor_what_it_hands_out_twice():
 
 
 def test_a_class_is_hashed_by_what_it_is_and_not_by_where_it_stands():
-    for group, target in (("task", "dip_exp.elsewhere.File"), ("task", "dip_exp.masks.File"), ("task", "dip_exp.File")):
-        assert config.class_name(group, target) == "dip_exp.masks.File"
+    first = ".".join(("dip_exp", "masks", "File"))
+    for target in ("dip_exp.elsewhere.File", "dip_exp.observe.masks.File", first):
+        assert config.class_name("task", target) == first
     assert config.class_name("image", "dip_exp.anywhere.File") == "dip_exp.images.File"
     assert config.class_name("task", "dip_exp.tasks.deblur.Deblur") == "Deblur"
     assert config.class_name("task", "my_lab.deblur.Denoise") == "my_lab.deblur.Denoise"

@@ -9,15 +9,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dip_exp import callbacks, config, cost, experiment, rates, report, sweeps, work
+from dip_exp import config
 from dip_exp.archs.skip import Skip
-from dip_exp.optims import LBFGS, Adam
-from dip_exp.problems.problem import Problem
-from dip_exp.rates import Kept, Measured, Rates, Where
-from dip_exp.work import Work
+from dip_exp.cost import estimate, rates, work
+from dip_exp.cost.rates import Kept, Measured, Rates, Where
+from dip_exp.cost.work import Work
+from dip_exp.experiments import sweeps
+from dip_exp.fit.callbacks import PACE_STEPS, UNTIMED_STEPS, Pace
+from dip_exp.optims.adam import Adam
+from dip_exp.optims.lbfgs import LBFGS
+from dip_exp.runs import report
+from dip_exp.runs.folder import RunFolder
+from dip_exp.runs.order import identify
+from dip_exp.runs.order import place as place_order
+from dip_exp.runs.price import free_of, priced
+from dip_exp.runs.run import build, prepare
+from dip_exp.tasks.problem import Problem
 from tests.conftest import SMOKE, jobs_of
 
-CPU = cost.Setting(torch.device("cpu"))
+CPU = estimate.Setting(torch.device("cpu"))
 NARROW, WIDE = (Skip(down=[w] * 3, up=[w] * 3, skip=[4] * 3) for w in (8, 16))
 RATES = Rates(1e-11, 1e-9, 1e-5)
 HERE = Where("a processor", 2, "2.13", "fp32")
@@ -28,7 +38,7 @@ def problem(side: int, **more) -> Problem:
 
 
 def work_of(side: int, arch: Skip = NARROW, **more) -> Work:
-    return cost.counted(arch, (1, 32, side, side), problem(side, **more), Adam())[0]
+    return estimate.counted(arch, (1, 32, side, side), problem(side, **more), Adam())[0]
 
 
 @pytest.fixture
@@ -59,7 +69,7 @@ def test_a_convolutions_multiplications_are_those_of_its_formula():
 def test_an_operator_that_is_a_network_is_counted_too():
     operator = nn.Conv2d(3, 16, 3, bias=False).requires_grad_(False)
     y = torch.zeros(1, 16, 62, 62)
-    with_it = cost.counted(NARROW, (1, 32, 64, 64), Problem(y=y, shape=(3, 64, 64), forward=operator), Adam())[0]
+    with_it = estimate.counted(NARROW, (1, 32, 64, 64), Problem(y=y, shape=(3, 64, 64), forward=operator), Adam())[0]
     assert with_it.multiplications - work_of(64).multiplications == 2 * 2 * 9 * 3 * 16 * 62 * 62
 
 
@@ -76,7 +86,7 @@ def test_an_operator_that_wants_values_is_tried_on_a_grey_picture():
 
 def test_a_step_of_several_passes_is_several_steps():
     shape, posed = (1, 32, 64, 64), problem(64)
-    one, several = (cost.counted(NARROW, shape, posed, optim)[0] for optim in (Adam(), LBFGS(inner_steps=4)))
+    one, several = (estimate.counted(NARROW, shape, posed, optim)[0] for optim in (Adam(), LBFGS(inner_steps=4)))
     assert several.multiplications == 5 * one.multiplications
 
 
@@ -198,7 +208,7 @@ def test_the_estimate_hangs_on_work_and_rates_alone(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rates, "known", lambda where, measure: RATES)
     for clock in ("perf_counter", "thread_time", "process_time"):
         monkeypatch.setattr(rates.time, clock, lambda: pytest.fail("a clock was read"))
-    price = cost.estimate(WIDE, (1, 32, 64, 64), problem(64), Adam(), CPU)
+    price = estimate.estimate(WIDE, (1, 32, 64, 64), problem(64), Adam(), CPU)
     assert price.seconds == RATES.seconds(work_of(64, WIDE))
     assert price.threads == torch.get_num_threads()
 
@@ -218,24 +228,24 @@ def test_settings_alone_cost_what_the_parts_of_the_run_do(words: list[str], tmp_
     monkeypatch.setattr(rates, "known", lambda where, measure: RATES)
     words = [*SMOKE, "image.shrink_to=64", f"results={tmp_path}", *words]
     cfg = config.compose(words)
-    named = experiment.identify(cfg, {})
-    order = experiment.place(cfg, named, experiment.record.RunFolder(tmp_path, "x"), [])
-    shape = experiment.build(named.config, "image", {}).shape()
+    named = identify(cfg, {})
+    order = place_order(cfg, named, RunFolder(tmp_path, "x"), [])
+    shape = build(named.config, "image", {}).shape()
     assert shape == order.picture.x.shape[1:]
-    assert experiment.priced(named.config, {}, shape) == experiment.prepare(order).price.seconds
+    assert priced(named.config, {}, shape) == prepare(order).price.seconds
 
 
 @pytest.mark.parametrize("name", ["fig9_inversion", "ijcv17_units", "ijcv16_vgg19"])
 def test_a_classifier_is_followed_without_its_weights(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rates, "known", lambda where, measure: RATES)
     job = jobs_of(name, "paper")[0]
-    shape = experiment.build(job.named.config, "image", {}).shape() if "path" not in job.named.config["image"] else None
-    assert experiment.priced(job.named.config, {}, shape or (3, 224, 224)) > 0
+    shape = build(job.named.config, "image", {}).shape() if "path" not in job.named.config["image"] else None
+    assert priced(job.named.config, {}, shape or (3, 224, 224)) > 0
 
 
 def test_units_of_one_layer_cost_the_same():
     jobs = sweeps.jobs("classes1000", "paper", 1, ("task.unit=0,999",))
-    free = [experiment.free_of(job.named.config["task"]) for job in jobs]
+    free = [free_of(job.named.config["task"]) for job in jobs]
     assert free[0] == free[1]
     assert "unit" not in free[0]
     assert free[0]["layer"] == jobs[0].named.config["task"]["layer"]
@@ -248,7 +258,7 @@ class Heard:
     def __init__(self) -> None:
         self.said: list[tuple[float, float]] = []
         self.doubts: list[float] = []
-        self.pace = callbacks.Pace(1.0, lambda seconds, share: self.said.append((seconds, share)), self.doubts.append)
+        self.pace = Pace(1.0, lambda seconds, share: self.said.append((seconds, share)), self.doubts.append)
 
 
 @pytest.mark.parametrize(
@@ -276,12 +286,12 @@ def test_a_run_that_is_all_but_over_is_not_told_of():
 
 def test_a_fit_is_judged_once(run, monkeypatch: pytest.MonkeyPatch):
     judged: list[tuple[float, float, int, int]] = []
-    monkeypatch.setattr(callbacks.Pace, "judge", lambda self, *what: judged.append(what))
+    monkeypatch.setattr(Pace, "judge", lambda self, *what: judged.append(what))
     done = run("optim.steps=30")
     ((pace, share, steps, number),) = judged
     assert pace > 0
     assert 0 < share <= 1
-    assert (steps, number) == (30, callbacks.UNTIMED_STEPS + callbacks.PACE_STEPS)
+    assert (steps, number) == (30, UNTIMED_STEPS + PACE_STEPS)
     assert done["cpu_seconds"] > 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_exp import degrade
+from dip_exp.observe import degrade
 
 
 def rng(seed=0):

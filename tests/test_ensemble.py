@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_exp import config, ensemble, experiment, metrics
+from dip_exp import config, metrics
 from dip_exp.errors import Refused
+from dip_exp.runs import mean as mean_module
+from dip_exp.runs import run as run_module
+from dip_exp.runs.mean import combine as combine_runs
+from dip_exp.runs.mean import identity, run
+from dip_exp.runs.order import GROUPS, Order
+from dip_exp.runs.run import compute as compute_run
 from tests.conftest import SMOKE
 
 Runner = Callable[..., dict[str, Any]]
@@ -23,8 +29,8 @@ def several(tmp_path: Path) -> Runner:
     def runner(*overrides: str, tabled: bool = False) -> dict[str, Any]:
         words = [*SMOKE, f"results={tmp_path / 'results'}", *overrides]
         chosen = dict(word.split("=", 1) for word in ("task=denoise", "arch=skip_tiny", "image=astronaut", *words))
-        choices = {group: chosen.get(group, "?") for group in experiment.GROUPS} | {"experiment": "smoke"}
-        done = ensemble.run(config.compose(words), choices, ["python", "run.py", *words], tabled=tabled)
+        choices = {group: chosen.get(group, "?") for group in GROUPS} | {"experiment": "smoke"}
+        done = run(config.compose(words), choices, ["python", "run.py", *words], tabled=tabled)
         assert done is not None
         return done
 
@@ -98,8 +104,8 @@ def test_a_second_call_computes_nothing(
 ):
     done = several("runs=2")
     for name in ("compute", "place"):
-        monkeypatch.setattr(experiment, name, lambda *_: pytest.fail("something was computed"))
-    monkeypatch.setattr(ensemble, "combine", lambda *_: pytest.fail("the mean was made again"))
+        monkeypatch.setattr(run_module, name, lambda *_: pytest.fail("something was computed"))
+    monkeypatch.setattr(mean_module, "combine", lambda *_: pytest.fail("the mean was made again"))
     capsys.readouterr()
     assert several("runs=2") == done
     out = capsys.readouterr().out
@@ -110,8 +116,8 @@ def test_a_second_call_computes_nothing(
 def test_more_runs_compute_the_new_ones_alone(several: Runner, monkeypatch: pytest.MonkeyPatch):
     two = several("runs=2")
     computed = []
-    compute = experiment.compute
-    monkeypatch.setattr(experiment, "compute", lambda order: computed.append(order.config["seed"]) or compute(order))
+    compute = compute_run
+    monkeypatch.setattr(run_module, "compute", lambda order: computed.append(order.config["seed"]) or compute(order))
     three = several("runs=3")
     assert computed == [2]
     assert three["members"][:2] == two["members"]
@@ -124,8 +130,8 @@ def test_a_mean_is_made_anew_when_a_member_was_forced_or_is_gone(
     done = several("runs=2")
     mean = arrays(done["run_id"])["average"]
     made = []
-    combine = ensemble.combine
-    monkeypatch.setattr(ensemble, "combine", lambda *given: made.append(1) or combine(*given))
+    combine = combine_runs
+    monkeypatch.setattr(mean_module, "combine", lambda *given: made.append(1) or combine(*given))
     several("seed=1", "force=true")
     again = several("runs=2")
     assert again["attempts"] == [1, 2]
@@ -169,18 +175,18 @@ def test_an_observed_picture_has_a_mean_and_a_spread_and_no_score(several: Runne
 def test_an_interrupted_member_leaves_no_mean_and_the_command_goes_on(
     several: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    compute = experiment.compute
+    compute = compute_run
 
-    def broken(order: experiment.Order) -> dict[str, Any]:
+    def broken(order: Order) -> dict[str, Any]:
         if order.config["seed"] == 1:
             raise KeyboardInterrupt
         return compute(order)
 
-    monkeypatch.setattr(experiment, "compute", broken)
+    monkeypatch.setattr(run_module, "compute", broken)
     with pytest.raises(KeyboardInterrupt):
         several("runs=2")
     assert len(list((tmp_path / "results/runs").glob("*/record.json"))) == 1
-    monkeypatch.setattr(experiment, "compute", compute)
+    monkeypatch.setattr(run_module, "compute", compute)
     assert len(several("runs=2")["members"]) == 2
 
 
@@ -204,12 +210,12 @@ def pictures(seed: int, **more: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_only_what_the_runs_have_in_common_is_averaged():
-    found = ensemble.combine([pictures(0, extra=np.zeros((1, 1, 2, 2))), pictures(1)], "last")
+    found = combine_runs([pictures(0, extra=np.zeros((1, 1, 2, 2))), pictures(1)], "last")
     assert set(found.means) == {"last"}
 
 
 def test_equal_runs_have_no_spread():
-    found = ensemble.combine([pictures(0)] * 3, "last")
+    found = combine_runs([pictures(0)] * 3, "last")
     assert not found.std.any()
     np.testing.assert_allclose(found.means["last"], pictures(0)["last"], atol=1e-7)
 
@@ -218,22 +224,22 @@ def test_runs_of_two_pictures_are_no_ensemble():
     truth = np.zeros((1, 3, 8, 9), np.float32)
     for other in (pictures(1, truth=truth + 1), pictures(1)):
         with pytest.raises(ValueError, match="run 2 of 2 is not of the first one's picture"):
-            ensemble.combine([pictures(0, truth=truth), other], "last")
+            combine_runs([pictures(0, truth=truth), other], "last")
 
 
 def test_the_identity_is_that_of_the_members_in_any_order_and_of_what_is_averaged():
-    assert ensemble.identity(["a", "b"]) == ensemble.identity(["b", "a"])
-    names = {ensemble.identity(["a", "b"]), ensemble.identity(["a", "c"]), ensemble.identity(["a", "b"], "average")}
+    assert identity(["a", "b"]) == identity(["b", "a"])
+    names = {identity(["a", "b"]), identity(["a", "c"]), identity(["a", "b"], "average")}
     assert len(names) == 3
 
 
 def test_the_committed_means_are_still_those_of_their_members():
     """Tables refer to them by name."""
-    from dip_exp.tables import Tables
+    from dip_exp.experiments.tables import Tables
     from tests.conftest import ROOT
 
     rows = Tables(ROOT / "results", "mini").runs
     means = rows[rows.kind == "mean"]
     assert len(means)
     for row in means.itertuples():
-        assert ensemble.identity(row.members.split(), "average") == row.run_id
+        assert identity(row.members.split(), "average") == row.run_id

@@ -15,8 +15,10 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
 
-from dip_exp import baselines, callbacks, images, record
+from dip_exp import images
 from dip_exp.errors import Failed, Interrupted, Refused
+from dip_exp.fit.callbacks import is_round
+from dip_exp.tasks import baselines
 from tests.conftest import Runner
 
 Runs = Callable[[], list[Path]]
@@ -218,7 +220,7 @@ def test_ctrl_c_and_the_same_command_equal_an_uninterrupted_run(
     whole = run("logger=csv")
     kept = {path.name: path.read_bytes() for path in runs()[0].glob("*.png")}
     curve = pd.read_csv(runs()[0] / "history.csv").drop(columns="seconds")
-    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [Interrupt()])
+    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [Interrupt()])
     with pytest.raises(Interrupted, match="stopped after step 4 of 10; the same command goes on from there"):
         run("logger=csv", "force=true")
     assert not (runs()[0] / "record.json").exists()
@@ -243,7 +245,7 @@ def test_a_sigterm_that_no_callback_sees_leaves_a_checkpoint_too(
     run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ):
     whole = run()
-    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [LateSigterm()])
+    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [LateSigterm()])
     with pytest.raises(Interrupted, match="stopped after step 4 of 10; the same command goes on from there"):
         run("force=true")
     assert (runs()[0] / "checkpoint.pt").exists()
@@ -257,7 +259,7 @@ def test_a_forced_run_that_is_interrupted_loses_neither_the_old_result_nor_its_o
     run()
     (folder,) = runs()
     kept = folder.with_name(f".{folder.name}.before")
-    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [Interrupt()])
+    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [Interrupt()])
     with pytest.raises(Interrupted):
         run("force=true")
     assert (kept / "before.record.json").exists()
@@ -275,7 +277,7 @@ def test_a_failure_after_the_last_step_does_not_cost_the_steps(
     def fails(*_: object) -> None:
         raise ValueError("no panel")
 
-    monkeypatch.setattr("dip_exp.panels.side_by_side", fails)
+    monkeypatch.setattr("dip_exp.images.sheet.side_by_side", fails)
     with pytest.raises(ValueError, match="no panel"):
         run()
     assert torch.load(runs()[0] / "checkpoint.pt", weights_only=True)["start"] == 10
@@ -289,7 +291,7 @@ def test_ctrl_c_with_the_last_step_finishes_the_run_and_ends_there(
     class Late(Interrupt):
         step = 10
 
-    monkeypatch.setattr("dip_exp.experiment._strip_of_iterates", lambda _: [Late()])
+    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [Late()])
     with pytest.raises(Interrupted, match="this run was finished first"):
         run()
     assert (runs()[0] / "record.json").exists()
@@ -316,7 +318,7 @@ def test_a_baseline_that_fails_does_not_lose_the_run(run: Runner, monkeypatch: p
     def broken(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("dip_exp.baselines.rivals.nlm", broken)
+    monkeypatch.setattr("dip_exp.tasks.baselines.rivals.nlm", broken)
     done = run()
     assert "baseline" not in done["scores"]
     assert "non-local means failed (RuntimeError: no)" in capsys.readouterr().out
@@ -336,7 +338,7 @@ def test_a_baseline_that_fails_does_not_lose_the_run(run: Runner, monkeypatch: p
 def test_a_rival_that_fails_is_told_of_and_left_out(
     run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys, picture: np.ndarray, text: str
 ):
-    monkeypatch.setattr("dip_exp.baselines.rivals.tv", lambda *_: picture)
+    monkeypatch.setattr("dip_exp.tasks.baselines.rivals.tv", lambda *_: picture)
     done = run()
     assert set(done["rivals"]) == {"baseline_wavelets"}
     assert not (runs()[0] / "baseline_tv.png").exists()
@@ -352,7 +354,7 @@ def test_rivals_stand_beside_the_result_as_far_as_they_are_asked_for(
 ):
     quick = {name: lambda name=name: np.full((1, 3, 32, 32), len(name) / 10, np.float32) for name in ("tv", "wavelets")}
     monkeypatch.setattr(
-        "dip_exp.baselines.denoisers", lambda *_, **__: {"nlm": quick["tv"], **quick, "bm3d": quick["tv"]}
+        "dip_exp.tasks.baselines.denoisers", lambda *_, **__: {"nlm": quick["tv"], **quick, "bm3d": quick["tv"]}
     )
     done = run(f"rivals={asked}")
     kinds = {f"baseline_{name}" for name in expected}
@@ -429,25 +431,8 @@ def test_bad_input_is_refused_before_the_first_step_and_leaves_nothing(
 # -- many runs ---------------------------------------------------------------------------------------------------------
 
 
-def test_many_runs_are_one_table(run: Runner, tmp_path: Path):
-    for seed in (0, 1):
-        run(f"seed={seed}")
-    run("task=superres")
-    table = record.read_runs(tmp_path / "results")
-    assert table.run_id.nunique() == 3
-    assert set(table[table["choice.task"] == "superres"].kind) >= {"baseline", "last", "average", "stopped"}
-    assert sorted(table[(table.kind == "last") & (table["choice.task"] == "denoise")].seed) == [0, 1]
-    assert table.psnr.notna().all()
-
-
-def test_an_unfinished_run_is_in_no_table(run: Runner, runs: Runs, tmp_path: Path):
-    run()
-    (runs()[0] / "record.json").unlink()
-    assert record.read_runs(tmp_path / "results").empty
-
-
 def test_progress_is_told_without_a_terminal(run: Runner, capsys: pytest.CaptureFixture):
     run("trainer.progress=auto")
     assert "10/10 steps" in capsys.readouterr().err
-    assert callbacks.is_round(500)
-    assert not callbacks.is_round(40)
+    assert is_round(500)
+    assert not is_round(40)

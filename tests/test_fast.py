@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from dip_exp.archs.fast import FastSkip, heap, joins, maps, norms, skip, twin
 from dip_exp.archs.skip import Skip, SkipModule
-from dip_exp.fast import FastSkip, heap, joins, maps, norms, skip, twin
-from dip_exp.optims import Over, leave_gradients
+from dip_exp.optims.optim import Over, leave_gradients
 from tests.test_archs import NAMES, from_yaml
 
 DOUBLE = torch.float64

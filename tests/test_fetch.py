@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_exp import fetch, sets
-from dip_exp.sets import Entry
+from dip_exp.images import fetch, sets
+from dip_exp.images.sets import Entry
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "scripts" / "fetch_images.py"
@@ -386,7 +386,7 @@ def test_the_script_runs_and_helps_without_anything_heavy():
         f"import runpy, sys; sys.argv = ['fetch_images.py', '--help']\n"
         f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
         "except SystemExit as end: assert end.code == 0\n"
-        "assert not {'torch', 'numpy', 'pooch', 'requests', 'hydra'} & set(sys.modules)"
+        "assert not {'torch', 'skimage', 'pooch', 'requests', 'hydra'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_exp import collect, experiment, gallery, sweeps
-from dip_exp.figures import fig2_curves, grids, ijcv3_descent, outstanding, priors, restorers, rows, strip, style
-from dip_exp.figures.scored import Table
-from dip_exp.tables import Tables
+from dip_exp.experiments import collect, sweeps
+from dip_exp.experiments.tables import Tables
+from dip_exp.figures import gallery, outstanding
+from dip_exp.figures.paper import fig2_curves, ijcv3_descent
+from dip_exp.figures.parts import grids, rows, strip, style
+from dip_exp.figures.parts.score_table import Table
+from dip_exp.figures.studies import priors, restorers
+from dip_exp.runs.run import build
 from tests.conftest import ROOT, jobs_of
 
 RESULTS = ROOT / "results"
@@ -229,7 +233,7 @@ def test_the_papers_own_curves_pass_the_checks_and_swapped_ones_fail(tmp_path: P
 
 def test_the_plateau_is_the_variance_of_the_picture_drawn_from():
     job = sweeps.jobs("fig2_curves", "mini")[0]
-    x = experiment.build(job.named.config, "image", {}).read().x
+    x = build(job.named.config, "image", {}).read().x
     assert fig2_curves.VARIANCE["mini"] == pytest.approx(float(x.var(axis=(2, 3)).mean()), abs=5e-4)
 
 

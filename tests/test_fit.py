@@ -12,17 +12,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dip_exp import optims, prior
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.pixels import Pixels
 from dip_exp.archs.skip import Skip
 from dip_exp.errors import Failed, Interrupted
-from dip_exp.fit import Fit, _mix
+from dip_exp.fit import draw
+from dip_exp.fit.module import Fit
+from dip_exp.fit.trainer import Fitted, Trainer
 from dip_exp.inputs.noise import Noise
-from dip_exp.problems.problem import Problem, TotalVariation
+from dip_exp.optims.adam import Adam, AdamW
+from dip_exp.optims.lbfgs import LBFGS
+from dip_exp.optims.muon import Muon
+from dip_exp.optims.optim import Optim, Over, leave_gradients
+from dip_exp.optims.sgd import SGD
+from dip_exp.optims.sgld import SGLD
+from dip_exp.seeds import mix
 from dip_exp.stopping.fixed import Fixed
 from dip_exp.stopping.rule import CONTINUE, StopRule, Verdict
-from dip_exp.trainers import Fitted, Trainer
+from dip_exp.tasks.problem import Problem, TotalVariation
 
 ARCH = Skip(down=[4, 4], up=[4, 4], skip=[2, 2])
 QUIET = Trainer(accelerator="cpu", progress="off")
@@ -37,7 +44,7 @@ def make(
     steps: int = 12,
     *,
     arch: Arch | nn.Module = ARCH,
-    optim: optims.Optim | None = None,
+    optim: Optim | None = None,
     stop: StopRule | None = None,
     perturb_std: float = 0.05,
     seed: int = 3,
@@ -45,8 +52,8 @@ def make(
     **more: Any,
 ) -> Fit:
     problem = problem or Problem(y=waves(), x=waves().flip(3))
-    net, z = prior.draw(problem, arch, Noise(channels=4), seed)
-    optim = optim or optims.Adam(steps=steps)
+    net, z = draw.draw(problem, arch, Noise(channels=4), seed)
+    optim = optim or Adam(steps=steps)
     settings = {"optim": optim, "stop": stop or Fixed(), "perturb_std": perturb_std, "seed": seed, "every": 5, **more}
     return Fit(problem, net, z, **settings)
 
@@ -100,22 +107,22 @@ def test_being_watched_changes_nothing():
 
 
 OPTIMS = {
-    "adam": optims.Adam(steps=12),
-    "adamw": optims.AdamW(steps=12),
-    "muon": optims.Muon(steps=12),
-    "muon over both": optims.Muon(steps=12, over="both"),
-    "sgld": optims.SGLD(steps=12, burn_in=0.2, sample_every=2),
-    "sgld over both": optims.SGLD(steps=12, burn_in=0.0, sample_every=1, over="both"),
-    "sgd": optims.SGD(steps=12, lr=1.0),
-    "lbfgs": optims.LBFGS(steps=6, lr=0.5),
-    "both": optims.Adam(steps=12, over="both"),
-    "input": optims.Adam(steps=12, over="input"),
-    "norms and input": optims.Adam(steps=12, over="norms_and_input"),
-    "muon over norms and input": optims.Muon(steps=12, over="norms_and_input"),
-    "weight noise": optims.Adam(steps=12, weight_noise=0.02),
-    "rollback": optims.Adam(steps=12, rollback="right"),
-    "released": optims.Adam(steps=12, rollback="released"),
-    "clip": optims.Adam(steps=12, clip=0.01),
+    "adam": Adam(steps=12),
+    "adamw": AdamW(steps=12),
+    "muon": Muon(steps=12),
+    "muon over both": Muon(steps=12, over="both"),
+    "sgld": SGLD(steps=12, burn_in=0.2, sample_every=2),
+    "sgld over both": SGLD(steps=12, burn_in=0.0, sample_every=1, over="both"),
+    "sgd": SGD(steps=12, lr=1.0),
+    "lbfgs": LBFGS(steps=6, lr=0.5),
+    "both": Adam(steps=12, over="both"),
+    "input": Adam(steps=12, over="input"),
+    "norms and input": Adam(steps=12, over="norms_and_input"),
+    "muon over norms and input": Muon(steps=12, over="norms_and_input"),
+    "weight noise": Adam(steps=12, weight_noise=0.02),
+    "rollback": Adam(steps=12, rollback="right"),
+    "released": Adam(steps=12, rollback="released"),
+    "clip": Adam(steps=12, clip=0.01),
 }
 
 
@@ -165,7 +172,7 @@ def test_a_checkpoint_by_the_clock_resumes_a_killed_run(tmp_path: Path):
 def test_pixels_under_sgd_are_plain_gradient_descent_on_the_energy():
     y = waves()
     problem = Problem(y=y, prior=TotalVariation(weight=1e-4))
-    fit = make(arch=Pixels(), optim=optims.SGD(steps=8, lr=5.0, momentum=0.0), problem=problem, perturb_std=0.0)
+    fit = make(arch=Pixels(), optim=SGD(steps=8, lr=5.0, momentum=0.0), problem=problem, perturb_std=0.0)
     x = next(fit.net.parameters()).detach().clone().requires_grad_()
     fitted = run(fit)
     for _ in range(8):
@@ -181,7 +188,7 @@ def test_the_average_is_the_papers_recursion_over_the_outputs():
         def on_train_batch_end(self, trainer, pl_module, outputs_, batch, batch_idx) -> None:
             outputs.append(pl_module.x_hat.clone())
 
-    fitted = run(make(optim=optims.Adam(steps=12, average=0.9)), Collect())
+    fitted = run(make(optim=Adam(steps=12, average=0.9)), Collect())
     average = outputs[0]
     for x_hat in outputs[1:]:
         average = 0.9 * average + 0.1 * x_hat
@@ -238,12 +245,12 @@ def test_perturbation_is_fresh_at_every_step_and_has_its_size():
 
 
 def test_seeds_of_steps_do_not_collide_in_the_bits_the_generator_uses():
-    low = {_mix(seed, step) & 0xFFFFFFFF for seed in range(20) for step in range(1000)}
+    low = {mix(seed, step) & 0xFFFFFFFF for seed in range(20) for step in range(1000)}
     assert len(low) > 19_990
 
 
 def test_weight_noise_moves_kernels_by_its_share_and_nothing_else():
-    fit = make(optim=optims.Adam(steps=2, weight_noise=0.02))
+    fit = make(optim=Adam(steps=2, weight_noise=0.02))
     fit.noise = torch.Generator()
     before = [p.detach().clone() for p in fit.net.parameters()]
     fit._move_weights(0)
@@ -254,14 +261,14 @@ def test_weight_noise_moves_kernels_by_its_share_and_nothing_else():
 
 def test_over_says_what_moves():
     for over, net_moves, z_moves in (("net", True, False), ("input", False, True), ("both", True, True)):
-        fit = make(optim=optims.Adam(steps=3, over=over))
+        fit = make(optim=Adam(steps=3, over=over))
         weights, z = [p.detach().clone() for p in fit.net.parameters()], fit.z.detach().clone()
         run(fit)
         assert any(not torch.equal(a, b) for a, b in zip(weights, fit.net.parameters(), strict=True)) is net_moves
         assert (not torch.equal(z, fit.z.detach())) is z_moves
 
 
-@pytest.mark.parametrize("optimizer", [optims.Adam, optims.AdamW, optims.Muon])
+@pytest.mark.parametrize("optimizer", [Adam, AdamW, Muon])
 def test_kernels_stay_as_drawn_while_norms_and_z_move(optimizer: Any):
     fit = make(optim=optimizer(steps=3, over="norms_and_input"))
     norms = {id(p) for module in fit.net.modules() if isinstance(module, nn.BatchNorm2d) for p in module.parameters()}
@@ -273,7 +280,7 @@ def test_kernels_stay_as_drawn_while_norms_and_z_move(optimizer: Any):
 
 
 def test_the_number_of_weights_is_that_of_what_moves():
-    counts = {over: run(make(optim=optims.Adam(steps=1, over=over))).weights for over in get_args(optims.Over)}
+    counts = {over: run(make(optim=Adam(steps=1, over=over))).weights for over in get_args(Over)}
     fit = make()
     assert counts["net"] == sum(p.numel() for p in fit.net.parameters())
     assert counts["input"] == fit.z.numel()
@@ -285,14 +292,14 @@ def test_the_number_of_weights_is_that_of_what_moves():
 def test_what_its_owner_has_frozen_stays_frozen():
     net = nn.Sequential(nn.Conv2d(4, 3, 1), nn.BatchNorm2d(3), nn.BatchNorm2d(3))
     net[1].requires_grad_(False)
-    optims.leave_gradients(net, "net")
+    leave_gradients(net, "net")
     assert [p.requires_grad for p in net.parameters()] == [True, True, False, False, True, True]
-    optims.leave_gradients(net, "norms_and_input")
+    leave_gradients(net, "norms_and_input")
     assert [p.requires_grad for p in net.parameters()] == [False, False, False, False, True, True]
 
 
 def test_clipping_bounds_the_first_step_of_gradient_descent():
-    fit = make(optim=optims.SGD(steps=1, lr=1.0, momentum=0.0, clip=1e-4), perturb_std=0.0)
+    fit = make(optim=SGD(steps=1, lr=1.0, momentum=0.0, clip=1e-4), perturb_std=0.0)
     before = torch.cat([p.detach().flatten() for p in fit.net.parameters()])
     run(fit)
     after = torch.cat([p.detach().flatten() for p in fit.net.parameters()])
@@ -323,7 +330,7 @@ def test_a_collapse_is_rolled_back():
                 parameter.mul_(50)
 
     free, right, released = (
-        run(make(optim=optims.Adam(steps=40, rollback=kind), perturb_std=0.0, seed=1), At(30, ruin))
+        run(make(optim=Adam(steps=40, rollback=kind), perturb_std=0.0, seed=1), At(30, ruin))
         for kind in ("none", "right", "released")
     )
     assert free.rollbacks == 0

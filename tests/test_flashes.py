@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from dip_exp import baselines, images, metrics
-from dip_exp.flashes import FlashFile, Synthetic, shift_between
+from dip_exp import images, metrics
 from dip_exp.inputs.picture import GivenPicture
-from dip_exp.problems.flash import FlashNoFlash, stuck
+from dip_exp.observe.flash import FlashFile, Synthetic, shift_between
+from dip_exp.tasks import baselines
+from dip_exp.tasks.flash import FlashNoFlash, stuck
 from tests.conftest import Runner
 
 

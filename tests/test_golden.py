@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dip_exp import config, experiment
+from dip_exp import config
+from dip_exp.runs.order import identify
 from tests import golden
 
 HELD: dict[str, Any] = json.loads(golden.FILE.read_text())
@@ -42,7 +43,7 @@ def test_the_ids_of_committed_runs_stay(run_id: str):
     import shlex
 
     cfg = config.compose(shlex.split(IDS[run_id]))
-    assert experiment.identify(cfg, {}).run_id == run_id
+    assert identify(cfg, {}).run_id == run_id
 
 
 def test_the_named_seeds_stay():

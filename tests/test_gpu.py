@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from dip_exp import optims
+from dip_exp.archs.fast import twin
 from dip_exp.archs.skip import Skip
 from dip_exp.errors import Interrupted
-from dip_exp.fast import twin
-from dip_exp.trainers import Trainer
+from dip_exp.fit.trainer import Trainer
+from dip_exp.optims.adam import Adam
 from tests.test_fit import At, make
 
 pytestmark = [
@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("over", ["net", "both", "input"])
 def test_a_fit_on_the_gpu_ends_and_is_near_the_cpus(over: str):
-    optim = optims.Adam(steps=5, over=over)  # type: ignore[arg-type]
+    optim = Adam(steps=5, over=over)  # type: ignore[arg-type]
     here, there = (
         Trainer(accelerator=where, progress="off").run(make(optim=optim, perturb_std=0.0))  # type: ignore[arg-type]
         for where in ("cpu", "gpu")

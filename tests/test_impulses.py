@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dip_exp.baselines import bicubic, median, nlm
-from dip_exp.baselines.impulses import FURTHEST
 from dip_exp.images import Packaged
 from dip_exp.metrics import PROTOCOLS, psnr
-from dip_exp.problems.denoise_impulse import DenoiseImpulse
+from dip_exp.tasks.baselines import bicubic, median, nlm
+from dip_exp.tasks.baselines.impulses import FURTHEST
+from dip_exp.tasks.denoise_impulse import DenoiseImpulse
 
 RGB = PROTOCOLS["rgb"]
 

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from dip_exp import cli, config
 from dip_exp.errors import Failed, Interrupted, Refused
-from dip_exp.record import RunFolder
+from dip_exp.runs.folder import RunFolder
 from tests.conftest import ROOT, SMOKE, Runner
 from tests.test_cli import command, start
 
@@ -165,7 +165,7 @@ def test_what_a_job_raises_comes_whole_from_another_process(kind: type[BaseExcep
 
 
 def test_a_killed_process_lets_go_of_its_lock(tmp_path: Path):
-    take = "from pathlib import Path; from dip_exp.record import RunFolder; import time; "
+    take = "from pathlib import Path; from dip_exp.runs.folder import RunFolder; import time; "
     take += "held = RunFolder(Path(), 'run').lock(print); print('taken', flush=True); time.sleep(60)"
     words = [sys.executable, "-c", take]
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as holder:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dip_exp import loggers
+from dip_exp.loggers import wandb
+from dip_exp.loggers.logger import Run
+from dip_exp.loggers.wandb import Wandb, _WandbSession, _WandbWatch
 from tests.conftest import Runner
 
 
@@ -77,15 +79,15 @@ def test_a_service_that_does_not_answer_costs_a_message(
     run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     folder = tmp_path / "wandb"
-    monkeypatch.setattr(loggers, "_has_key", lambda: True)
-    honest = loggers.Wandb._logger
+    monkeypatch.setattr(wandb, "_has_key", lambda: True)
+    honest = Wandb._logger
 
-    def unreachable(self: loggers.Wandb, about: loggers.Run, *, offline: bool):
+    def unreachable(self: Wandb, about: Run, *, offline: bool):
         if not offline:
             raise RuntimeError("no route to host")
         return honest(self, about, offline=offline)
 
-    monkeypatch.setattr(loggers.Wandb, "_logger", unreachable)
+    monkeypatch.setattr(Wandb, "_logger", unreachable)
     assert run("logger=wandb", "logger.mode=online", f"logger.folder={folder}")["scores"]
     assert "W&B did not answer (no route to host): going on offline" in caplog.text
 
@@ -96,7 +98,7 @@ def test_a_window_that_breaks_in_mid_run_costs_a_message(
     def broken(*_: object) -> None:
         raise RuntimeError("socket closed")
 
-    monkeypatch.setattr(loggers._WandbWatch, "_tell", broken)
-    monkeypatch.setattr(loggers._WandbSession, "_show", broken)
+    monkeypatch.setattr(_WandbWatch, "_tell", broken)
+    monkeypatch.setattr(_WandbSession, "_show", broken)
     assert run("logger=wandb", f"logger.folder={tmp_path / 'wandb'}")["scores"]
     assert "W&B failed (socket closed)" in caplog.text

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from dip_exp import masks
-from dip_exp.masks import Bernoulli, Boxes, File, Mask, Text, check_mask
+from dip_exp.observe import masks
+from dip_exp.observe.masks import Bernoulli, Boxes, File, Mask, Text, check_mask
 
 CONF = Path(__file__).parents[1] / "conf" / "task" / "mask"
 SIZES = [(3, 37, 31), (1, 31, 37), (3, 128, 96)]

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dip_exp.muon import COEFFICIENTS, ITERATIONS, OrthogonalisedMomentum, is_kernel, orthogonalised
-from dip_exp.optims import Muon
+from dip_exp.optims.muon import COEFFICIENTS, ITERATIONS, Muon, OrthogonalisedMomentum, is_kernel, orthogonalised
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from dip_exp.operators import Downsample, adjoint_gap, linearity_gap, reduction_kernel
+from dip_exp.tasks.operators import Downsample, adjoint_gap, linearity_gap, reduction_kernel
 
 KERNELS = ["lanczos2", "lanczos3", "box"]
 FACTORS = range(2, 9)

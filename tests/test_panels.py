@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dip_exp.panels import side_by_side
+from dip_exp.images.sheet import side_by_side
 
 
 def test_panels_keep_their_pixels():

@@ -9,7 +9,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dip_exp import campaign, checkpoints, config, plan, record, sets, sweeps
+from dip_exp import config
+from dip_exp.experiments import launch, plan, sweeps
+from dip_exp.images import sets
+from dip_exp.runs import checkpoints
+from dip_exp.runs.folder import RunFolder
+from dip_exp.runs.order import identify
 from tests.conftest import ROOT, jobs_of
 
 LISTED = [
@@ -23,7 +28,7 @@ TRAJECTORIES = ["F16", "zebra", "kate", "library", "vase", "snail"]
 @pytest.fixture(scope="module")
 def paper() -> list[plan.Entry]:
     """The paper's runs at its own scale, two seeds where it has two, as on a machine that has computed none."""
-    return plan.entries(sorted(LISTED), campaign.Ask("paper", results=Path("nothing is here")))
+    return plan.entries(sorted(LISTED), launch.Ask("paper", results=Path("nothing is here")))
 
 
 def is_a(entry: plan.Entry, family: str, **settings: Any) -> bool:
@@ -112,7 +117,7 @@ def test_every_experiment_of_the_paper_has_a_place_and_others_come_last(
     monkeypatch.setattr(
         sweeps, "about", lambda name: {**(about(name) or {}), **({"order": []} if name == "fig2_curves" else {})}
     )
-    found = plan.entries(["fig2_curves", "supp14_sparse"], campaign.Ask("mini", results=Path("nothing is here")))
+    found = plan.entries(["fig2_curves", "supp14_sparse"], launch.Ask("mini", results=Path("nothing is here")))
     assert [entry.experiments[0] for entry in found] == ["supp14_sparse", *["fig2_curves"] * 4]
     assert found[-1].at == plan.LAST == math.inf
 
@@ -126,13 +131,13 @@ def test_every_entry_of_an_order_is_some_jobs(name: str):
 
 def test_an_order_changes_no_run():
     cfg = config.compose(["experiment=tab_superres", "scale=mini"])
-    before = sweeps.experiment.identify(cfg, {}).run_id
+    before = identify(cfg, {}).run_id
     cfg.about.order = [config.Place(at=1.0)]
-    assert sweeps.experiment.identify(cfg, {}).run_id == before
+    assert identify(cfg, {}).run_id == before
 
 
 def test_further_seeds_come_after_the_first_of_everything():
-    ask = campaign.Ask("mini", seeds=2, results=Path("nothing is here"))
+    ask = launch.Ask("mini", seeds=2, results=Path("nothing is here"))
     found = plan.entries(["fig2_curves", "supp14_sparse"], ask)
     assert [(entry.experiments[0], entry.job.seed) for entry in found] == [
         *[("fig2_curves", 0)] * 4,
@@ -146,38 +151,38 @@ def test_further_seeds_come_after_the_first_of_everything():
 
 
 def begin(results: Path, run_id: str, steps: int) -> None:
-    folder = record.RunFolder(results, run_id)
+    folder = RunFolder(results, run_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     weights = torch.nn.Conv2d(2, 2, 3).state_dict()
     torch.save({"of": "x", "parameters": weights, "average": torch.zeros(3), "start": steps}, folder.checkpoint)
 
 
 def test_a_begun_run_says_how_many_steps_it_has_and_goes_first_among_equals(tmp_path: Path):
-    ask = campaign.Ask("mini", results=tmp_path)
+    ask = launch.Ask("mini", results=tmp_path)
     before = plan.entries(["fig2_curves", "fig6_region"], ask)
     begin(tmp_path, before[2].run_id, 250)
     begin(tmp_path, before[5].run_id, 10)
     after = plan.entries(["fig2_curves", "fig6_region"], ask)
     assert [entry.run_id for entry in after] == [before[i].run_id for i in (2, 0, 1, 3, 5, 4)]
-    assert (after[0].state, after[0].done, after[0].steps) == (campaign.BEGUN, 250, 1000)
+    assert (after[0].state, after[0].done, after[0].steps) == (launch.BEGUN, 250, 1000)
     assert after[0].left == 0.75
     assert "begun: 250 of 1000" in plan.table(after, {})
 
 
 def test_looking_again_sees_what_was_finished_meanwhile(tmp_path: Path):
-    ask = campaign.Ask("mini", results=tmp_path)
+    ask = launch.Ask("mini", results=tmp_path)
     first, second, third, fourth = plan.entries(["fig2_curves"], ask)
     begin(tmp_path, first.run_id, 500)
     begin(tmp_path, second.run_id, 1)
-    record.RunFolder(tmp_path, second.run_id).finish({})
+    RunFolder(tmp_path, second.run_id).finish({})
     (tmp_path / "tables/mini").mkdir(parents=True)
     (tmp_path / "tables/mini/runs.csv").write_text(f"run_id,kind\n{third.run_id},last\n")
     looked = [plan.refreshed(entry, ask) for entry in (first, second, third, fourth)]
-    states = [campaign.BEGUN, campaign.FINISHED, campaign.TABLED, campaign.MISSING]
+    states = [launch.BEGUN, launch.FINISHED, launch.TABLED, launch.MISSING]
     assert [entry.state for entry in looked] == states
     assert [entry.left for entry in looked] == [0.5, 0, 0, 1]
-    again = campaign.Ask("mini", results=tmp_path, recompute=True)
-    assert plan.refreshed(third, again).state == campaign.MISSING
+    again = launch.Ask("mini", results=tmp_path, recompute=True)
+    assert plan.refreshed(third, again).state == launch.MISSING
 
 
 def test_a_checkpoint_that_cannot_be_read_has_no_steps(tmp_path: Path):
@@ -201,7 +206,7 @@ def test_reading_a_checkpoint_runs_nothing_of_it(tmp_path: Path):
 
 
 def test_a_run_names_what_it_needs_and_is_not_here(tmp_path: Path):
-    ask = campaign.Ask("paper", results=tmp_path, overrides=(f"data={tmp_path}",))
+    ask = launch.Ask("paper", results=tmp_path, overrides=(f"data={tmp_path}",))
     (entry,) = plan.entries(["supp14_sparse"], ask)
     assert set(entry.absent) == {"authors"}
     assert "files not here" in plan.table([entry], {})
@@ -247,7 +252,7 @@ def test_a_table_is_less_than_a_hundred_columns_wide(paper: list[plan.Entry]):
 
 def test_many_jobs_of_one_sweep_are_one_row(tmp_path: Path):
     words = (f"task.unit={','.join(map(str, range(60)))}",)
-    found = plan.entries(["classes1000"], campaign.Ask("paper", results=tmp_path, overrides=words))
+    found = plan.entries(["classes1000"], launch.Ask("paper", results=tmp_path, overrides=words))
     text = plan.table(found, {entry.run_id: 60.0 for entry in found})
     assert len(text.splitlines()) == 3
     assert "60 jobs" in text

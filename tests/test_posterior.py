@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from dip_exp import optims
-from dip_exp.posterior import KIND, SPREAD, Posterior
+from dip_exp.fit.posterior import KIND, SPREAD, Posterior
+from dip_exp.optims.sgld import SGLD
 from dip_exp.stopping.emv import ExponentialVariance
 from dip_exp.stopping.watch import Watch
 from tests.conftest import Runner
 from tests.test_fit import At, make, run, same
 
 
-def sgld(steps: int = 12, **settings) -> optims.SGLD:
-    return optims.SGLD(steps=steps, **{"burn_in": 0.25, "sample_every": 2, **settings})
+def sgld(steps: int = 12, **settings) -> SGLD:
+    return SGLD(steps=steps, **{"burn_in": 0.25, "sample_every": 2, **settings})
 
 
 def test_mean_and_spread_are_those_of_the_samples():

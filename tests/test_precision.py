@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dip_exp import config, precision
+from dip_exp import config
+from dip_exp.config import precision
 from tests.conftest import Runner
 
 

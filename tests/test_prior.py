@@ -4,17 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from dip_exp import cost, prior
 from dip_exp.archs.deep_decoder import DeepDecoder
 from dip_exp.archs.pixels import Pixels
 from dip_exp.archs.skip import Skip
 from dip_exp.archs.unet import UNet
+from dip_exp.cost import estimate
+from dip_exp.fit import draw
 from dip_exp.inputs.noise import Noise
-from dip_exp.optims import Adam
-from dip_exp.problems.problem import Problem
+from dip_exp.optims.adam import Adam
+from dip_exp.tasks.problem import Problem
 
 SMALL = Skip(down=[8, 8, 8], up=[8, 8, 8], skip=[0, 0, 0])
-CPU = cost.Setting(torch.device("cpu"))
+CPU = estimate.Setting(torch.device("cpu"))
 DEEP = Skip(down=[4] * 6, up=[4] * 6, skip=[0] * 6, kernel_down=5)
 
 
@@ -25,7 +26,7 @@ def problem(height: int, width: int, channels: int = 3) -> Problem:
 @pytest.mark.parametrize("size", [(37, 31), (17, 64), (50, 19), (64, 64)])
 @pytest.mark.parametrize("arch", [SMALL, UNet(feature_scale=16), Pixels()], ids=lambda arch: type(arch).__name__)
 def test_any_size_is_covered(arch, size: tuple[int, int]):
-    net, z = prior.draw(problem(*size), arch, Noise(channels=5), seed=0)
+    net, z = draw.draw(problem(*size), arch, Noise(channels=5), seed=0)
     out = net(z)
     assert out.shape[2] >= size[0]
     assert out.shape[3] >= size[1]
@@ -35,12 +36,12 @@ def test_any_size_is_covered(arch, size: tuple[int, int]):
 
 @pytest.mark.parametrize("size", [(37, 31), (17, 64), (8, 8), (1, 1)])
 def test_a_decoders_z_is_as_much_smaller_as_it_enlarges(size: tuple[int, int]):
-    net, z = prior.draw(problem(*size), DeepDecoder(layers=4, channels=5), Noise(channels=5), seed=0)
+    net, z = draw.draw(problem(*size), DeepDecoder(layers=4, channels=5), Noise(channels=5), seed=0)
     assert tuple(z.shape[2:]) == (-(-size[0] // 8), -(-size[1] // 8))
     assert tuple(net(z).shape) == (1, 3, 8 * z.shape[2], 8 * z.shape[3])
-    shape = prior.z_shape(problem(*size), DeepDecoder(layers=4, channels=5), Noise(channels=5))
+    shape = draw.z_shape(problem(*size), DeepDecoder(layers=4, channels=5), Noise(channels=5))
     assert shape == tuple(z.shape)
-    price = cost.estimate(DeepDecoder(layers=4, channels=5), shape, problem(*size), Adam(), CPU)
+    price = estimate.estimate(DeepDecoder(layers=4, channels=5), shape, problem(*size), Adam(), CPU)
     assert price.weights == 4 * 25 + 3 * 5 + 2 * 4 * 5
 
 
@@ -49,13 +50,13 @@ def test_norms_and_input_wants_norms_that_can_be_optimised():
     without = [UNet(feature_scale=16, norm="instance"), Pixels(), nn.Conv2d(4, 3, 1)]
     for arch in without:
         with pytest.raises(ValueError, match=text):
-            prior.draw(problem(64, 64), arch, Noise(channels=4), seed=0, over="norms_and_input")
-    prior.draw(problem(64, 64), UNet(feature_scale=16, norm="batch"), Noise(), seed=0, over="norms_and_input")
+            draw.draw(problem(64, 64), arch, Noise(channels=4), seed=0, over="norms_and_input")
+    draw.draw(problem(64, 64), UNet(feature_scale=16, norm="batch"), Noise(), seed=0, over="norms_and_input")
 
 
 def test_the_seed_names_weights_and_input_apart():
     (one, z_one), (same, z_same), (other, z_other) = (
-        prior.draw(problem(37, 31), SMALL, Noise(), seed) for seed in (0, 0, 1)
+        draw.draw(problem(37, 31), SMALL, Noise(), seed) for seed in (0, 0, 1)
     )
     pairs = list(zip(one.parameters(), same.parameters(), other.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b, _ in pairs)
@@ -65,7 +66,7 @@ def test_the_seed_names_weights_and_input_apart():
 
 
 def test_the_weights_do_not_hang_on_the_input():
-    (one, _), (other, _) = (prior.draw(problem(37, 31), SMALL, source, 0) for source in (Noise(), Noise(law="normal")))
+    (one, _), (other, _) = (draw.draw(problem(37, 31), SMALL, source, 0) for source in (Noise(), Noise(law="normal")))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
@@ -73,7 +74,7 @@ def test_the_global_generator_is_left_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    prior.draw(problem(37, 31), SMALL, Noise(), seed=9)
+    draw.draw(problem(37, 31), SMALL, Noise(), seed=9)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -81,39 +82,39 @@ def test_a_picture_too_small_is_refused_with_the_smallest_that_would_do():
     with pytest.raises(
         ValueError, match=r"arch: a picture of 64x64 is too small .* at least (\d+)x\1, or fewer"
     ) as refusal:
-        prior.draw(problem(64, 64), DEEP, Noise(channels=1), seed=0)
+        draw.draw(problem(64, 64), DEEP, Noise(channels=1), seed=0)
     smallest = int(str(refusal.value).split("at least ")[1].split("x")[0])
-    prior.draw(problem(smallest, smallest), DEEP, Noise(channels=1), seed=0)
+    draw.draw(problem(smallest, smallest), DEEP, Noise(channels=1), seed=0)
     with pytest.raises(ValueError, match="too small"):
-        prior.draw(problem(smallest - DEEP.multiple, smallest - DEEP.multiple), DEEP, Noise(channels=1), seed=0)
+        draw.draw(problem(smallest - DEEP.multiple, smallest - DEEP.multiple), DEEP, Noise(channels=1), seed=0)
 
 
 def test_a_network_of_the_users_that_gives_no_such_picture_is_refused():
     with pytest.raises(
         ValueError, match=r"arch: the network gives \(1, 2, 37, 31\) for z \(1, 4, 37, 31\); the picture"
     ):
-        prior.draw(problem(37, 31), nn.Conv2d(4, 2, 1), Noise(channels=4), seed=0)
+        draw.draw(problem(37, 31), nn.Conv2d(4, 2, 1), Noise(channels=4), seed=0)
     with pytest.raises(ValueError, match=r"arch: the given network refused z \(1, 4, 37, 31\)"):
-        prior.draw(problem(37, 31), nn.Conv2d(5, 3, 1), Noise(channels=4), seed=0)
+        draw.draw(problem(37, 31), nn.Conv2d(5, 3, 1), Noise(channels=4), seed=0)
 
 
 def test_memory_is_that_of_the_papers_network():
     arch = Skip(down=[128] * 5, up=[128] * 5, skip=[4] * 5)
     z = torch.empty((1, 32, 512, 512), device="meta")
-    large = cost.memory(arch, z, (3, 512, 512), torch.device("cpu"))
-    assert 1.3e9 < large - cost.BASE_BYTES < 2.0e9  # measured: 1.6e9
-    half = cost.memory(arch, z, (3, 512, 512), torch.device("cpu"), "bf16")
-    assert 0.8e9 < half - cost.BASE_BYTES < 1.3e9  # measured: 0.97e9
-    plain = cost.memory(arch.build(32, 3, (512, 512)), z, (3, 512, 512), torch.device("cpu"))
+    large = estimate.memory(arch, z, (3, 512, 512), torch.device("cpu"))
+    assert 1.3e9 < large - estimate.BASE_BYTES < 2.0e9  # measured: 1.6e9
+    half = estimate.memory(arch, z, (3, 512, 512), torch.device("cpu"), "bf16")
+    assert 0.8e9 < half - estimate.BASE_BYTES < 1.3e9  # measured: 0.97e9
+    plain = estimate.memory(arch.build(32, 3, (512, 512)), z, (3, 512, 512), torch.device("cpu"))
     # 7.6 GiB of saved activations a megapixel, and a little for weights and z
-    assert 0.25 * 7.6 * 2**30 < plain - cost.BASE_BYTES < 0.25 * 7.6 * 2**30 + 6e8
+    assert 0.25 * 7.6 * 2**30 < plain - estimate.BASE_BYTES < 0.25 * 7.6 * 2**30 + 6e8
 
 
 def test_the_cost_is_counted_and_leaves_everything_as_it_was():
-    net, z = prior.draw(problem(96, 80), SMALL, Noise(channels=4), seed=0)
+    net, z = draw.draw(problem(96, 80), SMALL, Noise(channels=4), seed=0)
     before = [p.detach().clone() for p in net.parameters()]
     state = torch.get_rng_state()
-    price = cost.estimate(SMALL, tuple(z.shape), problem(96, 80), Adam(), CPU)
+    price = estimate.estimate(SMALL, tuple(z.shape), problem(96, 80), Adam(), CPU)
     assert price.seconds > 0
     assert price.weights == sum(p.numel() for p in before)
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, net.parameters(), strict=True))
@@ -121,8 +122,8 @@ def test_the_cost_is_counted_and_leaves_everything_as_it_was():
 
 
 def test_the_inputs_own_seed_holds_z_while_the_weights_are_drawn_anew():
-    one, other = (prior.draw(problem(32, 32), SMALL, Noise(channels=4, seed=7), seed=seed) for seed in (0, 1))
+    one, other = (draw.draw(problem(32, 32), SMALL, Noise(channels=4, seed=7), seed=seed) for seed in (0, 1))
     assert torch.equal(one[1], other[1])
     assert not torch.equal(next(one[0].parameters()), next(other[0].parameters()))
-    free = prior.draw(problem(32, 32), SMALL, Noise(channels=4), seed=7)
+    free = draw.draw(problem(32, 32), SMALL, Noise(channels=4), seed=7)
     assert torch.equal(free[1], one[1])

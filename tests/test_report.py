@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dip_exp import report
-from dip_exp.cost import Cost
-from dip_exp.problems.problem import Problem
+from dip_exp.cost.estimate import Cost
+from dip_exp.runs import report
+from dip_exp.tasks.problem import Problem
 
 PROBLEM = Problem(y=torch.zeros(1, 3, 21, 18))
 

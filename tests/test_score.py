@@ -16,9 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_exp import images, scoring, sets
+from dip_exp import images
 from dip_exp.errors import Refused
+from dip_exp.images import sets
 from dip_exp.metrics import PROTOCOLS
+from dip_exp.metrics import folder as folder_module
+from dip_exp.metrics.folder import Box, Row, score_folder, write_csv
+from dip_exp.metrics.folder import means as means_of_scoring
+from dip_exp.metrics.folder import table as table_of_scoring
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "scripts" / "score.py"
@@ -85,16 +90,16 @@ def test_an_error_of_c_levels_is_20_log10_255_over_c(folder):
     x = levels()
     truth = folder("truth", a__tif=x, b__png=x[..., 0], c=x)
     results = folder("results", a=x + np.uint8(1), b=x[..., 0] + np.uint8(10), c__tiff=x)
-    rows = scoring.score_folder(results, truth, "rgb")
+    rows = score_folder(results, truth, "rgb")
     assert [row.picture for row in rows] == ["a", "b", "c"]
     assert [row.psnr for row in rows[:2]] == pytest.approx([20 * math.log10(255), 20 * math.log10(25.5)], abs=1e-4)
     assert rows[2].psnr == math.inf
     assert rows[2].ssim == pytest.approx(1)
-    assert {row.box for row in rows} == {scoring.Box(0, 0, 75, 70)}
-    mean, similarity = scoring.means(rows[:2])
+    assert {row.box for row in rows} == {Box(0, 0, 75, 70)}
+    mean, similarity = means_of_scoring(rows[:2])
     assert mean == pytest.approx(20 * math.log10(255) - 10, abs=1e-4)
     assert similarity is not None
-    assert scoring.table(rows).splitlines()[-1].split()[:4] == ["mean", "of", "3", "inf"]
+    assert table_of_scoring(rows).splitlines()[-1].split()[:4] == ["mean", "of", "3", "inf"]
 
 
 def test_an_8_bit_file_is_scored_as_it_is_whatever_the_quantisation(folder):
@@ -104,7 +109,7 @@ def test_an_8_bit_file_is_scored_as_it_is_whatever_the_quantisation(folder):
     assert np.array_equal(np.floor(read * 255)[0, 0], ramp)
     x = levels()
     truth, results = folder("truth", a=x, b=ramp), folder("results", a=noisy(x), b=noisy(ramp))
-    rounded, cut_off = (scoring.score_folder(results, truth, name) for name in ("sr", "sr_authors"))
+    rounded, cut_off = (score_folder(results, truth, name) for name in ("sr", "sr_authors"))
     assert rounded == cut_off
 
 
@@ -112,11 +117,11 @@ def test_a_black_border_is_not_scored(folder):
     x = levels()
     inner, left, top = noisy(x)[3:67, 5:69], 5, 3
     truth, results = folder("truth", a=x), folder("results", a=on_black(inner, left, top, x))
-    alone = scoring.score_folder(folder("inner", a=inner), folder("cut", a=x[3:67, 5:69]), "sr")[0]
-    windowed = scoring.score_folder(results, truth, "sr", window=results)[0]
+    alone = score_folder(folder("inner", a=inner), folder("cut", a=x[3:67, 5:69]), "sr")[0]
+    windowed = score_folder(results, truth, "sr", window=results)[0]
     assert (windowed.psnr, windowed.ssim) == (alone.psnr, alone.ssim)
-    assert windowed.box == scoring.Box(5, 3, 64, 64)
-    assert scoring.score_folder(results, truth, "sr")[0].psnr < windowed.psnr - 5
+    assert windowed.box == Box(5, 3, 64, 64)
+    assert score_folder(results, truth, "sr")[0].psnr < windowed.psnr - 5
 
 
 def test_a_baseline_is_scored_where_the_window_is_and_nowhere_else(folder):
@@ -127,7 +132,7 @@ def test_a_baseline_is_scored_where_the_window_is_and_nowhere_else(folder):
     inside[30, 30] = 255
     truth = folder("truth", a=x)
     plain, same, other = (
-        scoring.score_folder(folder(name, a=picture), truth, "rgb", window=window)[0].psnr
+        score_folder(folder(name, a=picture), truth, "rgb", window=window)[0].psnr
         for name, picture in (("plain", baseline), ("outside", outside), ("inside", inside))
     )
     assert plain == same
@@ -138,10 +143,8 @@ def test_a_pixel_is_black_only_where_all_its_channels_are(folder):
     x = levels()
     window = np.zeros_like(x)
     window[8, 9, 2] = window[50, 40, 0] = 1
-    [row] = scoring.score_folder(
-        folder("results", a=noisy(x)), folder("truth", a=x), "rgb", window=folder("window", a=window)
-    )
-    assert row.box == scoring.Box(9, 8, 32, 43)
+    [row] = score_folder(folder("results", a=noisy(x)), folder("truth", a=x), "rgb", window=folder("window", a=window))
+    assert row.box == Box(9, 8, 32, 43)
 
 
 @pytest.mark.parametrize("multiple", [1, 8, 32])
@@ -151,16 +154,16 @@ def test_the_central_part_is_that_of_centre_crop_and_of_a_window(folder, multipl
     inner = images.centre_crop(result.transpose(2, 0, 1), multiple).transpose(1, 2, 0)
     top, left = ((whole - part) // 2 for whole, part in zip(x.shape[:2], inner.shape[:2], strict=True))
     truth, window = folder("truth", a=x), folder("window", a=on_black(inner, left, top, x))
-    by_window = scoring.score_folder(folder("full", a=result), truth, "sr", window=window)
+    by_window = score_folder(folder("full", a=result), truth, "sr", window=window)
     for results in (folder("full", a=result), folder("inner", a=inner)):
-        assert scoring.score_folder(results, truth, "sr", crop_multiple=multiple) == by_window
+        assert score_folder(results, truth, "sr", crop_multiple=multiple) == by_window
 
 
 def test_trim_keeps_the_top_left(folder):
     x = levels(75, 70)
     truth, result = folder("truth", a=x), noisy(x[:68, :72])
-    [trimmed] = scoring.score_folder(folder("results", a=result), truth, "rgb", trim=4)
-    [cut] = scoring.score_folder(folder("results", a=result), folder("cut", a=x[:68, :72]), "rgb")
+    [trimmed] = score_folder(folder("results", a=result), truth, "rgb", trim=4)
+    [cut] = score_folder(folder("results", a=result), folder("cut", a=x[:68, :72]), "rgb")
     assert trimmed == cut
 
 
@@ -170,8 +173,8 @@ def test_grey_beside_rgb_counts_as_equal_channels(folder, protocol):
     tripled = np.repeat(grey[..., None], 3, axis=2)
     for one, other in ((x, grey), (grey, x)):
         full = [tripled if picture.ndim == 2 else picture for picture in (one, other)]
-        [mixed] = scoring.score_folder(folder("r", a=one), folder("t", a=other), protocol)
-        [same] = scoring.score_folder(folder("r3", a=full[0]), folder("t3", a=full[1]), protocol)
+        [mixed] = score_folder(folder("r", a=one), folder("t", a=other), protocol)
+        [same] = score_folder(folder("r3", a=full[0]), folder("t3", a=full[1]), protocol)
         assert mixed == same
 
 
@@ -180,11 +183,11 @@ def test_neither_order_nor_company_changes_a_row(folder):
     truth = folder("truth", **dict.fromkeys(stems, x))
     made = {stem: noisy(x, seed) for seed, stem in enumerate(stems)}
     there, back = folder("there", **made), folder("back", **dict(reversed(made.items())))
-    rows = scoring.score_folder(there, truth, "rgb")
-    assert rows == scoring.score_folder(back, truth, "rgb")
+    rows = score_folder(there, truth, "rgb")
+    assert rows == score_folder(back, truth, "rgb")
     assert [row.picture for row in rows] == sorted(stems)
-    assert scoring.means(rows) == pytest.approx(scoring.means(rows[::-1]))
-    assert scoring.score_folder(folder("one", c=made["c"]), truth, "rgb") == [row for row in rows if row.picture == "c"]
+    assert means_of_scoring(rows) == pytest.approx(means_of_scoring(rows[::-1]))
+    assert score_folder(folder("one", c=made["c"]), truth, "rgb") == [row for row in rows if row.picture == "c"]
 
 
 def test_what_is_no_picture_is_passed_by(folder):
@@ -193,16 +196,16 @@ def test_what_is_no_picture_is_passed_by(folder):
     (results / "notes.txt").write_text("mine")
     (results / "._a.png").write_bytes(b"left by another system")
     (results / "more.png").mkdir()
-    assert [row.picture for row in scoring.score_folder(results, folder("truth", a=x), "rgb")] == ["a"]
+    assert [row.picture for row in score_folder(results, folder("truth", a=x), "rgb")] == ["a"]
 
 
 def test_no_ssim_of_a_picture_smaller_than_its_window(folder, tmp_path):
     x, large = levels(10, 10), levels()
-    rows = scoring.score_folder(folder("results", a=noisy(x), b=noisy(large)), folder("truth", a=x, b=large), "rgb")
+    rows = score_folder(folder("results", a=noisy(x), b=noisy(large)), folder("truth", a=x, b=large), "rgb")
     assert [row.ssim is None for row in rows] == [True, False]
-    assert scoring.means(rows)[1] is None  # not the mean of another set of pictures than PSNR's
-    assert scoring.table(rows).splitlines()[1].split()[-1] == "-"
-    scoring.write_csv(tmp_path / "scores.csv", rows, "rgb")
+    assert means_of_scoring(rows)[1] is None  # not the mean of another set of pictures than PSNR's
+    assert table_of_scoring(rows).splitlines()[1].split()[-1] == "-"
+    write_csv(tmp_path / "scores.csv", rows, "rgb")
     assert table(tmp_path / "scores.csv")[0]["ssim"] == ""
 
 
@@ -254,7 +257,7 @@ def test_refusals_say_what_to_do(folder, tmp_path, options, text):
     given = {"results": "results", "truth": "truth", "protocol": "rgb"} | options
     places = {key: tmp_path / given[key] for key in ("results", "truth", "window") if key in given}
     with pytest.raises(Refused, match=text):
-        scoring.score_folder(**(given | places))
+        score_folder(**(given | places))
 
 
 # The command
@@ -269,8 +272,8 @@ def test_the_command_prints_the_table_and_writes_the_csv(folder, tmp_path, capsy
     words += ["--window", window, "--csv", target]
     assert command().main([str(word) for word in words]) == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = scoring.score_folder(words[0], truth, "sr", window=window)
-    assert lines[:-1] == scoring.table(rows).splitlines()
+    rows = score_folder(words[0], truth, "sr", window=window)
+    assert lines[:-1] == table_of_scoring(rows).splitlines()
     assert [line.split()[0] for line in lines] == ["picture", "a", "b", "mean", "no"]
     assert lines[-1] == "no result, so not in the mean: later"
     written = table(target)
@@ -404,19 +407,19 @@ def present(*folders: Path) -> None:
         )
 
 
-def scored(task: str, method: str, monkeypatch: pytest.MonkeyPatch) -> list[scoring.Row]:
+def scored(task: str, method: str, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
     """Scores one published folder as the authors did; skips where it or its truth is absent."""
-    monkeypatch.setattr(scoring, "ssim", lambda *_: None)  # none was published, and it takes most of the time
+    monkeypatch.setattr(folder_module, "ssim", lambda *_: None)  # none was published, and it takes most of the time
     truth = TRUTH / SETS[task]
     if match := re.fullmatch(r"sr_(Set\d+)_x(\d)", task):
         folder = PUBLISHED / f"sr_x{match[2]}" / match[1].lower()
         window = folder / ("deep_prior" if match[2] == "4" else "deep_prior_005")
         results = window if method == "valid_region_hxw" else folder / method
         present(results, truth, window)
-        return scoring.score_folder(results, truth, "sr_authors", window=window, trim=int(match[2]))
+        return score_folder(results, truth, "sr_authors", window=window, trim=int(match[2]))
     results = TRUTH / f"denoising9_noisy{task[-2:]}" if method == "noisy" else PUBLISHED / task / method
     present(results, truth)
-    return scoring.score_folder(results, truth, "grey" if task == "inpaint50" else "rgb")
+    return score_folder(results, truth, "grey" if task == "inpaint50" else "rgb")
 
 
 @pytest.mark.parametrize(
@@ -437,7 +440,7 @@ def scored(task: str, method: str, monkeypatch: pytest.MonkeyPatch) -> list[scor
 def test_the_authors_pictures_give_the_authors_means(task, method, mean, monkeypatch):
     rows = scored(task, method, monkeypatch)
     assert {row.picture for row in rows} == names_of(SETS[task])
-    assert scoring.means(rows)[0] == pytest.approx(mean, abs=0.0051)
+    assert means_of_scoring(rows)[0] == pytest.approx(mean, abs=0.0051)
 
 
 @pytest.mark.slow

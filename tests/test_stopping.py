@@ -13,18 +13,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dip_exp import optims, prior
 from dip_exp.archs.skip import Skip
 from dip_exp.errors import Interrupted, Refused
-from dip_exp.fit import Fit
+from dip_exp.fit import draw
+from dip_exp.fit.module import Fit
+from dip_exp.fit.trainer import Fitted, Trainer
 from dip_exp.inputs.noise import Noise as NoiseInput
 from dip_exp.inputs.picture import GivenPicture
-from dip_exp.problems import noise
-from dip_exp.problems.denoise import Denoise
-from dip_exp.problems.denoise_impulse import DenoiseImpulse
-from dip_exp.problems.denoise_poisson import DenoisePoisson
-from dip_exp.problems.denoise_speckle import DenoiseSpeckle
-from dip_exp.problems.problem import Problem
+from dip_exp.optims.adam import Adam
 from dip_exp.stopping.discrepancy import Discrepancy
 from dip_exp.stopping.emv import ExponentialVariance
 from dip_exp.stopping.heldout import HeldOut
@@ -35,7 +31,12 @@ from dip_exp.stopping.sure import Sure
 from dip_exp.stopping.variance import sampled
 from dip_exp.stopping.watch import Watch
 from dip_exp.stopping.wmv import WindowedVariance
-from dip_exp.trainers import Fitted, Trainer
+from dip_exp.tasks import noise
+from dip_exp.tasks.denoise import Denoise
+from dip_exp.tasks.denoise_impulse import DenoiseImpulse
+from dip_exp.tasks.denoise_poisson import DenoisePoisson
+from dip_exp.tasks.denoise_speckle import DenoiseSpeckle
+from dip_exp.tasks.problem import Problem
 
 ARCH = Skip(down=[4, 4], up=[4, 4], skip=[2, 2])
 QUIET = Trainer(accelerator="cpu", progress="off")
@@ -55,8 +56,8 @@ def noisy(sigma: float = 0.2) -> Problem:
 def make(stop: StopRule, problem: Problem | None = None, steps: int = 120, **more: Any) -> Fit:
     problem = problem or noisy()
     source = GivenPicture() if isinstance(stop, Sure) else NoiseInput(channels=4)
-    net, z = prior.draw(problem, ARCH, source, 3)
-    optim = optims.Adam(steps=steps, average=0.9)
+    net, z = draw.draw(problem, ARCH, source, 3)
+    optim = Adam(steps=steps, average=0.9)
     return Fit(problem, net, z, **{"optim": optim, "stop": stop, "perturb_std": 0.05, "seed": 3, "every": 5, **more})
 
 
@@ -397,6 +398,6 @@ def test_nothing_but_a_module_is_needed_of_a_network():
     """A rule's extra passes go through whatever network there is."""
     problem = noisy()
     net = nn.Conv2d(3, 3, 3, padding=1)
-    net_, z = prior.draw(problem, net, GivenPicture(), 0)
-    fit = Fit(problem, net_, z[..., :21, :18], optim=optims.Adam(steps=5), stop=Sure(every=1), seed=0)
+    net_, z = draw.draw(problem, net, GivenPicture(), 0)
+    fit = Fit(problem, net_, z[..., :21, :18], optim=Adam(steps=5), stop=Sure(every=1), seed=0)
     assert run(fit).steps == 5

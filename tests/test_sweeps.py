@@ -9,9 +9,14 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from dip_exp import campaign, config, experiment, fetch, record, resolvers, sets, sweeps
+from dip_exp import config
+from dip_exp.config import resolvers
 from dip_exp.errors import Refused
-from dip_exp.experiment import GROUPS
+from dip_exp.experiments import launch, sweeps
+from dip_exp.images import fetch, sets
+from dip_exp.runs.folder import RunFolder
+from dip_exp.runs.order import GROUPS, identify
+from dip_exp.runs.run import build
 from tests.conftest import ROOT, jobs_of
 
 NAMES = sweeps.names()
@@ -27,7 +32,7 @@ def test_every_job_of_every_experiment_composes_and_builds(name: str, scale: str
     assert len({job.run_id for job in jobs}) == len(jobs)
     for job in jobs:
         for group in GROUPS:
-            experiment.build(job.named.config, group, {})
+            build(job.named.config, group, {})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,7 +78,7 @@ def test_seeds_multiply_the_jobs_and_keep_those_of_fewer():
 def test_a_job_list_is_what_the_words_compose():
     for job in sweeps.jobs("tab_superres", "mini"):
         words = ["experiment=tab_superres", "scale=mini", *job.words]
-        assert experiment.identify(config.compose(words), {}).run_id == job.run_id
+        assert identify(config.compose(words), {}).run_id == job.run_id
 
 
 def test_two_figures_share_a_run():
@@ -83,7 +88,7 @@ def test_two_figures_share_a_run():
 
 def test_a_plain_run_is_the_experiment_s_run():
     """`python run.py task=superres scale=mini` serves the table, and the other way round."""
-    plain = experiment.identify(config.compose(["task=superres", "scale=mini"]), {}).run_id
+    plain = identify(config.compose(["task=superres", "scale=mini"]), {}).run_id
     assert plain in {job.run_id for job in sweeps.jobs("tab_superres", "mini")}
 
 
@@ -108,7 +113,7 @@ def test_an_overlay_without_a_sweep_is_refused():
 def test_an_experiment_takes_another_network(name: str):
     cfg = config.compose([f"experiment={name}", "arch=resnet"])
     assert cfg.arch._target_ == "dip_exp.archs.resnet.ResNet"
-    experiment.build(config.plain(cfg), "arch", {})
+    build(config.plain(cfg), "arch", {})
 
 
 def test_every_variant_is_used():
@@ -177,28 +182,28 @@ def test_an_overlay_sets_only_what_differs():
 
 
 def test_finished_and_tabled_runs_are_not_missing(tmp_path: Path):
-    ask = campaign.Ask("mini", results=tmp_path)
-    jobs = campaign.missing("fig2_curves", ask)
+    ask = launch.Ask("mini", results=tmp_path)
+    jobs = launch.missing("fig2_curves", ask)
     assert len(jobs) == 4
-    folder = record.RunFolder(tmp_path, jobs[0].run_id)
+    folder = RunFolder(tmp_path, jobs[0].run_id)
     folder.path.mkdir(parents=True)
     folder.finish({})
     tables = tmp_path / "tables" / "mini"
     tables.mkdir(parents=True)
     (tables / "runs.csv").write_text(f"run_id,kind\n{jobs[1].run_id},last\n")
-    assert [state for _, state in campaign.states("fig2_curves", ask)] == [
-        campaign.FINISHED,
-        campaign.TABLED,
-        campaign.MISSING,
-        campaign.MISSING,
+    assert [state for _, state in launch.states("fig2_curves", ask)] == [
+        launch.FINISHED,
+        launch.TABLED,
+        launch.MISSING,
+        launch.MISSING,
     ]
-    again = campaign.Ask("mini", results=tmp_path, recompute=True)
-    assert len(campaign.missing("fig2_curves", again)) == 3
+    again = launch.Ask("mini", results=tmp_path, recompute=True)
+    assert len(launch.missing("fig2_curves", again)) == 3
 
 
 def test_a_dry_run_lists_what_is_missing_and_computes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture):
     words = ("image.shrink_to=32", "arch=skip_tiny", "threads=1")
-    campaign.dry_run(["fig6_region"], campaign.Ask("mini", results=tmp_path, overrides=words))
+    launch.dry_run(["fig6_region"], launch.Ask("mini", results=tmp_path, overrides=words))
     said = capsys.readouterr().out
     assert "fig6_region: 2 of 2 runs missing, about" in said
     assert "optim.lr=0.0001 seed=0" in said
@@ -206,27 +211,27 @@ def test_a_dry_run_lists_what_is_missing_and_computes_nothing(tmp_path: Path, ca
 
 
 def test_a_dry_run_says_how_to_get_pictures_that_are_not_here(tmp_path: Path, capsys: pytest.CaptureFixture):
-    ask = campaign.Ask("paper", results=tmp_path, overrides=(f"data={tmp_path / 'none'}",))
-    campaign.dry_run(["supp14_sparse"], ask)
+    ask = launch.Ask("paper", results=tmp_path, overrides=(f"data={tmp_path / 'none'}",))
+    launch.dry_run(["supp14_sparse"], ask)
     assert "python scripts/fetch_images.py authors" in capsys.readouterr().out
 
 
 def test_estimates_are_times_of_this_machine(tmp_path: Path):
     words = ("image.shrink_to=32", "arch=skip_tiny", "threads=1", "optim.steps=100")
     (job,) = sweeps.jobs("fig7_text", "mini", overrides=words)
-    seconds = campaign.estimate(job, campaign.Ask("mini", results=tmp_path), {})
+    seconds = launch.estimate(job, launch.Ask("mini", results=tmp_path), {})
     assert seconds is not None
     assert math.isfinite(seconds)
     assert seconds > 0
 
 
 def test_sweeps_that_share_a_run_do_not_go_together():
-    queue = campaign._Queue({"a": {"1", "2"}, "b": {"2"}, "c": {"3"}})
+    queue = launch._Queue({"a": {"1", "2"}, "b": {"2"}, "c": {"3"}})
     assert [queue.take(), queue.take()] == ["a", "c"]
     assert queue.take() == "b"  # nothing else is left
     assert queue.take() is None
     queue.done("a")
-    fresh = campaign._Queue({"a": {"1"}})
+    fresh = launch._Queue({"a": {"1"}})
     fresh.clear()
     assert fresh.take() is None
 
@@ -238,19 +243,17 @@ def test_every_sweep_goes_and_failures_are_told(tmp_path: Path, monkeypatch: pyt
         went.append(command)
         return SimpleNamespace(returncode=int("experiment=fig7_text" in command))
 
-    monkeypatch.setattr(campaign.subprocess, "run", go)
-    monkeypatch.setattr(campaign.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(launch.subprocess, "run", go)
+    monkeypatch.setattr(launch.os, "cpu_count", lambda: 8)
     names = ["fig7_text", "supp14_sparse", "fig6_region"]
-    assert campaign.run(names, campaign.Ask("mini", launcher="joblib", results=tmp_path)) == ["fig7_text"]
+    assert launch.run(names, launch.Ask("mini", launcher="joblib", results=tmp_path)) == ["fig7_text"]
     assert {word.split("=")[1] for words in went for word in words if word.startswith("experiment=")} == set(names)
     assert all("hydra.launcher.n_jobs=4" in words for words in went)
     went.clear()
-    campaign.run(
-        names, campaign.Ask("mini", launcher="joblib", results=tmp_path, overrides=("hydra.launcher.n_jobs=3",))
-    )
+    launch.run(names, launch.Ask("mini", launcher="joblib", results=tmp_path, overrides=("hydra.launcher.n_jobs=3",)))
     assert all([word for word in words if "n_jobs" in word] == ["hydra.launcher.n_jobs=3"] for words in went)
 
 
 def test_only_settings_that_change_a_run_make_it_another(tmp_path: Path):
     for words, other in ((("hydra.launcher.n_jobs=2", "threads=3"), False), (("optim.lr=0.005",), True)):
-        assert campaign.others(["fig7_text"], campaign.Ask("mini", results=tmp_path, overrides=words)) is other
+        assert launch.others(["fig7_text"], launch.Ask("mini", results=tmp_path, overrides=words)) is other

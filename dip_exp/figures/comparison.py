@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dip_exp import sweeps
 from dip_exp.config import Number
-from dip_exp.figures import rows
-from dip_exp.tables import Frame, Tables
+from dip_exp.experiments import sweeps
+from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.figures.parts import rows
 
 PROTOCOLS = {"rgb": "RGB", "grey": "grey", "gray": "grey", "sr_authors": "Y"}
 SCORES = {"psnr": "PSNR", "fit": "PSNR to the observation", "loss": "mean squared error"}

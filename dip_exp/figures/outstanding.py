@@ -3,9 +3,10 @@
 import shlex
 from statistics import median
 
-from dip_exp import sets, sweeps
-from dip_exp.figures import rows
-from dip_exp.tables import Frame, Tables
+from dip_exp.experiments import sweeps
+from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.figures.parts import rows
+from dip_exp.images import sets
 
 
 def section(tables: Tables, experiments: list[str]) -> str:

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from dip_exp import images
-from dip_exp.component import PathText, component
-from dip_exp.config import located
+from dip_exp.component import PathText, component, located
 from dip_exp.inputs.source import Input
 
 

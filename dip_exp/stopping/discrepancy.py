@@ -5,9 +5,9 @@ from typing import Any
 from torch import Tensor
 
 from dip_exp.component import Positive, stateful
-from dip_exp.problems import noise
-from dip_exp.problems.problem import Problem
 from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+from dip_exp.tasks import noise
+from dip_exp.tasks.problem import Problem
 
 
 @stateful

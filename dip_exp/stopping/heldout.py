@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from dip_exp.component import PositiveInt, stateful
-from dip_exp.config import named_seed
-from dip_exp.problems.problem import Problem
+from dip_exp.seeds import named_seed
 from dip_exp.stopping.patient import Patient
 from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Verdict, View
+from dip_exp.tasks.problem import Problem
 
 
 @stateful

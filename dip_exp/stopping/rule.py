@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from dip_exp.problems.problem import Problem
+from dip_exp.tasks.problem import Problem
 
 CHECK_EVERY = 10
 """Steps between two looks at what lies on the device, each of which waits for it. A run ends up to so many steps late;

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from dip_exp.component import Positive, PositiveInt, stateful
-from dip_exp.config import named_seed
-from dip_exp.problems import noise
-from dip_exp.problems.problem import Problem, identity
+from dip_exp.seeds import named_seed
 from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+from dip_exp.tasks import noise
+from dip_exp.tasks.problem import Problem, identity
 
 PROBE = 1e-3
 """Size of the step along which the divergence is differenced: far above float32's rounding, small against a picture."""

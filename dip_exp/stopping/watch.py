@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor
 
 from dip_exp.component import stateful
-from dip_exp.problems.problem import Problem
 from dip_exp.stopping.rule import Keep, StopRule, Verdict, View
+from dip_exp.tasks.problem import Problem
 
 
 @stateful

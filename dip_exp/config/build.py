@@ -1,0 +1,68 @@
+"""In: plain settings. Out: the object they describe, or a refusal in words. Used by the composition root alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.utils import get_class
+from pydantic import ValidationError
+
+from dip_exp.errors import Refused
+
+
+def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
+    """Returns the object a group's settings describe: the one place where a `_target_` is called.
+
+    Raises Refused, naming every setting that is unknown, of the wrong type or out of range, and what is allowed.
+    """
+    with refusing(group, choices):
+        return _call(config[group], group)
+
+
+def _call(node: dict[str, Any], where: str) -> Any:
+    settings = {key: _called(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
+    try:
+        target = get_class(node["_target_"])
+    except Exception as error:
+        raise ValueError(f"{where}._target_: {node.get('_target_')!r} cannot be found ({error})") from error
+    try:
+        return target(**settings)
+    except ValidationError as error:
+        lines = [_complaint(problem, where, list(node)) for problem in error.errors()]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _called(value: Any, where: str) -> Any:
+    """Returns a setting with every part that names a class replaced by its object."""
+    if not isinstance(value, dict):
+        return value
+    if "_target_" in value:
+        return _call(value, where)
+    return {key: _called(part, f"{where}.{key}") for key, part in value.items()}
+
+
+def _complaint(problem: Any, where: str, keys: list[str]) -> str:
+    key = ".".join([where, *(str(part) for part in problem["loc"])])
+    given = problem["input"]
+    match problem["type"]:
+        case "unexpected_keyword_argument":
+            known = ", ".join(sorted(key for key in keys if key not in ("_target_", problem["loc"][0])))
+            return f"{key}: there is no such setting; {where} has {known}"
+        case "missing":
+            return f"{key}: nothing was given and it has no default"
+        case "value_error":
+            return f"{where}: {problem['ctx']['error']}"
+        case _:
+            return f"{key}: given {given!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+@contextmanager
+def refusing(group: str, choices: dict[str, str]) -> Iterator[None]:
+    """Turns what a part says of what it was given into a refusal that also says where to mend it."""
+    try:
+        yield
+    except Refused:
+        raise
+    except (ValueError, TypeError, OSError) as error:
+        place = f"  [conf/{group}/{choices[group]}.yaml, or {group}.<setting>=...]" if group in choices else ""
+        raise Refused(f"{error}{place}") from error

@@ -1,0 +1,203 @@
+"""In: the words of a command line. Out: the same, with file names Hydra's grammar cannot misread, and folders or globs
+of pictures turned into a multirun of one job a picture."""
+
+import difflib
+import glob
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from dip_exp.component import located
+from dip_exp.config import UNCOMPOSABLE, compose
+from dip_exp.errors import Refused
+from dip_exp.images import sets
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+NAMES_A_FILE = re.compile(r"^(\+{0,2})((?:[\w.]+\.)?path|results|logger\.folder)=(.*)$", re.DOTALL)
+PICTURE_KEY = "image.path"
+MULTIRUN = ("-m", "--multirun")
+TAKES_A_VALUE = frozenset(
+    {
+        *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+        *("--info", "-i", "--experimental-rerun", "--shell-completion", "-sc"),
+    }
+)
+"""Hydra's own options whose next word is their value."""
+
+IMPLIES = {
+    PICTURE_KEY: "image=file",
+    "task.mask.path": "task/mask=file",
+    "task.flash.path": "task/flash=file",
+    "input.path": "input=picture",
+}
+"""A path alone is enough: the option that has such a setting goes without saying."""
+
+
+def is_multirun(words: list[str]) -> bool:
+    """Returns whether the command line asks for a multirun."""
+    return any(word in MULTIRUN for word in words)
+
+
+def prepare(words: list[str]) -> list[str]:
+    """Returns the words as Hydra can be given them: options first, then settings.
+
+    A picture's or a mask's path implies the option that takes one. Raises Refused for a word that is no setting, and
+    for a folder or a glob that holds no picture.
+    """
+    options, settings = _parted(words)
+    prepared, sweep = [], False
+    chosen = {_key(word) for word in settings}
+    for word in settings:
+        match = NAMES_A_FILE.match(word)
+        if match is None or not match[3]:
+            prepared.append(word)
+            continue
+        plus, key, value = match.groups()
+        if key in IMPLIES and _key(IMPLIES[key]) not in chosen:
+            prepared.append(IMPLIES[key])
+        try:
+            paths = _pictures(value) if key == PICTURE_KEY else None
+        except OSError as error:
+            raise Refused(f"{key}: {value!r} cannot be looked at ({error})  [{key}=...]") from error
+        sweep = sweep or paths is not None
+        if paths is None:
+            paths = _several(value) if is_multirun(words) else [value]
+        prepared.append(f"{plus}{key}=" + ",".join(quoted(_bare(path)) for path in paths))
+    if sweep and not is_multirun(options):
+        options.insert(0, "--multirun")
+    return [*options, *prepared]
+
+
+def _parted(words: list[str]) -> tuple[list[str], list[str]]:
+    options, settings, takes_value = [], [], False
+    for word in words:
+        if takes_value or word.startswith("-"):
+            options.append(word)
+            takes_value = not takes_value and word in TAKES_A_VALUE
+            continue
+        if "=" not in word.lstrip("=") and not word.startswith("~"):
+            tasks = _options("task")
+            guess = f"task={word}" if word in tasks else "task=denoise, without spaces around ="
+            raise Refused(f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]")
+        key, _, value = word.partition("=")
+        if key == "experiment" and "," in value:
+            raise Refused(
+                f"experiment: given {value}; each has a sweep of its own, so one at a time is allowed; "
+                f"python scripts/sweep.py {value.replace(',', ' ')} runs them one after the other"
+            )
+        if key == "image" and not value.startswith(("glob(", "choice(")):
+            _check_picture(value)
+        settings.append(word)
+    return options, settings
+
+
+def _check_picture(value: str) -> None:
+    """Raises Refused where `image=` was given a file, or a picture that its set does not have."""
+    for option in value.split(","):
+        family = option.partition("/")[0]
+        names = [entry.option for entry in sets.families().get(family, ()) if entry.is_picture]
+        if "/" in option and names:
+            if option not in names:
+                raise Refused(f"image: {family} has no picture {option!r}; it has {', '.join(names)}")
+        elif "." in option or "/" in option:
+            raise Refused(f"image: {value!r} is no packaged picture; for a file of yours write image.path={value}")
+
+
+def quoted(text: str) -> str:
+    """Returns a value that Hydra's grammar and OmegaConf's interpolation read back as `text`, whatever is in it."""
+    if text == "???" or re.search(r"[\\$\x00-\x1f\x7f]|[\ud800-\udfff]", text):
+        return f"${{text:x{text.encode('utf-8', 'surrogateescape').hex()}}}"
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def _bare(path: str) -> str:
+    """A value the user has quoted for Hydra already stays the name it quotes, unless a file is really called that."""
+    if len(path) >= 2 and path[0] == path[-1] and path[0] in "'\"" and not _exists(path):
+        return path[1:-1]
+    return path
+
+
+def _exists(path: str) -> bool:
+    try:
+        return located(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _several(value: str) -> list[str]:
+    parts = value.split(",")
+    return parts if not _exists(value) and len(parts) > 1 and all(map(_exists, map(_bare, parts))) else [value]
+
+
+def _pictures(value: str) -> list[str] | None:
+    """Returns the pictures of a folder or a glob in order of name, or None where `value` names a single file."""
+    path = located(_bare(value))
+    if path.is_dir():
+        found = [entry for entry in path.iterdir() if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
+    elif not _exists(value) and any(mark in value for mark in "*?["):
+        names = glob.glob(str(path), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        found = [Path(name) for name in names if Path(name).is_file()]
+        if not found and not any(mark in value for mark in "*?"):
+            return None  # brackets alone are more likely a name that is not there than a pattern
+    else:
+        return None
+    if not found:
+        suffixes = ", ".join(PICTURE_SUFFIXES)
+        raise Refused(f"image: {value!r} holds no picture; looked for files ending in {suffixes}  [image.path=...]")
+    return sorted(str(entry) for entry in found)
+
+
+def explain(words: list[str]) -> str | None:
+    """Returns what a configuration that Hydra refused could have said instead; None where it composes.
+
+    Hydra names the wrong key; this names the keys there are.
+    """
+    overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    for word in overrides:
+        group, options = _key(word), _options(_key(word))
+        for value in word.partition("=")[2].split(",") if options else ():
+            if re.fullmatch(r"[\w.-]+", value) and value not in (*options, "null"):
+                guess = _guess(value, options)
+                return f"error: {group}={value}: there is no such option; {group} has {', '.join(options)}{guess}"
+    if not is_multirun(words) and _composed(overrides) is not None:
+        return None
+    chosen = [f"{_key(word)}={word.partition('=')[2].split(',')[0]}" for word in overrides if _options(_key(word))]
+    cfg = _composed(chosen)
+    for key in map(_key, overrides):
+        parent, _, leaf = key.rpartition(".")
+        node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
+        while parent and not isinstance(node, DictConfig):  # the first part of the key that is wrong
+            parent, _, leaf = parent.rpartition(".")
+            node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
+        keys = sorted(str(name) for name in node if name != "_target_") if isinstance(node, DictConfig) else []
+        keys += [] if parent else [group for group in ("experiment", "launcher", "variant") if group not in keys]
+        if keys and leaf not in keys and not _options(key):
+            guess = _guess(leaf, keys, f"{parent}." if parent else "")
+            return f"error: {key}: there is no such setting; {parent or 'the top level'} has {', '.join(keys)}{guess}"
+    return None if is_multirun(words) else ""
+
+
+def _guess(word: str, known: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {prefix}{near[0]}?" if near else ""
+
+
+def _options(group: str) -> list[str]:
+    """Returns the options of a group of the packaged configuration; none where there is no such group."""
+    folder = files("conf").joinpath(*group.split("/"))
+    if not group or "." in group or not folder.is_dir():
+        return []
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def _key(override: str) -> str:
+    return override.split("=")[0].lstrip("+~").split("@")[0]
+
+
+def _composed(overrides: list[str]) -> DictConfig | None:
+    try:
+        return compose(overrides)
+    except UNCOMPOSABLE:
+        return None

@@ -1,0 +1,70 @@
+"""In: overrides as a command line has them. Out: the composed configuration, and its plain, checked form. No torch."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+
+from dip_exp.config import precision
+from dip_exp.config.schema import Config, register
+from dip_exp.errors import Refused
+
+UNCOMPOSABLE = (HydraException, OmegaConfBaseException)
+"""What `compose` raises for overrides that do not fit."""
+
+
+def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> DictConfig:
+    """Returns the configuration a command line of these overrides would compose, with Hydra's own part if asked for; a
+    Hydra application around this one keeps its own state."""
+    register()
+    around = GlobalHydra.instance()
+    before = around.hydra
+    around.clear()
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            return hydra_compose("config", overrides=list(overrides), return_hydra_config=hydra_config)
+    finally:
+        around.hydra = before
+
+
+def plain(cfg: Container) -> dict[str, Any]:
+    """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked;
+    `precision=auto` is decided, by this machine."""
+    try:
+        config = plain_dict(cfg)
+    except InterpolationResolutionError as error:
+        key, why = error.full_key, str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
+        raise Refused(f"{key}: its value cannot be found ({why})  [command line: {key}=...]") from error
+    known = [entry.name for entry in fields(Config)]
+    for key in config:
+        if key not in known:
+            raise Refused(f"{key}: there is no such setting; the top level has {', '.join(known)}")
+    _refuse_missing(config)
+    for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1), ("runs", 1)):
+        if config[key] < least:
+            raise Refused(
+                f"{key}: given {config[key]}; a whole number from {least} is allowed  [command line: {key}={least}]"
+            )
+    config["precision"] = precision.chosen(config)
+    return config
+
+
+def plain_dict(node: Container) -> dict[str, Any]:
+    """Returns a node of the configuration resolved into plain dicts, lists and scalars, nothing checked."""
+    container = OmegaConf.to_container(node, resolve=True, enum_to_str=True, throw_on_missing=False)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def _refuse_missing(node: Any, where: str = "") -> None:
+    for key, value in node.items() if isinstance(node, dict) else ():
+        path = f"{where}{key}"
+        if value == "???":
+            raise Refused(f"{path}: nothing was given and it has no default  [command line: {path}=...]")
+        _refuse_missing(value, f"{path}.")

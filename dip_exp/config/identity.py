@@ -1,0 +1,168 @@
+"""In: a plain configuration, and the contents of its files. Out: its identity, and its run_id. No torch."""
+
+import hashlib
+import json
+from typing import Any
+
+NUMERICS = 3
+"""Raised by hand whenever code changes what a config computes: every run is then a new run.
+
+2: Adam in one fused pass, which rounds otherwise.
+"""
+
+SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
+"""The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
+
+SPENT = ("optim.fewer",)
+"""Scientific keys that act on the value of another one alone, and so are no part of a run's identity."""
+
+NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
+"""Keys added after runs existed, with the value that means "as before": left out of the identity while they hold it."""
+
+
+FIRST_NAMES = {
+    "image": {"dip_exp.images": "Blank File Packaged"},
+    "task": {
+        "dip_exp.problems.denoise": "Denoise",
+        "dip_exp.problems.denoise_impulse": "DenoiseImpulse",
+        "dip_exp.problems.denoise_poisson": "DenoisePoisson",
+        "dip_exp.problems.denoise_speckle": "DenoiseSpeckle",
+        "dip_exp.problems.enhance": "Enhance",
+        "dip_exp.problems.flash": "FlashNoFlash",
+        "dip_exp.problems.inpaint": "Inpaint",
+        "dip_exp.problems.invert": "Invert",
+        "dip_exp.problems.jpeg": "Jpeg",
+        "dip_exp.problems.maximize": "Maximize",
+        "dip_exp.problems.reconstruct": "Reconstruct",
+        "dip_exp.problems.superres": "SuperResolution",
+        "dip_exp.masks": "Bernoulli Boxes File Text",
+        "dip_exp.flashes": "FlashFile Synthetic",
+        "dip_exp.classifiers.alexnet": "AlexNet",
+        "dip_exp.classifiers.efficientnet": "EfficientNetLite0",
+        "dip_exp.classifiers.vgg": "VGG",
+    },
+    "arch": {
+        "dip_exp.archs.deep_decoder": "DeepDecoder",
+        "dip_exp.archs.pixels": "Pixels",
+        "dip_exp.archs.resnet": "ResNet",
+        "dip_exp.archs.skip": "Skip",
+        "dip_exp.archs.unet": "UNet",
+    },
+    "input": {
+        "dip_exp.inputs.fourier": "Fourier",
+        "dip_exp.inputs.meshgrid": "Meshgrid",
+        "dip_exp.inputs.noise": "Noise",
+        "dip_exp.inputs.picture": "GivenPicture",
+    },
+    "optim": {"dip_exp.optims": "Adam AdamW LBFGS Muon SGD SGLD"},
+    "stop": {
+        "dip_exp.stopping.discrepancy": "Discrepancy",
+        "dip_exp.stopping.emv": "ExponentialVariance",
+        "dip_exp.stopping.fixed": "Fixed",
+        "dip_exp.stopping.heldout": "HeldOut",
+        "dip_exp.stopping.plateau": "Plateau",
+        "dip_exp.stopping.sure": "Sure",
+        "dip_exp.stopping.watch": "Watch",
+        "dip_exp.stopping.wmv": "WindowedVariance",
+    },
+}
+"""The classes that were hashed by the path of their module, under NUMERICS 3 and before, and keep that name in a run's
+identity wherever they stand now. Closed: a class that came later is hashed by its bare name. To be emptied when
+NUMERICS is next raised."""
+
+
+def identity(config: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:
+    """Returns what makes a run the run it is: its scientific settings, files by content, numbers normalised.
+
+    `config` is `plain`'s result; `contents` maps dotted keys ("image.path") to the sha256 that stands in for them.
+    """
+    science = {key: _named(json.loads(json.dumps(config[key])), key) for key in SCIENTIFIC}
+    _leave_out_later_watchers(science["stop"])
+    for key, neutral in NEUTRAL.items():
+        parent, leaf = _parent(science, key)
+        if parent is not None and _normal(parent.get(leaf)) == _normal(neutral):
+            parent.pop(leaf, None)
+    for key in SPENT:
+        parent, leaf = _parent(science, key)
+        if parent is not None:
+            parent.pop(leaf, None)
+    for key, sha256 in contents.items():
+        parent, leaf = _parent(science, key)
+        if parent is not None:
+            parent[leaf] = f"sha256:{sha256}"
+            parent.pop("sha256", None)
+    return {"numerics": NUMERICS, **_normal(science)}
+
+
+def class_name(group: str, target: str) -> str:
+    """Returns what a class is called in an identity: by what it is, and not by where it stands. `group` is the config
+    group it is set in ("task", also for a mask); bare names are unique in it. A class from elsewhere keeps its path."""
+    if not target.startswith("dip_exp."):
+        return target
+    bare = target.rpartition(".")[2]
+    for module, classes in FIRST_NAMES.get(group, {}).items():
+        if bare in classes.split():
+            return f"{module}.{bare}"
+    return bare
+
+
+def _named(node: Any, group: str) -> Any:
+    if isinstance(node, list):
+        return [_named(item, group) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {k: class_name(group, v) if k == "_target_" else _named(v, group) for k, v in node.items()}
+
+
+def _leave_out_later_watchers(stop: Any) -> None:
+    """Drops the passive rules of `stop=watch` whose classes came later: they change no pixel and no earlier kind, so
+    that adding one to conf/stop/watch.yaml renames no run."""
+    rules = stop.get("rules") if isinstance(stop, dict) else None
+    if isinstance(rules, dict):
+        stop["rules"] = {name: rule for name, rule in rules.items() if not _is_later(rule)}
+
+
+def _is_later(rule: Any) -> bool:
+    return isinstance(rule, dict) and "." not in str(rule.get("_target_", "."))
+
+
+def run_id(what: dict[str, Any]) -> str:
+    """Returns the 12 hexadecimal digits that name an identity: the start of the sha256 of its canonical JSON."""
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def files(config: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    """Returns every file the scientific settings name, as {dotted key: (path, sha256 it was declared to have)}.
+
+    By rule, a file is a key called `path`, and its declared content the key `sha256` beside it.
+    """
+    found: dict[str, tuple[str, str | None]] = {}
+
+    def walk(node: Any, where: str) -> None:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            if key == "path" and value is not None:
+                found[where + key] = (str(value), node.get("sha256"))
+            walk(value, f"{where}{key}.")
+
+    walk({key: config[key] for key in SCIENTIFIC}, "")
+    return found
+
+
+def _parent(tree: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, str]:
+    *route, leaf = key.split(".")
+    node: Any = tree
+    for name in route:
+        node = node.get(name) if isinstance(node, dict) else None
+    return (node if isinstance(node, dict) else None), leaf
+
+
+def _normal(value: Any) -> Any:
+    """25 and 25.0 are one number; True is no number."""
+    if isinstance(value, dict):
+        return {key: _normal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,160 @@
+"""In: an architecture, the shape of z, a problem. Out: what a run will cost on this machine, before its first step."""
+
+import copy
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from dip_exp.archs import fast
+from dip_exp.archs.arch import Arch
+from dip_exp.cost import rates, work
+from dip_exp.cost.rates import Rates, Where
+from dip_exp.cost.work import Work
+from dip_exp.fit.draw import shapes_only
+from dip_exp.optims.optim import Optim
+from dip_exp.tasks.problem import Problem
+
+BASE_BYTES = 0.55e9
+"""What the process itself takes on a CPU: the interpreter, PyTorch and Lightning."""
+
+PEAK_OF_A_TWIN = 1.7
+"""Measured, at 128 to 512 pixels on a CPU: the peak over what is held between operations. A fast twin keeps so little
+that the maps in hand, and the gaps between them, count."""
+
+OPERATIONS_PER_STEP = 120.0
+"""What a step takes besides its passes, for Lightning, the curve and the average, in operations of a network."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """seconds: of one step, on cores that do nothing else. memory: bytes at the peak. weights: the number of
+    parameters. threads: the cores that are meant, 0 on a GPU. work: what was counted, and where its rates are of."""
+
+    seconds: float
+    memory: float
+    weights: int
+    threads: int = 0
+    work: Work | None = None
+    where: Where | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how a run computes."""
+
+    device: torch.device
+    precision: str = "fp32"
+
+    def rates(self) -> tuple[Where, Rates]:
+        """Returns how fast work goes here, measured where that is not known yet."""
+        where = rates.here(self.device, torch.get_num_threads(), self.precision)
+        return where, rates.known(where, partial(rates.measured, self.device, self.precision))
+
+
+def estimate(
+    arch: Arch | nn.Module, z_shape: tuple[int, ...], problem: Problem, optim: Optim, setting: Setting
+) -> Cost:
+    """Returns the cost of one step: its work is counted by shapes alone and costs what such work costs here, whatever
+    else the machine does. Nothing random is drawn.
+    """
+    of, weights, energy_bytes = counted(arch, z_shape, problem, optim)
+    where, found = setting.rates()
+    z = torch.empty(z_shape, device="meta")
+    held = memory(arch, z, problem.shape, setting.device, setting.precision) + energy_bytes
+    return Cost(found.seconds(of), held, weights, where.threads, of, where)
+
+
+def counted(arch: Arch | nn.Module, z_shape: tuple[int, ...], problem: Problem, optim: Optim) -> tuple[Work, int, int]:
+    """Returns the work of one step, the number of weights, and the bytes that operator and loss keep."""
+    net = shapes_only(arch, z_shape[1], problem.shape)
+    weights = sum(parameter.numel() for parameter in net.parameters())
+    key = (type(arch), repr(arch), z_shape, problem.shape, optim.over)
+    if key not in _COUNTED or not isinstance(arch, Arch):
+        _COUNTED[key] = work.of_pass(net, z_shape, optim.over)
+    energy, energy_bytes = _energy(problem)
+    z_values, values = int(torch.Size(z_shape).numel()), int(torch.Size(problem.shape).numel())
+    of = (_COUNTED[key] + energy).times(optim.passes) + work.beside(weights, z_values, values)
+    return of + Work(0, 0, OPERATIONS_PER_STEP), weights, energy_bytes
+
+
+_COUNTED: dict[tuple[object, ...], Work] = {}
+"""What passes of packaged networks were counted to be: a table's jobs share them."""
+
+
+def _energy(problem: Problem) -> tuple[Work, int]:
+    """Returns what the forward operator and the loss are: work there and back, bytes kept in between.
+
+    Followed by shapes alone; an operator that wants values is tried once on a grey picture.
+    """
+    try:
+        return _tried(problem, torch.device("meta"))
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        return _tried(problem, problem.y.device)
+
+
+def _tried(problem: Problem, device: torch.device) -> tuple[Work, int]:
+    forward = problem.forward
+    if isinstance(forward, nn.Module) and device.type == "meta":
+        forward = copy.deepcopy(forward).to(device)
+    bare = replace(problem, y=problem.y.to(device), weight=_moved(problem.weight, device), forward=forward, **_LEFT_OUT)
+    x_hat = torch.full((1, *problem.shape), 0.5, dtype=problem.y.dtype, device=device, requires_grad=True)
+    kept: dict[int, Tensor] = {}
+
+    def there_and_back() -> None:
+        with _keeping(kept):
+            loss = bare.energy(x_hat)
+        if loss.requires_grad:
+            loss.backward()
+
+    return work.counted(there_and_back), _bytes(kept)
+
+
+_LEFT_OUT = {"x": None, "paste": None, "missing": None}
+"""What only scores look at."""
+
+
+def _moved(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+    return None if tensor is None else tensor.to(device)
+
+
+def _keeping(kept: dict[int, Tensor]) -> saved_tensors_hooks:
+    """Returns what notes the tensors that autograd keeps, one for each storage."""
+
+    def remember(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor  # held, so that no storage's address is used twice
+        return tensor
+
+    return saved_tensors_hooks(remember, lambda tensor: tensor)
+
+
+def _bytes(kept: dict[int, Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
+
+
+def memory(
+    arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device, precision: str = "fp32"
+) -> float:
+    """Returns the bytes at the peak of a step: what autograd keeps, weights, gradients, moments, and pictures."""
+    net = shapes_only(arch, z.shape[1], shape).train()
+    if isinstance(arch, Arch):
+        net = fast.twin(net)
+    saved = kept_bytes(net, z)
+    weights = sum(parameter.numel() for parameter in net.parameters())
+    is_twin = isinstance(net, fast.FastSkip)
+    if is_twin and precision == "bf16" and device.type == "cpu":  # the one step whose maps are half as large
+        saved /= 2
+    held = saved + 4 * weights * 4 + 12 * 4 * z.numel()
+    if is_twin:
+        held *= PEAK_OF_A_TWIN
+    return held + (BASE_BYTES if device.type == "cpu" else 0)
+
+
+def kept_bytes(net: nn.Module, z: Tensor) -> int:
+    """Returns what autograd keeps for the backward pass of a network without memory or weights, parameters included."""
+    kept: dict[int, Tensor] = {}
+    with _keeping(kept):
+        net(torch.empty(z.shape, device="meta"))
+    return _bytes(kept)

@@ -1,0 +1,275 @@
+"""In: finished runs of the experiments. Out: the committed tables, rows added or renewed by run_id, none deleted."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import StringIO
+from itertools import count
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from dip_exp import images
+from dip_exp.atomic import write_text
+from dip_exp.experiments import means, sweeps, tables
+from dip_exp.experiments.tables import Frame
+from dip_exp.fit.rounds import is_round
+from dip_exp.images import PackagedName
+from dip_exp.runs.folder import RunFolder, lock_of
+
+PACKAGED: tuple[str, ...] = (*get_args(PackagedName), "blank")
+"""Pictures whose panels may be committed."""
+
+CURVE_POINTS = 70
+"""Kept steps of a curve, evenly spread on a logarithmic axis; those whose pictures are kept come on top."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """How far an experiment is at a scale: jobs listed, jobs whose runs are in the tables, seconds they took, and for
+    each finished run that was refused, why (a run that two experiments share, once)."""
+
+    experiment: str
+    listed: int
+    finished: int
+    seconds: float
+    refused: tuple[str, ...] = ()
+
+
+def collect(results: Path, scale: str, experiments: Iterable[str], *, allow_dirty: bool = False) -> list[Collected]:
+    """Folds the finished runs of experiments into `results/tables/<scale>` and says how far each experiment is.
+
+    Only runs on some experiment's own job list are taken, so that a user's private runs never get in. A run that its
+    record's commit does not account for is refused, and the others are taken; `allow_dirty` takes it too.
+    """
+    with lock_of(results, f"tables-{scale}"):  # two sweeps that end together must not lose one's rows
+        return _collect(results, scale, experiments, allow_dirty)
+
+
+def tell_refused(collected: Iterable[Collected]) -> int:
+    """Says, to standard error, which runs were refused and why; returns how many."""
+    told = [why for one in collected for why in one.refused]
+    if told:
+        print(
+            "\n".join([*told, f"error: runs not taken into the tables: {len(told)}; the others were"]), file=sys.stderr
+        )
+    return len(told)
+
+
+def _collect(results: Path, scale: str, experiments: Iterable[str], allow_dirty: bool) -> list[Collected]:
+    target = tables.folder(results, scale)
+    before = tables.Tables(results, scale)
+    rows, curves, calibrations, jobs = [], [], [], []
+    known, taken = set(before.runs.run_id), set()
+    refused: dict[str, tuple[str, str]] = {}
+    names = list(experiments)
+    for name in names:
+        listed = [*finished_jobs(results, name, scale, known, allow_dirty=allow_dirty)]
+        listed += means.make(results, name, listed)
+        for job in listed:
+            jobs.append({"experiment": name, "run_id": job.run_id, "seed": job.seeds, "job": job.label})
+            done = RunFolder(results, job.run_id).record()
+            if done is None:
+                continue
+            if not (allow_dirty or is_accounted_for(done)):
+                told_of = {job.run_id, *done.get("members", [])} & refused.keys()
+                if not _is_in(before.runs, done) and not told_of:
+                    refused[job.run_id] = (name, _why_refused(done, name, scale, job))
+                continue
+            if job.run_id not in taken:  # a run that two experiments share has its rows once
+                rows += _rows(done)
+                curves += _curve(results, done)
+                calibrations += _calibration(done)
+                taken.add(job.run_id)
+            if job.first:
+                _panels(results, scale, name, done)
+    target.mkdir(parents=True, exist_ok=True)
+    runs = _upsert(target / "runs.csv", tables.RUN_COLUMNS, rows, "run_id", ["run_id", "kind"])
+    _upsert(target / "curves.csv", tables.CURVE_COLUMNS, curves, "run_id", ["run_id", "step"])
+    calibrated = target / "calibration.csv"
+    if calibrations or calibrated.is_file():
+        _upsert(calibrated, tables.CALIBRATION_COLUMNS, calibrations, "run_id", ["run_id", "bin"])
+    listing = _upsert(target / "jobs.csv", tables.JOB_COLUMNS, jobs, "experiment", ["experiment"], gone=names)
+    why = {name: tuple(text for of, text in refused.values() if of == name) for name in names}
+    return [_progress(name, listing, runs, why[name]) for name in names]
+
+
+def is_accounted_for(done: dict[str, Any]) -> bool:
+    """Returns whether a record's commit says what computed it: a clean tree of a git checkout."""
+    return done["dirty"] is False
+
+
+def _is_in(runs: Frame, done: dict[str, Any]) -> bool:
+    """Returns whether the tables have this very run, and not only one of its name: the same seconds at one commit."""
+    own = runs[runs.run_id == done["run_id"]]
+    return bool(((own.seconds == done["seconds"]) & (own.commit.fillna("") == (done["commit"] or ""))).any())
+
+
+def _why_refused(done: dict[str, Any], name: str, scale: str, job: means.Listed) -> str:
+    differs = f"was made from a tree that differs from its commit, {str(done['commit'])[:7]}"
+    tree = differs if done["dirty"] else "was made outside a git checkout"
+    again = " and ".join(
+        f"python run.py experiment={name} scale={scale} {job.label} seed={seed} force=true"
+        for seed in job.seeds.split("+")
+    )
+    return (
+        f"collect: run {done['run_id']} of {name} {tree}; rows are taken from clean trees alone  "
+        f"[commit, then {again}; or, for private use, scripts/collect.py --allow-dirty]"
+    )
+
+
+def finished_jobs(
+    results: Path, name: str, scale: str, known: set[str], *, allow_dirty: bool = False
+) -> Iterator[means.Listed]:
+    """Yields an experiment's jobs, for one seed and for as many more as are more than half done: a few runs that
+    another experiment shares make no seed of this one, and neither do runs that are refused."""
+
+    def has_run(run_id: str) -> bool:
+        done = RunFolder(results, run_id).record()
+        return run_id in known or (done is not None and (allow_dirty or is_accounted_for(done)))
+
+    seen: set[str] = set()
+    for seeds in count(1):
+        new = [job for job in sweeps.jobs(name, scale, seeds) if job.run_id not in seen]
+        done = [job for job in new if has_run(job.run_id)]
+        if not new or (seeds > 1 and 2 * len(done) <= len(new)):
+            return
+        seen |= {job.run_id for job in new}
+        yield from (means.Listed(job.run_id, job.label, str(job.seed), seeds == 1) for job in new)
+
+
+def _progress(name: str, listing: Frame, runs: Frame, refused: tuple[str, ...]) -> Collected:
+    wanted = listing[listing.experiment == name].run_id
+    done = runs[runs.run_id.isin(wanted)].drop_duplicates("run_id")
+    seconds = done[done.members.isna()].seconds.sum()
+    return Collected(name, len(wanted), len(done), float(seconds), refused)
+
+
+def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns a record as rows of runs.csv, one an output kind; an unscored run has one, of kind `stopped`."""
+    settings, choices, picture = done["config"], done["choices"], done["picture"]
+    facts = {
+        "run_id": done["run_id"],
+        **{group: choices.get(group) for group in ("task", "arch", "input", "optim", "stop", "image")},
+        "picture": picture["name"],
+        "channels": picture["channels"],
+        "role": picture["role"],
+        **dict(zip(("width", "height"), picture["size"], strict=True)),
+        **{key: settings[key] for key in ("seed", "degrade_seed", "precision")},
+        "lr": settings["optim"]["lr"],
+        "weights": done.get("weights"),
+        "steps": done["steps"],
+        "stop_reason": done["stop"]["reason"],
+        "baseline": done["baseline"]["name"],
+        "baseline_seconds": done["baseline"]["seconds"],
+        **{key: done["versions"].get(key) for key in ("torch", "dip_exp")},
+        "members": " ".join(done.get("members", [])) or None,
+    }
+    same = ("rollbacks", "protocol", "seconds", "seconds_per_step", "peak_memory_bytes", "device", "threads")
+    facts.update({key: done[key] for key in (*same, "commit", "dirty")})
+    if "members" in done:
+        facts["seed"] = done["seeds"]
+    scores = done["scores"] or {"stopped": {}}
+    return [
+        {
+            **facts,
+            **_rival(done, kind),
+            "kind": kind,
+            "step": done["steps_of"].get(kind),
+            "ended": _ended(done, kind),
+            **row,
+        }
+        for kind, row in scores.items()
+    ]
+
+
+def _ended(done: dict[str, Any], kind: str) -> int | None:
+    """Returns the step at which a rule ended the run, or would have; None where the run went all its steps."""
+    told = done["stop"].get("told", {}).get(kind)
+    if told is not None:
+        return told["ended"]
+    return done["steps"] if kind == "stopped" and not done["stop"]["reason"].startswith("optim.steps") else None
+
+
+def _rival(done: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Returns a further classical restorer's own name and seconds, for its row; runs of before had none."""
+    own = done.get("rivals", {}).get(kind)
+    return {} if own is None else {"baseline": own["name"], "baseline_seconds": own["seconds"]}
+
+
+def _calibration(done: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns how a run's map of standard deviations compares with the error, a row a bin; nothing without one."""
+    found = done.get("calibration")
+    if found is None:
+        return []
+    numbers = {key: found[key] for key in ("kind", "ratio", "rank_correlation", "ause")}
+    bins = enumerate(zip(found["std"], found["error"], strict=True), 1)
+    return [{"run_id": done["run_id"], "bin": n, "std": std, "error": error, **numbers} for n, (std, error) in bins]
+
+
+def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
+    import pandas as pd
+
+    path = RunFolder(results, done["run_id"]).path / "history.csv"
+    if not path.is_file():
+        return []
+    history = pd.read_csv(path)
+    last = len(history)
+    spread = {round(last ** (point / (CURVE_POINTS - 1))) for point in range(CURVE_POINTS)}
+    kept = sorted(spread | {step for step in range(1, last + 1) if is_round(step)})  # those have pictures
+    thinned = history.iloc[[step - 1 for step in kept]]
+    rounded = thinned.reindex(columns=list(tables.CURVE_COLUMNS[2:])).map(lambda value: float(f"{value:.5g}"))
+    return [
+        {"run_id": done["run_id"], "step": step, **row}
+        for step, row in zip(kept, rounded.to_dict("records"), strict=True)
+    ]
+
+
+def _panels(results: Path, scale: str, name: str, done: dict[str, Any]) -> None:
+    about = sweeps.about(name) or {}
+    folder = RunFolder(results, done["run_id"]).path
+    packaged = done["choices"]["image"] in PACKAGED
+    place = tables.folder(results, scale) / "panels" if packaged else results / "panels" / scale
+    with np.load(folder / "outputs.npz") as arrays:
+        pictures = {kind: arrays[kind] for kind in about["panels"] if kind in arrays}
+    for step in about["iterates"]:
+        path = folder / "snapshots" / f"{step:06d}.png"
+        if path.is_file():
+            pictures[f"step{step}"] = images.read(path).x
+    if pictures:
+        place.mkdir(parents=True, exist_ok=True)
+    for kind, picture in pictures.items():
+        images.write(place / f"{done['run_id']}-{kind}.png", picture)
+
+
+def _upsert(
+    path: Path,
+    columns: tuple[str, ...],
+    rows: list[dict[str, Any]],
+    key: str,
+    order: list[str],
+    gone: Iterable[str] = (),
+) -> Frame:
+    """Returns the table with the rows of equal `key` replaced and the others kept to the letter, having written it."""
+    import pandas as pd
+
+    text = pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, float_format="%.10g")
+    new = _as_text(StringIO(text))
+    before = _as_text(path) if path.is_file() else new.iloc[:0]
+    kept = before[~before[key].isin({*new[key], *gone})]
+    whole = pd.concat([kept, new]).reindex(columns=list(columns)).fillna("")
+    whole = whole.sort_values(order, kind="stable", key=_in_order)
+    write_text(path, whole.to_csv(index=False, lineterminator="\n"))
+    return tables.read_table(path, columns)
+
+
+def _as_text(source: Path | StringIO) -> Frame:
+    import pandas as pd
+
+    return pd.read_csv(source, dtype=str, keep_default_na=False)
+
+
+def _in_order(column: Frame) -> Frame:
+    """Steps and bins are put in order as numbers, names as names."""
+    return column.astype(int) if column.name in ("step", "bin") else column

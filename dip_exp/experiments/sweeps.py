@@ -1,0 +1,143 @@
+"""In: the name of an experiment. Out: the jobs of its own sweep, each known by its identity. No torch, nothing read."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from dip_exp import config
+from dip_exp.errors import Refused
+from dip_exp.runs.order import Named, identify
+
+OWN = "not in the paper"
+"""How an experiment of this project's own begins to say where in the paper it is."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of an experiment.
+
+    words: what the sweep sets, as the command line would ("task=denoise", "seed=0"). named: its identity.
+    """
+
+    words: tuple[str, ...]
+    named: Named
+
+    @property
+    def run_id(self) -> str:
+        return self.named.run_id
+
+    @property
+    def seed(self) -> int:
+        return self.named.config["seed"]
+
+    @property
+    def label(self) -> str:
+        """The words without the seed: what tells this job from the others of one seed."""
+        return shlex.join(word for word in self.words if not word.startswith("seed="))
+
+
+def names() -> list[str]:
+    """Returns every experiment that sweeps something: the overlays that say what they are about."""
+    overlays = sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("conf").joinpath("experiment").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+    return [name for name in overlays if about(name) is not None]
+
+
+def of_the_paper() -> list[str]:
+    """Returns the experiments that the paper has, by what each says of where."""
+    return [name for name in names() if not (about(name) or {})["cite"].startswith(OWN)]
+
+
+@cache
+def about(name: str) -> dict[str, Any] | None:
+    """Returns what an experiment says of itself (`config.About`); None where it says nothing.
+
+    It is read off the overlay and those it is made from: nothing else says any of it, and composing takes long.
+    """
+    said = _said(name)
+    return None if said is None else config.plain_dict(OmegaConf.merge(OmegaConf.structured(config.About), said))
+
+
+def _said(name: str) -> DictConfig | None:
+    overlay = files("conf").joinpath("experiment", f"{name}.yaml")
+    if not overlay.is_file():
+        return None
+    node = OmegaConf.create(overlay.read_text(encoding="utf-8"))
+    assert isinstance(node, DictConfig)
+    parts = [_said(base) for base in node.get("defaults", []) if isinstance(base, str)]
+    known = [part for part in (*parts, node.get("about")) if part is not None]
+    merged = OmegaConf.merge(*known) if known else None
+    assert merged is None or isinstance(merged, DictConfig)
+    return merged
+
+
+def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -> list[Job]:
+    """Returns the jobs that `python run.py -m experiment=NAME scale=SCALE seeds=SEEDS OVERRIDES` runs, in its order.
+
+    Overrides of Hydra's own part say where jobs run, not which there are: they are passed over. Raises Refused for an
+    experiment without a sweep.
+    """
+    ours = [word for word in overrides if not _key(word).startswith(("hydra.", "hydra/"))]
+    return list(_jobs(name, (f"experiment={name}", f"scale={scale}", f"seeds={seeds}", *ours)))
+
+
+@cache
+def _jobs(name: str, given: tuple[str, ...]) -> tuple[Job, ...]:
+    swept = _or_refused([word for word in given if "," not in word], hydra_config=True)
+    params = OmegaConf.to_container(swept.hydra.sweeper.params or OmegaConf.create(), resolve=True)
+    if not isinstance(params, dict) or not params:
+        raise Refused(
+            f"experiment: {name} has no sweep of its own  [conf/experiment/{name}.yaml: hydra.sweeper.params]"
+        )
+    own = {_key(word) for word in given}
+    words = [*(f"{key}={value}" for key, value in params.items() if key not in own), *given]
+    parsed = OverridesParser.create().parse_overrides(words)
+    (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    fixed = {word for word in given if "," not in word}
+    return tuple(_job(tuple(combination), fixed) for combination in batch)
+
+
+def _job(words: tuple[str, ...], fixed: set[str]) -> Job:
+    parsed = OverridesParser.create().parse_overrides(list(words))
+    groups = tuple(word for word, one in zip(words, parsed, strict=True) if _is_group(one))
+    cfg = _composed(groups).copy()
+    for one in parsed:
+        if not _is_group(one):
+            try:
+                OmegaConf.update(cfg, one.key_or_group, one.value())
+            except config.UNCOMPOSABLE as error:
+                raise Refused(f"{one.input_line}: {str(error).splitlines()[0]}") from error
+    choices = {str(one.key_or_group): str(one.value()) for one in parsed if _is_group(one)}
+    return Job(tuple(word for word in words if word not in fixed), identify(cfg, choices))
+
+
+@cache
+def _composed(groups: tuple[str, ...]) -> DictConfig:
+    """Composing is what takes the time, and only options of groups need it."""
+    return _or_refused(list(groups))
+
+
+def _or_refused(words: list[str], *, hydra_config: bool = False) -> DictConfig:
+    try:
+        return config.compose(words, hydra_config=hydra_config)
+    except config.UNCOMPOSABLE as error:
+        raise Refused(f"{' '.join(words)}: {str(error).splitlines()[0]}") from error
+
+
+def _is_group(override: Override) -> bool:
+    return files("conf").joinpath(*override.key_or_group.split("/")).is_dir()
+
+
+def _key(word: str) -> str:
+    return word.split("=")[0].lstrip("+~")

@@ -1,0 +1,22 @@
+"""A picture for every class of a classifier (after the authors' poster)."""
+
+from typing import TYPE_CHECKING
+
+from dip_exp.experiments.tables import Tables
+from dip_exp.figures.parts.grids import Cell, grid, swept
+
+if TYPE_CHECKING:
+    from dip_exp.figures.parts.pictures import Drawn
+
+NAME = "classes1000"
+
+NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0, a substitute"}
+
+
+def draw(tables: Tables) -> "Drawn":
+    """Returns the classes that have run, in order, up to a hundred of them."""
+    found = tables.of(NAME)
+    done = set(found["set.task.unit"]) if len(found) else set()
+    classes = [name for name in swept(tables, NAME, "task.unit") if name in done][:100]
+    cells = [Cell(name, {"task.unit": name}, "last") for name in classes]
+    return grid(tables, NAME, f"A picture for every class ({NETS[tables.scale]})", cells, min(len(cells), 10) or 1)

@@ -1,0 +1,26 @@
+"""Natural pre-images: what the layers of a classifier keep of a picture, by two priors (CVPR 2018, Fig. 9)."""
+
+from typing import TYPE_CHECKING
+
+from dip_exp.experiments.tables import Tables
+from dip_exp.figures.parts.grids import Cell, grid, swept
+
+if TYPE_CHECKING:
+    from dip_exp.figures.parts.pictures import Drawn
+
+NAME = "fig9_inversion"
+
+PRIORS = {"invert/network": "deep prior", "invert/pixels_tv": "total variation"}
+NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0, a substitute for AlexNet"}
+
+
+def draw(tables: Tables) -> "Drawn":
+    """Returns a row a prior and a column a layer, from shallow to deep, after the picture itself."""
+    layers = swept(tables, NAME, "task.layer")
+    cells: list[Cell | None] = []
+    for variant, name in PRIORS.items():
+        first = {"variant": "invert/network", "task.layer": layers[0]} if layers else {}
+        cells.append(Cell("picture", first, "observation") if not cells else None)
+        cells += [Cell(layer, {"variant": variant, "task.layer": layer}, "last", name) for layer in layers]
+    title = f"What the layers keep of a picture ({NETS[tables.scale]})"
+    return grid(tables, NAME, title, cells, len(layers) + 1)

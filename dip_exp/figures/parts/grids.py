@@ -1,0 +1,61 @@
+"""Figures that are grids of pictures: a row a prior (or a sample), a column a layer, a unit or a network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.figures.parts import rows
+from dip_exp.figures.parts.pictures import shown, why_absent
+from dip_exp.figures.parts.strip import Panel, Zoom
+
+if TYPE_CHECKING:
+    from dip_exp.figures.parts.pictures import Drawn
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture of a grid. job: the settings of the sweep that pick its run; kind: the output kind."""
+
+    title: str
+    job: dict[str, str]
+    kind: str = "stopped"
+    note: str = " "
+
+
+def grid(
+    tables: Tables,
+    experiment: str,
+    title: str,
+    cells: Sequence[Cell | None],
+    per_row: int,
+    *more: str,
+    zoom: Zoom = None,
+) -> "Drawn":
+    """Returns the cells in rows of `per_row`, first seed each; None leaves a place empty. Their captions as a table
+    where the repository may show none of the pictures."""
+    found = tables.of(experiment)
+    panels = [Panel(" ", " ", None) if cell is None else _panel(tables, found, cell) for cell in cells]
+    footer = rows.small_print(tables, experiment, *more)
+    return shown(tables, panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
+
+
+def _panel(tables: Tables, found: Frame, cell: Cell) -> Panel:
+    of_job = rows.picked(found, cell.job)
+    if not len(of_job):
+        return Panel(_spoken(cell.title), cell.note, None, "not run yet")
+    first = of_job[of_job.seed == of_job.seed.min()]
+    picture = tables.panel(first.run_id.iloc[0], cell.kind)
+    absent = why_absent(tables, first.image.iloc[0]) if picture is None else ""
+    return Panel(_spoken(cell.title), cell.note, picture, absent)
+
+
+def _spoken(setting: str) -> str:
+    """Returns a setting's value as it was meant: the command line escapes spaces."""
+    return setting.replace("\\ ", " ")
+
+
+def swept(tables: Tables, experiment: str, key: str) -> list[str]:
+    """Returns the values an experiment sweeps of a setting, in order."""
+    listed = tables.listed(experiment)
+    return list(dict.fromkeys(listed[f"set.{key}"])) if f"set.{key}" in listed else []

@@ -1,0 +1,128 @@
+"""The figures that are rows of pictures: which run and kind each column shows, and what stands above it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.figures import comparison
+from dip_exp.figures.parts import rows
+from dip_exp.figures.parts.score_table import Table
+from dip_exp.figures.parts.strip import Panel, Zoom, strip
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    Drawn = Figure | Table
+
+
+@dataclass(frozen=True)
+class Column:
+    """One picture of a row.
+
+    kind: the output kind, or `step<n>` for an iterate. title: what stands above it; `{baseline}` and `{steps}` are
+    filled in. job: the settings of the sweep that pick the run, as `{key: value}`; none for the first.
+    """
+
+    kind: str
+    title: str
+    job: dict[str, str] | None = None
+
+
+def picture_row(
+    tables: Tables,
+    experiment: str,
+    title: str,
+    columns: list[Column],
+    *,
+    score: str = "psnr",
+    zoom: Zoom = "detail",
+    per_row: int = 6,
+    more: str = "",
+) -> "Drawn":
+    """Returns a row of the first seed's pictures, each with its score (`psnr`, or `psnr_missing` in inpainting); their
+    captions as a table where the repository may show none of them."""
+    found = tables.of(experiment)
+    panels = [panel for column in columns if (panel := _panel(tables, experiment, found, column, score)) is not None]
+    over_seeds = _over_seeds(found, columns, score)
+    footer = rows.small_print(tables, experiment, *([over_seeds] if over_seeds else []), *([more] if more else []))
+    return shown(tables, panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
+
+
+def shown(tables: Tables, panels: Sequence[Panel], *, title: str, footer: str, zoom: Zoom, per_row: int) -> "Drawn":
+    """Returns the panels as a figure or, where none of their pictures is there to be shown, as a table of captions."""
+    if tables.local or any(panel.picture is not None for panel in panels):
+        return strip(list(panels), title=title, footer=footer, zoom=zoom, per_row=per_row)
+    import pandas as pd
+
+    scored = [panel for panel in panels if panel.note.endswith(" dB") or panel.theirs]
+    lines = [
+        {
+            "": " ".join(f"{panel.of} {panel.title}".split()),
+            "ours, dB": panel.note.removesuffix(" dB").strip() or "–",
+            "authors', dB": panel.theirs or "–",
+        }
+        for panel in scored
+    ]
+    absent = (
+        "The pictures are of a set whose licence is unclear: they are in results/figures/local where they were made."
+    )
+    return Table(title, pd.DataFrame(lines), (absent, f"({footer.replace(chr(10), '; ')})"), words=1)
+
+
+def _panel(tables: Tables, experiment: str, found: Frame, column: Column, score: str) -> Panel | None:
+    """Returns one panel; None where its run is missing."""
+    of_job = _picked(found, column)
+    if not len(of_job):
+        return None
+    first = of_job[of_job.seed == of_job.seed.min()]
+    row = first[first.kind == column.kind]
+    value = row[score].iloc[0] if len(row) else float("nan")
+    if value != value and len(row):  # the observation has no missing pixels of its own to be scored on
+        value = row.psnr.iloc[0]
+    facts = _facts(first)
+    if column.kind.startswith("step"):
+        curve = tables.curve(first.run_id.iloc[0])
+        at = curve[curve.step == int(column.kind.removeprefix("step"))]
+        value = at.psnr.iloc[0] if len(at) else value
+    ours, theirs = comparison.beside(tables, experiment, first, column.kind)
+    value = value if value == value else ours  # of an observation's iterate: its fit
+    picture = tables.panel(first.run_id.iloc[0], column.kind)
+    absent = why_absent(tables, first.image.iloc[0]) if picture is None else ""
+    return Panel(
+        column.title.format(**facts),
+        f"{value:.2f} dB" if value == value else " ",
+        picture,
+        absent,
+        f"{theirs:.2f}" if theirs == theirs else "",
+    )
+
+
+def why_absent(tables: Tables, image: str) -> str:
+    """Returns why a picture is not shown: its set may not be committed, or its run's pictures were never collected."""
+    if "/" in image and not tables.local:  # of a set that is fetched
+        return "not in the\nrepository\n(licence)"
+    return f"not collected:\nmake collect\nSCALE={tables.scale}"
+
+
+def _facts(of_job: Frame) -> dict[str, str]:
+    """Returns what a title may name; a row of another classical restorer than the main one names that."""
+    row = of_job[~of_job.kind.str.startswith("baseline_")].iloc[0]
+    return {"baseline": row.baseline, "steps": f"{int(row.steps):,}"}
+
+
+def _picked(found: Frame, column: Column) -> Frame:
+    if column.job is None:
+        return found[found.job == found.job.iloc[0]]
+    return rows.picked(found, column.job)
+
+
+def _over_seeds(found: Frame, columns: list[Column], score: str) -> str:
+    """Returns the small print with mean and spread, where there is more than one seed."""
+    texts = []
+    for column in columns:
+        picked = _picked(found, column)
+        values = rows.spread(picked[picked.kind == column.kind][score])
+        if values.count > 1 and values.deviation > 0:
+            texts.append(f"{column.title.split(chr(10))[0].format(**_facts(picked))}: {values}")
+    return f"mean ± standard deviation over seeds, dB: {'; '.join(texts)}" if texts else ""

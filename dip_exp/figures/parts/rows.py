@@ -1,0 +1,102 @@
+"""What figures ask of the tables: one number over seeds, what is missing, and the small print that says so."""
+
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dip_exp.experiments.tables import Frame, Tables
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The mean of some numbers, their standard deviation (0 for one), and how many they are."""
+
+    mean: float
+    deviation: float
+    count: int
+
+    def __str__(self) -> str:
+        """26.22 ± 0.08; one number stands alone, and so does one that no seed changes."""
+        if self.count == 0:
+            return "–"
+        return f"{self.mean:.2f} ± {self.deviation:.2f}" if self.deviation > 0 else f"{self.mean:.2f}"
+
+
+def spread(values: Any) -> Spread:
+    """Returns mean and spread of what is there of some numbers."""
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return Spread(float("nan"), 0.0, 0)
+    deviation = float(numbers.std(ddof=1)) if np.ptp(numbers) > 0 else 0.0
+    return Spread(float(numbers.mean()), deviation, len(numbers))
+
+
+def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:
+    """Returns the rows whose job has these settings of the sweep; none where the sweep has no such setting."""
+    for key, value in settings.items():
+        column = "seeds" if key == "seed" else f"set.{key}"
+        frame = frame[frame[column] == value] if column in frame else frame.iloc[:0]
+    return frame
+
+
+def command(tables: Tables, experiment: str) -> str:
+    """Returns the command that runs what is missing of an experiment, for as many seeds as it has jobs."""
+    jobs = tables.listed(experiment)
+    each = max((seeds.count("+") + 1 for seeds in jobs.seeds if "+" in seeds), default=1)
+    single = jobs[~jobs.seeds.str.contains("+", regex=False)] if len(jobs) else jobs
+    seeds = -(-int(single.groupby("job").size().max()) // each) if len(single) else 1
+    return f"make sweep FIG={experiment} SCALE={tables.scale}" + (f" SEEDS={seeds}" if seeds > 1 else "")
+
+
+def make(row: Any) -> str:
+    """Returns in what precision and where a row's run was computed: "fp32 on cpu"."""
+    return f"{row.precision} on {row.device}"
+
+
+def makes(frame: Frame) -> dict[str, list[str]]:
+    """Returns {"fp32 on cpu": the pictures of those runs} of some rows, the most frequent first."""
+    found: dict[str, list[str]] = {}
+    for row in frame.drop_duplicates("run_id").itertuples() if len(frame) else ():
+        found.setdefault(make(row), []).append(str(row.image))
+    return {one: list(dict.fromkeys(found[one])) for one in sorted(found, key=lambda one: (-len(found[one]), one))}
+
+
+def made_on(frame: Frame) -> str:
+    """Returns in what precision and where rows were computed; of several such, which pictures the rarer ones are of."""
+    found = makes(frame)
+    usual, *others = found or ["–"]
+    return "; ".join([usual, *(f"{one}: {', '.join(found[one])}" for one in others)])
+
+
+def small_print(tables: Tables, experiment: str, *more: str) -> str:
+    """Returns what every figure says of itself: scale, seeds, precision and device, what is missing, where its rows
+    are."""
+    rows, listed = tables.of(experiment), tables.listed(experiment)
+    single = rows[rows.members.isna()]
+    seeds = sorted({int(float(seed)) for seed in single.seed})
+    parts = [f"scale={tables.scale}", f"seeds {_ranges(seeds)}", _made(tables, single)]
+    missing = len(listed) - rows.run_id.nunique()
+    if missing:
+        parts.append(f"{missing} of {len(listed)} runs missing: {command(tables, experiment)}")
+    source = f"results/tables/{tables.scale}/runs.csv"
+    return "\n".join([f"{experiment}: {'; '.join(parts)}; {source}", *more])
+
+
+def _made(tables: Tables, single: Frame) -> str:
+    """Returns in what precision and where runs were computed; in miniature fp32 on one device goes without saying."""
+    plain = tables.scale == "mini" and set(single.precision) == {"fp32"} and single.device.nunique() == 1
+    return f"on {single.device.iloc[0]}" if plain else made_on(single)
+
+
+def footnote(tables: Tables, experiment: str, shown: Sized) -> str:
+    """Returns the small print as a table's last note; where the table shows nothing, the command that fills it."""
+    told = small_print(tables, experiment).replace("\n", " ") if len(shown) else command(tables, experiment)
+    return f"({told})"
+
+
+def _ranges(seeds: list[int]) -> str:
+    contiguous = len(seeds) > 1 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    return f"{seeds[0]}–{seeds[-1]}" if contiguous else ", ".join(map(str, seeds))

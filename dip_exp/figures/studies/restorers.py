@@ -1,0 +1,103 @@
+"""Classical restorers beside the network on the same observations: where it wins, and where it loses.
+
+Not of the paper. The network's picture is the one that the rule `emv` chose, without the truth; a restorer's parameters
+follow from the noise by one stated rule, and those that are told the noise level are told the true one.
+"""
+
+from typing import NamedTuple
+
+from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.figures.parts import rows
+from dip_exp.figures.parts.score_table import Table
+
+NAME = "restorers"
+
+TASKS = {
+    "denoise_s15": "Gaussian noise, σ 15",
+    "denoise": "Gaussian noise, σ 25",
+    "denoise_s50": "Gaussian noise, σ 50",
+    "denoise_poisson": "Poisson noise",
+    "denoise_impulse": "impulse noise",
+    "denoise_speckle": "speckle",
+    "jpeg": "JPEG",
+    "inpaint": "half of the pixels",
+    "inpaint_text": "text",
+    "inpaint_region": "holes",
+    "superres": "super-resolution ×4",
+    "flash": "flash and no flash",
+}
+
+OURS = "stopped_emv"
+
+HEADINGS = ("task", "pictures", "network", "peak (oracle)", "classical restorers", "above the best", "wins")
+
+
+class Compared(NamedTuple):
+    """Of one task, on the pictures that all were run on: dB by picture of the network and its peak, and of each
+    classical restorer by its name, in falling order of the means."""
+
+    network: Frame
+    peak: Frame
+    classical: dict[str, Frame]
+
+    @property
+    def above(self) -> Frame:
+        """dB by picture of the network above the restorer that is best on all pictures together."""
+        return self.network - next(iter(self.classical.values()))
+
+
+def compared(tables: Tables, task: str) -> Compared | None:
+    """Returns the comparison of a task; None where there is no picture that all were run on."""
+    import pandas as pd
+
+    found = rows.picked(tables.of(NAME), {"task": task})
+    if not len(found):
+        return None
+    # What is known is pasted into every inpainted picture, so that the missing pixels are what is compared.
+    found = found.assign(score=found.psnr_missing.fillna(found.psnr))
+    classical = found[found.kind.str.startswith("baseline")].dropna(subset=["score"])
+    each = {str(name): _by_picture(own) for name, own in classical.groupby("baseline")}
+    ours = {kind: _by_picture(found[found.kind == kind]) for kind in (OURS, "peak_average")}
+    shared: Frame = pd.concat({**ours, **each}, axis=1, join="inner")
+    if not len(shared):
+        return None
+    order = sorted(each, key=lambda name: -float(shared[name].mean()))
+    return Compared(shared[OURS], shared["peak_average"], {name: shared[name] for name in order})
+
+
+def _by_picture(found: Frame) -> Frame:
+    """Returns the mean of each picture's runs: over the network's seeds, and of a restorer the same number again."""
+    return found.groupby("set.image").score.mean()
+
+
+def table(tables: Tables) -> Table:
+    """Returns a line a task: the network, its peak, every classical restorer, and how the network does against the best
+    of them."""
+    import pandas as pd
+
+    lines = [
+        dict(zip(HEADINGS, (label, *_cells(found)), strict=True))
+        for task, label in TASKS.items()
+        if (found := compared(tables, task)) is not None
+    ]
+    notes = (
+        "PSNR in dB, mean over pictures (of several seeds, over each picture's mean). Network: the running average at "
+        "the step that emv chose. Peak: at its best step, which is chosen with the truth (an oracle). Inpainting: of "
+        "the missing pixels, for what is known is pasted into every picture.",
+        "Above the best: the network less the restorer that is best on all pictures together, mean ± standard "
+        "deviation over pictures. Wins: on how many pictures it is above it.",
+        rows.footnote(tables, NAME, lines),
+    )
+    return Table("Classical restorers", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
+
+
+def _cells(found: Compared) -> tuple[str, ...]:
+    above = rows.spread(found.above)
+    return (
+        f"{len(found.network)}",
+        f"{found.network.mean():.2f}",
+        f"{found.peak.mean():.2f}",
+        ", ".join(f"{name} {values.mean():.2f}" for name, values in found.classical.items()),
+        f"{above.mean:+.2f} ± {above.deviation:.2f}",
+        f"{int((found.above > 0).sum())} of {above.count}",
+    )

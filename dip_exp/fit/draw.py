@@ -1,0 +1,119 @@
+"""In: a problem, an architecture, an input. Out: the prior itself: a freshly drawn network and its z, known to fit."""
+
+import copy
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from dip_exp.archs import fast
+from dip_exp.archs.arch import Arch
+from dip_exp.inputs.source import Input
+from dip_exp.optims.optim import Over, leave_gradients
+from dip_exp.seeds import named_seed
+from dip_exp.tasks.problem import Problem
+
+Size = tuple[int, int]
+
+
+def draw(
+    problem: Problem, arch: Arch | nn.Module, source: Input, seed: int, over: Over = "net"
+) -> tuple[nn.Module, Tensor]:
+    """Returns (network, z): weights drawn from the seed's `weights`, z (1, C, H, W) from its `input` (or from the
+    input's own seed).
+
+    z's sides are the picture's, raised to the multiple the network needs, over its enlargement. A network that is given
+    as a module is taken as it is, with the weights it has; one that is built here is the architecture's fast twin where
+    there is one. `over` is what will be optimised. The global random generators are left as they were. Raises
+    ValueError where network and picture do not fit one another, before a weight is drawn.
+    """
+    channels, height, width = problem.shape
+    size = _size_of_z(problem, arch)
+    drawn = seed if source.seed is None else source.seed
+    generator = torch.Generator().manual_seed(named_seed(drawn, "input"))
+    z = source.draw(size, problem.y if problem.guide is None else problem.guide, generator)
+    check(arch, z, problem.shape, over)
+    if not isinstance(arch, Arch):
+        return arch, z
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(named_seed(seed, "weights"))
+        return fast.twin(arch.build(z.shape[1], channels, (height, width))), z
+
+
+def z_shape(problem: Problem, arch: Arch | nn.Module, source: Input) -> tuple[int, ...]:
+    """Returns the shape of the z that `draw` would draw, where the input takes any size."""
+    y = problem.y if problem.guide is None else problem.guide
+    pixel = torch.zeros(1, y.shape[1], 1, 1)
+    size, generator = _size_of_z(problem, arch), torch.Generator().manual_seed(0)
+    try:
+        channels = source.draw((1, 1), pixel, generator).shape[1]
+    except ValueError:  # a picture of a size of its own
+        channels = source.draw(size, y, generator).shape[1]
+    return (1, channels, *size)
+
+
+def _size_of_z(problem: Problem, arch: Arch | nn.Module) -> Size:
+    _, height, width = problem.shape
+    multiple = arch.multiple if isinstance(arch, Arch) else 1
+    enlargement = arch.enlargement if isinstance(arch, Arch) else 1
+    return _raised(height, multiple) // enlargement, _raised(width, multiple) // enlargement
+
+
+def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int, int]) -> nn.Module:
+    """Returns the network without memory or weights, for passes that follow shapes alone."""
+    if isinstance(arch, Arch):
+        with torch.device("meta"):
+            return arch.build(in_channels, shape[0], shape[1:])
+    return copy.deepcopy(arch).to("meta")
+
+
+def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: Over = "net") -> None:
+    """Raises ValueError where the network cannot take z, gives no picture that holds `shape` (C, H, W), has nothing of
+    what is to be optimised, or gives a picture that does not depend on it."""
+    channels, height, width = shape
+    if over == "norms_and_input":  # here, so that its refusal is not taken for one of the size
+        leave_gradients(shapes_only(arch, z.shape[1], shape), over)
+    try:
+        out, reached = _pass(arch, z.shape[1], (z.shape[2], z.shape[3]), shape, over)
+    except (RuntimeError, ValueError) as error:
+        if not isinstance(arch, Arch):
+            raise ValueError(f"arch: the given network refused z {tuple(z.shape)}: {error}") from error
+        smallest = _smallest(arch, z.shape[1], channels)
+        remedy = f"give a picture of at least {smallest}x{smallest}" if smallest else "change the network's settings"
+        raise ValueError(
+            f"arch: a picture of {width}x{height} is too small for this network ({str(error).splitlines()[0]}); "
+            f"{remedy}, or fewer scales  [arch=...]"
+        ) from error
+    if out[1] != channels or out[2] < height or out[3] < width:
+        raise ValueError(f"arch: the network gives {out} for z {tuple(z.shape)}; the picture needs {(1, *shape)}")
+    if not reached:
+        raise ValueError(
+            f"optim.over: given {over}, but the output of this network does not depend on that: nothing "
+            f"would be optimised; choose another of {', '.join(get_args(Over))}"
+        )
+
+
+def _pass(
+    arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int], over: Over = "net"
+) -> tuple[tuple[int, ...], bool]:
+    """Returns the output's shape, and whether it depends on what `over` names."""
+    net = shapes_only(arch, in_channels, shape).train()
+    leave_gradients(net, over)
+    out = net(torch.empty((1, in_channels, *size), device="meta", requires_grad=over != "net"))
+    return tuple(out.shape), out.requires_grad
+
+
+def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:
+    for count in range(1, 65):
+        side = count * arch.multiple
+        of_z = side // arch.enlargement
+        try:
+            _pass(arch, in_channels, (of_z, of_z), (channels, side, side))
+        except (RuntimeError, ValueError):
+            continue
+        return side
+    return None
+
+
+def _raised(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

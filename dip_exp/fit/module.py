@@ -1,0 +1,284 @@
+"""In: a problem, a network and z. Out: the pictures of a fit. One degraded picture is the whole data set."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from dip_exp.errors import Failed
+from dip_exp.fit.history import History
+from dip_exp.fit.posterior import Posterior
+from dip_exp.fit.rollback import Rollback
+from dip_exp.optims.optim import Optim, leave_gradients
+from dip_exp.seeds import mix
+from dip_exp.stopping.rule import Keep, StopRule, View
+from dip_exp.tasks.problem import Problem
+
+
+class Fit(pl.LightningModule):
+    """min over theta of E(f_theta(z + sigma_p n_t); y): the paper's eq. 2, one step a batch, a batch being its number.
+
+    Nothing is drawn from a global generator: n_t depends on (seed, t) alone, so a resumed run sees the same noise.
+    The network stays in train mode throughout: its BatchNorm sees the one picture, also for the last output.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        net: nn.Module,
+        z: Tensor,
+        *,
+        optim: Optim,
+        stop: StopRule,
+        perturb_std: float = 0.0,
+        final: str = "perturbed",
+        seed: int = 0,
+        every: int = 50,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.net = net
+        self.z = nn.Parameter(z.clone()) if optim.over != "net" else z
+        leave_gradients(self.net, optim.over)
+        self.problem = stop.pose(problem, z, seed)
+        if stop.ends and optim.sampling() is not None:
+            raise ValueError(
+                f"optim: {type(optim).__name__} draws its samples in the last part of optim.steps, and the stop rule "
+                f"{type(stop).__name__} may end the run before; stop=fixed and stop=watch are allowed"
+            )
+        self.optim = optim
+        self.stop = stop
+        self.perturb_std = perturb_std
+        self.final = final
+        self.seed = seed
+        self.every = every
+        self.start = 0
+        self.kept: dict[str, Tensor] = {}
+        self.kept_steps: dict[str, Tensor] = {}
+        self.reason = f"optim.steps: {optim.steps} steps were asked for"
+        self.looked = False
+        self.ended = False
+        self.final_picture: Tensor | None = None
+        self._cpu_before: float | None = 0.0
+        self._resumed: dict[str, Any] | None = None
+
+    @property
+    def optimised(self) -> list[nn.Parameter]:
+        """What is optimised: those of the network's weights, and z, that have a gradient."""
+        return [p for p in self.parameters() if p.requires_grad]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optim.build(self.optimised)
+
+    def on_fit_start(self) -> None:
+        """Moves what is not the network's to its device and dtype, and takes up an interrupted run."""
+        dtype = next(self.parameters()).dtype
+        self.problem = self.problem.to(self.device, dtype)
+        if not isinstance(self.z, nn.Parameter):
+            self.z = self.z.to(self.device, dtype)
+        self.noise = torch.Generator(device=self.device)
+        self.history = History(self.optim.steps, self.problem)
+        self.average = torch.zeros((1, *self.problem.shape), device=self.device, dtype=self.problem.y.dtype)
+        sampling = self.optim.sampling()
+        self.posterior = None if sampling is None else Posterior(sampling.first, sampling.every)
+        optimizer = self._optimizer()
+        self.rollback = None if self.optim.rollback == "none" else Rollback(self.optim.rollback, self, optimizer)
+        self.net.train()
+        memory = max(1, round(1 / (1 - self.optim.average)))
+        self.stop.begin(View(self.problem, self.average, memory, self.seed))
+        if self._resumed is not None:
+            self._take_up(self._resumed, optimizer)
+        self._looked_at = self.start
+        self._seconds_before = float(self.history.seconds[self.start - 1]) if self.start else 0.0
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+        if self.ended:
+            self.on_train_end()
+
+    def on_train_end(self) -> None:
+        """Takes the last picture while network and z are still where they were fitted."""
+        self.final_picture = self.last_picture()
+        self.history.consider_last(self.final_picture)
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
+
+    # -- one step ------------------------------------------------------------------------------------------------------
+
+    def z_at(self, step: int) -> Tensor:
+        """Returns z as step `step` sees it, (1, C, H, W)."""
+        if self.perturb_std == 0:
+            return self.z
+        self.noise.manual_seed(mix(self.seed, step))
+        n = torch.randn(self.z.shape, generator=self.noise, device=self.z.device, dtype=self.z.dtype)
+        return self.z + self.perturb_std * n
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Returns x_hat, cropped to the picture, so that loss and scores see its own pixels only."""
+        _, height, width = self.problem.shape
+        return self.net(z)[..., :height, :width].to(self.z.dtype)
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        step = int(batch)
+        optimizer = self._optimizer()
+        self._move_weights(step)
+        z = self.z_at(step)
+
+        def evaluate() -> tuple[Tensor, Tensor, Tensor]:
+            optimizer.zero_grad()
+            x_hat = self(z)
+            with torch.autocast(self.device.type, enabled=False):  # operator and loss see full precision
+                loss, data = self.problem.terms(x_hat)
+                extra = self.stop.extra(step, z, x_hat, self)
+                loss = loss if extra is None else loss + extra
+                self.manual_backward(loss)  # autocast is for the way there alone
+            if self.optim.clip is not None:
+                nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
+            return x_hat.detach(), loss.detach(), data.detach()
+
+        x_hat, loss, data = evaluate()
+        refused = self.rollback is not None and self.rollback.refuses(step, loss)
+        if not refused:
+            first = [loss]  # L-BFGS asks first for the point it is at, which has just been evaluated
+            optimizer.step(lambda: first.pop() if first else evaluate()[1])  # type: ignore[arg-type]
+            self._diffuse(step)
+        self._note(step, x_hat, loss, data, accepted=not refused)
+
+    def _move_weights(self, step: int) -> None:
+        share = self.optim.weight_noise
+        if share > 0:
+            self._shake(0x5DEECE66D, step, lambda kernel: share * kernel.std())
+
+    def _diffuse(self, step: int) -> None:
+        std = self.optim.diffusion()
+        if std > 0:
+            self._shake(0x2545F4914F6CDD1D, step, lambda _: std)
+
+    def _shake(self, stream: int, step: int, std: Callable[[Tensor], Tensor | float]) -> None:
+        """Moves every kernel by noise of its own standard deviation, for good; the noise is the stream's and step's."""
+        self.noise.manual_seed(mix(self.seed ^ stream, step))
+        with torch.no_grad():
+            for kernel in (p for p in self.net.parameters() if p.ndim == 4):
+                n = torch.randn(kernel.shape, generator=self.noise, device=kernel.device, dtype=kernel.dtype)
+                kernel.add_(n * std(kernel))
+
+    def _note(self, step: int, x_hat: Tensor, loss: Tensor, data: Tensor, *, accepted: bool) -> None:
+        """Averages the output, asks the stop rule, and looks at the run every so often."""
+        if step == 0:
+            self.average.copy_(x_hat)
+        elif accepted:
+            self.average.lerp_(x_hat, 1 - self.optim.average)
+        seconds = self._seconds_before + time.perf_counter() - self._began
+        self.history.add(step, seconds, loss, data, x_hat, self.average)
+        if self.posterior is not None and accepted:
+            self.posterior.add(step, x_hat)
+        verdict = self.stop.update(step, x_hat, loss)
+        for kind, keep in {"stopped": verdict.keep, **verdict.also}.items():
+            self._keep(kind, keep, step)
+        if verdict.stop:
+            self.reason = verdict.reason
+            self.trainer.should_stop = True
+        self.x_hat = x_hat
+        self.ended = verdict.stop or step + 1 == self.optim.steps
+        self.looked = self.ended or step == 0 or (step + 1) % self.every == 0
+        if self.looked:
+            self._check_finite()
+
+    def _keep(self, kind: str, keep: Keep, step: int) -> None:
+        """Lets the average be the picture of a kind, where `keep` says so: on the device, without a wait for it."""
+        if kind not in self.kept:
+            self.kept[kind] = torch.zeros_like(self.average)
+            self.kept_steps[kind] = torch.full((), -1, dtype=torch.int64, device=self.device)
+        if keep is False:
+            return
+        if isinstance(keep, bool) or keep.device.type == "cpu":
+            if keep:
+                self.kept[kind].copy_(self.average)
+                self.kept_steps[kind].fill_(step)
+            return
+        self.kept[kind] = torch.where(keep, self.average, self.kept[kind])
+        self.kept_steps[kind] = torch.where(keep, step, self.kept_steps[kind])
+
+    def chosen(self) -> dict[str, tuple[int, Tensor]]:
+        """Returns what the stop rule kept: {kind: (step, picture)}; the last average where it never kept one."""
+        last = (self.history.done - 1, self.average)
+        steps = {kind: int(step) for kind, step in self.kept_steps.items()}
+        return {kind: (step, self.kept[kind]) if step >= 0 else last for kind, step in steps.items()}
+
+    def _check_finite(self) -> None:
+        bad = self.history.first_bad_step(self._looked_at)
+        if bad is not None:
+            raise Failed(
+                f"fit: the loss of step {bad} is {float(self.history.series[bad, 0])}; a finite one is needed. Try a "
+                f"smaller step (optim.lr={self.optim.lr / 10:g}), optim.clip=1, or precision=fp64"
+            )
+        self._looked_at = self.history.done
+
+    # -- after the last step, and between two goes ---------------------------------------------------------------------
+
+    @torch.no_grad()
+    def last_picture(self) -> Tensor:
+        """Returns f_theta(z) after the last update, with the last step's z or the undisturbed one, in train mode."""
+        z = self.z if self.final == "clean" else self.z_at(max(self.history.done - 1, 0))
+        with self.trainer.precision_plugin.forward_context():
+            return self(z).detach().clone()
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor time of the steps, of all threads; None for a run that began before this was noted."""
+        return None if self._cpu_before is None else self._cpu_before + time.process_time() - self._cpu_began
+
+    def snapshot(self) -> dict[str, Any]:
+        """Returns all that the next step depends on and all that was kept, readable with `weights_only=True`."""
+        return {
+            "of": self._of(),
+            "start": self.history.done,
+            "ended": self.ended,
+            "reason": self.reason,
+            "cpu_seconds": self.cpu_seconds,
+            "parameters": self.state_dict(),
+            "optimizer": self._optimizer().state_dict(),
+            "stop": self.stop.state(),
+            "history": self.history.state(),
+            "average": self.average,
+            "kept": self.kept,
+            "kept_steps": self.kept_steps,
+            "rollback": None if self.rollback is None else self.rollback.state(),
+            "posterior": None if self.posterior is None else self.posterior.state(),
+        }
+
+    def resume(self, snapshot: dict[str, Any]) -> None:
+        """Makes the fit go on from a `snapshot`; called before the trainer starts.
+
+        Raises ValueError for the snapshot of another observation or seed.
+        """
+        if snapshot["of"] != self._of():
+            raise ValueError("checkpoint: it is of another observation or seed; give another file, or delete it")
+        self._resumed = snapshot
+        self.start = snapshot["start"]
+        self._cpu_before = snapshot.get("cpu_seconds")
+        self.ended, self.reason = snapshot["ended"], snapshot["reason"]
+
+    def _of(self) -> str:
+        """Returns what tells one fit from another: a hash of its seed and its observation."""
+        y = self.problem.y.detach().float().cpu().numpy()
+        return hashlib.sha256(f"{self.seed} {y.shape}".encode() + y.tobytes()).hexdigest()
+
+    def _take_up(self, snapshot: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+        self.load_state_dict(snapshot["parameters"])
+        optimizer.load_state_dict(snapshot["optimizer"])
+        self.stop.load(snapshot["stop"])
+        self.history.load(snapshot["history"])
+        self.average.copy_(snapshot["average"])
+        self.kept = {kind: picture.to(self.device) for kind, picture in snapshot["kept"].items()}
+        self.kept_steps = {kind: step.to(self.device) for kind, step in snapshot["kept_steps"].items()}
+        if self.rollback is not None:
+            self.rollback.load(snapshot["rollback"])
+        if self.posterior is not None:
+            self.posterior.load(snapshot["posterior"], self.device)
+        self._resumed = None

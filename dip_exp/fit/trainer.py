@@ -1,0 +1,262 @@
+"""Where and under whose eyes a fit runs: device, progress, checkpoint, interruption. Never what it computes."""
+
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch.utils.data import DataLoader
+
+from dip_exp.archs.fast import heap
+from dip_exp.component import Positive, component
+from dip_exp.errors import Interrupted, Refused
+from dip_exp.fit.callbacks import Checkpoint, Progress
+from dip_exp.fit.module import Fit
+
+LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves: pictures float32 (1, C, H, W) by output kind, its curve, and how it ended.
+
+    pictures: last, average, stopped, of a sampler posterior and posterior_std, and with a truth the oracles peak and
+    peak_average. steps_of: the step (counted from one) each picture is of. told: what the stop rule says besides its
+    reason. samples: how many the posterior's are of. rows: `dip_exp.fit.history.COLUMNS`. memory: peak bytes, None
+    where it cannot be told. weights: how many numbers were optimised. cpu_seconds: processor time of the steps, all
+    threads.
+    """
+
+    pictures: dict[str, np.ndarray]
+    steps_of: dict[str, int]
+    rows: list[dict[str, Any]]
+    steps: int
+    reason: str
+    told: dict[str, Any]
+    seconds: float
+    memory: int | None
+    device: str
+    rollbacks: int
+    interrupted: bool
+    weights: int
+    cpu_seconds: float | None = None
+    samples: int = 0
+
+
+@component
+class Trainer:
+    """accelerator: auto takes a GPU where there is one. progress: auto or off. checkpoint_seconds: how often a run
+    that has a folder is saved, so that it can be resumed."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    progress: Literal["auto", "off"] = "auto"
+    checkpoint_seconds: Positive = 300.0
+
+    def __post_init__(self) -> None:
+        if self.accelerator == "gpu" and not torch.cuda.is_available():
+            raise ValueError("accelerator: given gpu, but PyTorch sees none here; auto and cpu are allowed")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the fit will run."""
+        on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
+        return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+
+    def run(
+        self,
+        fit: Fit,
+        *,
+        precision: str = "fp32",
+        logger: Logger | None = None,
+        callbacks: list[pl.Callback] | None = None,
+        checkpoint: Path | None = None,
+    ) -> Fitted:
+        """Returns what the fit came to, having resumed it from `checkpoint` where that file exists.
+
+        Raises Interrupted after Ctrl-C or SIGTERM, between two steps and with the checkpoint written; Failed for a loss
+        that is not finite; OSError where something cannot be written.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            fit.resume(_loaded(checkpoint))
+        progress = [Progress()] if self.progress == "auto" else []
+        saver = [] if checkpoint is None else [Checkpoint(checkpoint, self.checkpoint_seconds)]
+        received: list[int] = []
+        watchers = [*(callbacks or []), *saver, *progress, _Interruption(received, saver)]
+        began = time.perf_counter()
+        reset_peak_memory(self.device)
+        with _quiet_lightning(), _matrix_precision(precision), _between_steps(received), heap.kept():
+            trainer = pl.Trainer(
+                max_epochs=1,
+                accelerator="cuda" if self.device.type == "cuda" else "cpu",
+                devices=1,
+                precision=LIGHTNING_PRECISION[precision],  # type: ignore[arg-type]
+                logger=logger if logger is not None else False,
+                callbacks=watchers,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            try:
+                trainer.fit(fit, _steps(fit))
+            except SIGTERMException:  # Lightning's own answer to SIGTERM: after the step, and maybe after our callbacks
+                received.append(signal.SIGTERM)
+                for callback in saver:
+                    callback.save(fit)
+            except SystemExit:
+                if not received:
+                    raise
+                # The second Ctrl-C, which Lightning turns into an exit of the whole program.
+                raise Interrupted(f"stopped in the middle of step {fit.history.done + 1}") from None
+            finally:
+                for bar in progress:
+                    bar.close()
+        if received and not fit.ended:
+            raise Interrupted(f"stopped after step {fit.history.done} of {fit.optim.steps}")
+        assert fit.final_picture is not None
+        seconds = time.perf_counter() - began
+        return _gather(fit, fit.final_picture, seconds, self.device, interrupted=bool(received))
+
+
+def _loaded(checkpoint: Path) -> dict[str, Any]:
+    try:
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise Refused(f"checkpoint: {checkpoint} cannot be read ({reason}); delete it to begin again") from error
+
+
+def _steps(fit: Fit) -> DataLoader:
+    """The data set: the numbers of the steps still to be done, with a generator of its own, for even an ordered loader
+    draws a seed."""
+    numbers: Any = range(fit.start, fit.start if fit.ended else fit.optim.steps)
+    return DataLoader(numbers, batch_size=None, generator=torch.Generator().manual_seed(0))
+
+
+def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, *, interrupted: bool) -> Fitted:
+    done = fit.history.done
+    chosen = {"last": (done - 1, last), "average": (done - 1, fit.average), **fit.chosen()}
+    if fit.posterior is not None:
+        chosen |= {kind: (fit.posterior.last, picture) for kind, picture in fit.posterior.pictures().items()}
+    arrays = {kind: picture.float().cpu().numpy() for kind, (_, picture) in chosen.items()}
+    steps_of = {kind: step + 1 for kind, (step, _) in chosen.items()}
+    for name, (step, picture) in fit.history.peaks().items():
+        arrays[name] = picture
+        steps_of[name] = step + 1
+    return Fitted(
+        pictures=arrays,
+        steps_of=steps_of,
+        rows=fit.history.rows(),
+        steps=done,
+        reason=fit.reason,
+        told=fit.stop.told(),
+        seconds=seconds,
+        cpu_seconds=fit.cpu_seconds,
+        memory=peak_memory(device),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        interrupted=interrupted,
+        rollbacks=0 if fit.rollback is None else fit.rollback.count,
+        weights=sum(parameter.numel() for parameter in fit.optimised),
+        samples=0 if fit.posterior is None else fit.posterior.count,
+    )
+
+
+class _Interruption(pl.Callback):
+    """Ends the fit between two steps once a signal has come, with its checkpoint written."""
+
+    def __init__(self, received: list[int], saver: list[Checkpoint]) -> None:
+        self._received, self._saver = received, saver
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Fit)
+        if self._received and not pl_module.ended:
+            for callback in self._saver:
+                callback.save(pl_module)
+            trainer.should_stop = True
+
+
+@contextmanager
+def _between_steps(received: list[int]) -> Iterator[None]:
+    """Notes the first Ctrl-C or SIGTERM in `received`; a second one is what it always was."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set signal handlers
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's notices (devices, tips, data-loader workers) say nothing that is true of a one-picture data set."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
+            warnings.filterwarnings("ignore", message="GPU available but not used.*")
+            warnings.filterwarnings("ignore", message=".*number of training batches.*")
+            warnings.filterwarnings("ignore", message="The `srun` command is available.*")
+            warnings.filterwarnings("ignore", message="Total length of .* is zero.*")  # all steps were done before
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _matrix_precision(precision: str) -> Iterator[None]:
+    """fp32 means IEEE fp32 on a GPU too, where PyTorch would let convolutions round to TF32."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Starts the count of `peak_memory` afresh (Linux and CUDA; elsewhere it counts from the start of the process)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        try:
+            clear.write_text("5")
+        except OSError:
+            return  # a sandbox may forbid it: the peak then counts from the start of the process
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Returns the peak in bytes: of the GPU's allocator there, of the whole process on a CPU; None if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    line = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), None)
+    return None if line is None else int(line.split()[1]) * 1024

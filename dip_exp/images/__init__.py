@@ -1,0 +1,28 @@
+"""Pictures in and out: sources, files, crops. float32 (1,C,H,W) in [0,1]; knows no task and no torch."""
+
+from dip_exp.images.crop import centre_crop, shrink, square
+from dip_exp.images.decode import MAX_PIXELS
+from dip_exp.images.files import file_sha256, read, read_mask, write, write_restored
+from dip_exp.images.picture import Picture, check, to_grey
+from dip_exp.images.source import Blank, File, Packaged, PackagedName, Role, packaged
+
+__all__ = [
+    "MAX_PIXELS",
+    "Blank",
+    "File",
+    "Packaged",
+    "PackagedName",
+    "Picture",
+    "Role",
+    "centre_crop",
+    "check",
+    "file_sha256",
+    "packaged",
+    "read",
+    "read_mask",
+    "shrink",
+    "square",
+    "to_grey",
+    "write",
+    "write_restored",
+]

@@ -1,0 +1,74 @@
+"""Pictures cut and reduced: centre crops, central squares, area means."""
+
+import numpy as np
+from PIL import Image
+
+
+def centre_crop(x: np.ndarray, multiple: int) -> np.ndarray:
+    """Returns the largest central part of x (...,H,W) whose sides are multiples of `multiple`.
+
+    An odd surplus loses its larger half at the right and the bottom, as in the authors' released code
+    (utils/common_utils.py, crop_image). Raises ValueError where a side is shorter than `multiple`.
+    """
+    height, width = _sides(x, multiple, "centre_crop")
+    if min(height, width) < multiple:
+        raise ValueError(
+            f"centre_crop: multiple is {multiple} but the picture is {width}x{height}; nothing would be left; "
+            f"choose a multiple up to {min(height, width)} (crop_multiple)"
+        )
+    top, left = height % multiple // 2, width % multiple // 2
+    rows, columns = height - height % multiple, width - width % multiple
+    return x[..., top : top + rows, left : left + columns]
+
+
+def square(x: np.ndarray, side: int) -> np.ndarray:
+    """Returns the central square of x (...,H,W), float32 in [0,1], brought to (side, side).
+
+    Reduced by area means, enlarged by cubic convolution and clipped. Raises ValueError for a side below 1.
+    """
+    height, width = _sides(x, side, "square")
+    short = min(height, width)
+    top, left = (height - short) // 2, (width - short) // 2
+    x = x[..., top : top + short, left : left + short]
+    if short >= side:
+        return shrink(x, side)
+    planes = [
+        Image.fromarray(plane).resize((side, side), Image.Resampling.BICUBIC) for plane in x.reshape(-1, *x.shape[-2:])
+    ]
+    return np.stack([np.asarray(plane) for plane in planes]).reshape(*x.shape[:-2], side, side).clip(0, 1)
+
+
+def _sides(x: np.ndarray, multiple: int, who: str) -> tuple[int, int]:
+    if multiple < 1:
+        raise ValueError(f"{who}: multiple is {multiple}; choose 1 or more")
+    return x.shape[-2], x.shape[-1]
+
+
+def shrink(x: np.ndarray, longest: int) -> np.ndarray:
+    """Returns x (...,H,W), float32 in [0,1], reduced so that its longer side is `longest`; never enlarged.
+
+    Every new pixel is the mean of the area it covers, so that the picture's mean stays and nothing rings. The shorter
+    side is rounded, to 1 at least. Raises ValueError for `longest` below 1.
+    """
+    if longest < 1:
+        raise ValueError(f"shrink: longest side is {longest}; choose 1 or more (shrink_to)")
+    height, width = x.shape[-2:]
+    ratio = longest / max(height, width)
+    if ratio >= 1:
+        return x
+    rows, columns = max(1, round(height * ratio)), max(1, round(width * ratio))
+    reduced = _area_means(_area_means(x, rows).swapaxes(-1, -2), columns).swapaxes(-1, -2)
+    return np.ascontiguousarray(np.clip(reduced, 0, 1))
+
+
+def _area_means(x: np.ndarray, count: int) -> np.ndarray:
+    """Returns the means of x (...,N,M) over `count` equal, in general fractional, stretches of its N rows."""
+    size = x.shape[-2]
+    edges = np.arange(count + 1) * size / count
+    whole = np.minimum(edges.astype(int), size - 1)
+    # Sums up to each edge; sums differ by little, so they are kept in double. No matrix product: its last bits would
+    # depend on the machine's threads, and the observation must not.
+    sums = np.zeros((*x.shape[:-2], size + 1, x.shape[-1]))
+    np.cumsum(x, axis=-2, dtype=np.float64, out=sums[..., 1:, :])
+    upto = sums[..., whole, :] + (edges - whole)[:, None] * x[..., whole, :]
+    return (np.diff(upto, axis=-2) * (count / size)).astype(np.float32)

@@ -1,0 +1,116 @@
+"""Flash pictures for flash/no-flash restoration: where the second picture of the pair comes from. Knows no task."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from dip_exp import images
+from dip_exp.component import Fraction, NonNegative, PathText, PositiveInt, component, located
+from dip_exp.observe.degrade import gaussian
+
+UNREGISTERED = 0.5
+"""Pixels: a pair that is shifted by more is told of."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """flash, y: the picture with flash and the noisy one without, (1, C, H, W) in [0, 1]. x: the truth of the latter,
+    where there is one. notes: what the user should know of the pair, a sentence each."""
+
+    flash: np.ndarray
+    y: np.ndarray
+    x: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Flash(ABC):
+    """Says what the flash picture of a picture is. made_up: both of the pair are made of one clean picture."""
+
+    made_up: ClassVar[bool] = True
+
+    @abstractmethod
+    def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
+        """Returns the pair. `picture` is the one without flash, or, where the pair is made up, clean."""
+
+
+@component
+class Synthetic(Flash):
+    """A pair made of one picture, for trying things out, and no photograph: labelled so wherever it is shown.
+
+    Without flash: the picture in dim light (`exposure`) of a warm cast, with noise of `sigma` (8-bit units). With
+    flash: cool light that falls off from the centre (`falloff` of it is lost in the corners) and a hard shadow (of
+    depth `shadow`) in the middle, right of the centre, without noise.
+    """
+
+    exposure: Fraction = 0.6
+    cast: list[Fraction] = Field(default=[1.0, 0.8, 0.55], min_length=3, max_length=3)
+    sigma: NonNegative = 25.0
+    falloff: Fraction = 0.6
+    shadow: Fraction = 0.75
+
+    def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
+        colour = np.repeat(picture, 3 // picture.shape[1], axis=1)
+        _, _, height, width = colour.shape
+        x = colour * self.exposure * np.array(self.cast)[None, :, None, None]
+        y = gaussian(x.astype(np.float32), self.sigma, rng)
+        rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+        light = 1 - self.falloff * np.clip((rows**2 + columns**2) / 2, 0, 1)
+        light = np.where((abs(rows) < 0.45) & (columns > 0.2) & (columns < 0.42), light * (1 - self.shadow), light)
+        flash = colour * light * np.array([0.92, 0.97, 1.0])[None, :, None, None]
+        notes = ("the pair is synthetic: made of one picture, for trying things out",)
+        return Pair(flash.clip(0, 1).astype(np.float32), y, x.astype(np.float32), notes)
+
+
+@component
+class FlashFile(Flash):
+    """The flash picture in a file, of the size of the other. register: moves it onto the other first, by whole and
+    fractional pixels (nothing else is mended: no rotation, no parallax). crop_multiple: as the other picture's."""
+
+    made_up: ClassVar[bool] = False
+
+    path: PathText
+    sha256: str | None = None
+    register: bool = False
+    crop_multiple: PositiveInt | None = None
+
+    def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
+        flash = images.read(located(self.path), self.sha256).x
+        if self.crop_multiple is not None:
+            flash = images.centre_crop(flash, self.crop_multiple)
+        if flash.shape[2:] != picture.shape[2:]:
+            sizes = " and ".join(f"{one.shape[3]}x{one.shape[2]}" for one in (flash, picture))
+            raise ValueError(
+                f"flash: the pictures with and without flash are {sizes}; they must be of one size and view"
+            )
+        if flash.shape[1] != picture.shape[1]:
+            channels = max(flash.shape[1], picture.shape[1])
+            flash, picture = (np.repeat(one, channels // one.shape[1], axis=1) for one in (flash, picture))
+        down, right = shift_between(picture, flash)
+        aside, over = ("left" if right > 0 else "right"), ("above" if down > 0 else "below")
+        apart = (
+            f"the flash picture lies about {abs(right):.1f} pixels {aside} of the other and {abs(down):.1f} {over} it"
+        )
+        if max(abs(down), abs(right)) < UNREGISTERED:
+            return Pair(flash, picture)
+        if not self.register:
+            return Pair(flash, picture, notes=(f"{apart}; task.flash.register=true moves it onto the other",))
+        from scipy.ndimage import shift
+
+        moved = shift(flash, (0, 0, down, right), order=1, mode="nearest").clip(0, 1).astype(np.float32)
+        return Pair(moved, picture, notes=(f"{apart}, and was moved onto it",))
+
+
+def shift_between(fixed: np.ndarray, moving: np.ndarray) -> tuple[float, float]:
+    """Returns by how many rows and columns `moving` must move to lie on `fixed`, to a tenth of a pixel.
+
+    Phase correlation of the strength of edges: brightness and colour of the light differ, edges of things do not.
+    """
+    from skimage.registration import phase_cross_correlation
+
+    edges = [np.hypot(*np.gradient(one[0].mean(axis=0))) for one in (fixed, moving)]
+    window = np.outer(*(np.hanning(side) for side in fixed.shape[2:]))
+    shift, _, _ = phase_cross_correlation(edges[0] * window, edges[1] * window, upsample_factor=10)
+    return float(shift[0]), float(shift[1])

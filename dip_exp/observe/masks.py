@@ -1,0 +1,182 @@
+"""Masks of known pixels for inpainting: 1 is known (white), 0 is missing (black).
+
+Each mask is a component with one method, `draw`. A mask of one's own is a subclass of `Mask` that ends in `check_mask`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import Field
+
+from dip_exp.component import Fraction, PathText, Positive, PositiveInt, component, located
+
+# Python's 0.7 + 0.3 and its like may end a hair above 1; a box that reaches the border is meant to be allowed.
+_ROUNDING = 1e-9
+
+
+class Mask(ABC):
+    """Says which pixels of a picture are known.
+
+    made_up: the mask is an experiment's, and tells nothing of a picture that really is damaged.
+    """
+
+    made_up: ClassVar[bool] = True
+
+    @abstractmethod
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+        """Returns the mask of a picture of `shape` (C,H,W): float32 of {0,1}, shape (1,1,H,W) or (1,C,H,W), 1 is known.
+
+        Only masks that are random draw from `rng`. Raises ValueError when the mask leaves nothing or everything known.
+        """
+
+
+def check_mask(mask: np.ndarray, shape: tuple[int, int, int], who: str) -> np.ndarray:
+    """Returns `mask` as it is, after checking that it fits a picture of `shape` (C,H,W). `who` opens the message.
+
+    Raises:
+        ValueError: the mask is no (1,1|C,H,W), holds other values than 0 and 1, or has all pixels known or all missing.
+    """
+    channels, height, width = shape
+    kinds = "1" if channels == 1 else f"1 or {channels}"
+    if mask.shape not in ((1, 1, height, width), (1, channels, height, width)):
+        raise ValueError(
+            f"{who}: the mask has shape {mask.shape} but the picture is {channels}x{height}x{width} (channels x height "
+            f"x width); allowed is (1, {kinds}, {height}, {width}); set another task.mask"
+        )
+    binary = (mask == 0) | (mask == 1)
+    if not binary.all():
+        raise ValueError(
+            f"{who}: {int((~binary).sum())} of the mask's {mask.size} values are neither 0 nor 1 (they run from "
+            f"{mask.min():g} to {mask.max():g}); allowed are 0 (missing) and 1 (known); threshold the mask"
+        )
+    if mask.all() or not mask.any():
+        state, rest = ("known", "there is nothing to restore") if mask.all() else ("missing", "nothing is left to fit")
+        raise ValueError(
+            f"{who}: all {mask.size} pixels of the mask are {state}, {rest}; allowed is a mask with some of both; "
+            "white is known, black is missing; task.mask.flip=true flips a mask from a file; or set another task.mask"
+        )
+    return mask
+
+
+@component
+class Bernoulli(Mask):
+    """Pixels missing at random, independently, with probability `missing`.
+
+    Deep Image Prior, CVPR 2018, section 4 and Table 1 use 0.5. The paper's masks miss a pixel in all channels at once;
+    `per_channel` draws each channel apart, as the authors' `get_bernoulli_mask` does on colour pictures.
+    """
+
+    missing: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    per_channel: bool = False
+
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+        """See `Mask.draw`; (1,C,H,W) if `per_channel`, else (1,1,H,W)."""
+        channels, height, width = shape
+        draws = rng.random((1, channels if self.per_channel else 1, height, width))
+        return check_mask((draws >= self.missing).astype(np.float32), shape, "mask bernoulli")
+
+
+@component
+class Text(Mask):
+    """Lines of writing over the picture: the letters are missing.
+
+    Pillow's own font, `size` pixels high, without antialiasing; `text` is repeated to the right border. The lines are
+    about `spacing` * `size` pixels apart, so that the missing share (4 to 6 % with the defaults, from sides of 100
+    pixels on) hardly depends on the picture's size; each next line starts shifted, so that letters do not stack.
+    Nothing is random. Another Pillow may draw a letter a pixel off; use `File` where a mask must never change.
+    """
+
+    text: Annotated[str, Field(min_length=1)] = "deep image prior "
+    size: PositiveInt = 20
+    spacing: Positive = 4.0
+
+    def __post_init__(self) -> None:
+        if len(self.text.splitlines()) > 1:
+            raise ValueError(
+                f"mask text: text {self.text!r} has more than one line; allowed is one; set task.mask.text"
+            )
+
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+        """See `Mask.draw`; (1,1,H,W), `rng` is not used."""
+        _, height, width = shape
+        font = ImageFont.load_default(self.size)
+        length = max(1.0, font.getlength(self.text))
+        canvas = Image.new("1", (width, height), 1)
+        pen = ImageDraw.Draw(canvas)
+        lines = max(1, round(height / (self.spacing * self.size)))
+        for line in range(lines):
+            shift = (line * length / 3) % length
+            copies = int((width + shift) / length) + 1
+            middle = (line + 0.5) * height / lines
+            pen.text((-shift, middle), self.text * copies, fill=0, font=font, anchor="lm")
+        known = np.asarray(canvas, dtype=np.float32)[None, None]
+        return check_mask(known, shape, "mask text")
+
+
+@component
+class Boxes(Mask):
+    """Missing rectangles, each [left, top, width, height] in fractions of the picture's width and height.
+
+    Fractions make one mask fit any size. Edges are rounded to whole pixels and every box misses at least one pixel.
+    """
+
+    made_up: ClassVar[bool] = False
+    boxes: Annotated[list[Annotated[list[Fraction], Field(min_length=4, max_length=4)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [[0.375, 0.375, 0.25, 0.25]]
+    )
+
+    def __post_init__(self) -> None:
+        for box in self.boxes:
+            left, top, width, height = box
+            if width == 0 or height == 0:
+                raise ValueError(f"mask boxes: box {box} is empty; width and height are above 0; set task.mask.boxes")
+            if left + width > 1 + _ROUNDING or top + height > 1 + _ROUNDING:
+                raise ValueError(
+                    f"mask boxes: box {box} leaves the picture; left + width and top + height are at most 1 (fractions "
+                    "of the picture, not pixels); set task.mask.boxes"
+                )
+
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+        """See `Mask.draw`; (1,1,H,W), `rng` is not used."""
+        _, height, width = shape
+        known = np.ones((1, 1, height, width), np.float32)
+        for left, top, box_width, box_height in self.boxes:
+            rows = _span(top, box_height, height)
+            columns = _span(left, box_width, width)
+            known[:, :, rows, columns] = 0
+        return check_mask(known, shape, "mask boxes")
+
+
+@component
+class File(Mask):
+    """The mask in a picture file of the picture's own size: white is known, black is missing; `flip` swaps them.
+
+    threshold: the luma from which a pixel is known; a hair above 0 reads the mask off a picture that is black where
+    pixels are missing. sha256: what the file must be; null: whatever it is.
+    """
+
+    made_up: ClassVar[bool] = False
+    path: PathText
+    flip: bool = False
+    threshold: Positive = 0.5
+    sha256: str | None = None
+
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+        """See `Mask.draw`; (1,1,H,W), `rng` is not used. Raises ValueError when the sizes differ."""
+        from dip_exp.images import read_mask  # here: the other masks need no picture reader
+
+        known = read_mask(located(self.path), self.flip, self.threshold, self.sha256)
+        if known.shape[2:] != shape[1:]:
+            raise ValueError(
+                f"mask file {self.path}: the mask is {known.shape[3]}x{known.shape[2]} but the picture is "
+                f"{shape[2]}x{shape[1]} (width x height); both must be the same (image.box, image.shrink_to and "
+                f"image.crop_multiple change the picture alone); set task.mask.path"
+            )
+        return check_mask(known, shape, f"mask file {self.path}")
+
+
+def _span(start: float, length: float, pixels: int) -> slice:
+    first = min(round(start * pixels), pixels - 1)
+    return slice(first, max(first + 1, round((start + length) * pixels)))

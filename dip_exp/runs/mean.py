@@ -1,0 +1,263 @@
+"""In: runs of several seeds on one observation. Out: their mean and spread, a derived record that lists its members.
+
+`runs=5` makes them; `dip_exp.experiments.means` makes those of an experiment's own jobs. No torch.
+"""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from dip_exp import config as cfgs
+from dip_exp import images, metrics
+from dip_exp.atomic import write_arrays
+from dip_exp.component import located
+from dip_exp.errors import Refused
+from dip_exp.images.sheet import side_by_side
+from dip_exp.metrics import calibration
+from dip_exp.runs import report
+from dip_exp.runs.classical import BASELINE
+from dip_exp.runs.folder import RunFolder, writing
+from dip_exp.runs.order import identify
+from dip_exp.runs.run import run as run_one
+
+EVERY = "every kind"
+"""Stands, in the identity of a mean, for all output kinds; an experiment's mean is of one."""
+
+GIVEN = ("observation", "guide", "truth", "missing")
+"""What the members have in common, and is no run's output: these kinds, and classical restorers' (`baseline...`)."""
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Runs put together, pixel by pixel. means: {kind: mean, clipped to [0, 1]}. std: of kind `result` over the runs
+    (n - 1). truth, missing: those of the observation, where there are any. All (1, C, H, W)."""
+
+    means: dict[str, np.ndarray]
+    result: str
+    std: np.ndarray
+    truth: np.ndarray | None
+    missing: np.ndarray | None
+
+    def scores(self, protocol: metrics.Protocol) -> dict[str, dict[str, float | None]]:
+        """Returns the scores of every mean of the truth's shape; none without a truth."""
+        truth = self.truth
+        if truth is None:
+            return {}
+        missing = None if self.missing is None else self.missing > 0.5
+        shaped = {kind: picture for kind, picture in self.means.items() if picture.shape == truth.shape}
+        return {kind: metrics.scores(picture, truth, protocol, missing) for kind, picture in shaped.items()}
+
+    def said(self, kind: str, of: int) -> dict[str, Any]:
+        """Returns what a record says of the spread; `kind` is what the result is called there."""
+        return calibration.said(kind, self.std, self.means[self.result], self.truth, self.missing, of=of)
+
+
+def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, kinds: Iterable[str] | None = None) -> Combined:
+    """Returns runs, each its pictures (1, C, H, W) by output kind, put together.
+
+    result: the kind whose spread is wanted. kinds: those that are averaged; left out, all that the runs have in common
+    but what was given, oracles and maps. Raises ValueError for runs whose truths differ.
+    """
+    first = runs[0]
+    for number, one in enumerate(runs, 1):
+        if ("truth" in one) != ("truth" in first) or (
+            "truth" in one and not np.array_equal(one["truth"], first["truth"])
+        ):
+            raise ValueError(
+                f"mean: run {number} of {len(runs)} is not of the first one's picture: their truths differ"
+            )
+    if kinds is None:
+        kinds = [kind for kind in _own(first) if all(kind in one for one in runs)]
+    means = {kind: np.mean(_stack(runs, kind), axis=0).clip(0, 1).astype(np.float32) for kind in kinds}
+    std = np.std(_stack(runs, result), axis=0, ddof=1).astype(np.float32)
+    return Combined(means, result, std, first.get("truth"), first.get("missing"))
+
+
+def _own(run: Iterable[str]) -> list[str]:
+    """Returns the output kinds of a run that another seed would have made otherwise, in their order."""
+    left_out = (*GIVEN, *metrics.ORACLES, *metrics.MAPS)
+    return [kind for kind in run if kind not in left_out and not kind.startswith(BASELINE)]
+
+
+def _stack(runs: Sequence[Mapping[str, np.ndarray]], kind: str) -> list[np.ndarray]:
+    return [one[kind].astype(np.float64) for one in runs]
+
+
+def identity(members: Iterable[str], kind: str = EVERY) -> str:
+    """Returns the run_id of the mean of these runs, in any order."""
+    text = json.dumps({"numerics": cfgs.NUMERICS, "mean of": sorted(members), "kind": kind})
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def derived(
+    records: Sequence[dict[str, Any]], run_id: str, seeds: str, made: dict[str, Any], sums: Iterable[str]
+) -> dict[str, Any]:
+    """Returns the record of a mean: what its members share as the first has it, `sums` added up, and what was `made`.
+    seeds: "0+1"."""
+    first = records[0]
+    own = ("identity", "command", "attempt", "sha256", "result", "remarks", "spread", "calibration", "cpu_seconds")
+    return {
+        **{key: value for key, value in first.items() if key not in own},
+        **{key: sum(one[key] for one in records) for key in sums},
+        "device": "+".join(dict.fromkeys(one["device"] for one in records)),
+        "dirty": _dirty(records),
+        "commit": " ".join(dict.fromkeys(str(one["commit"]) for one in records)),
+        "run_id": run_id,
+        "members": [one["run_id"] for one in records],
+        "seeds": seeds,
+        "steps_of": {},
+        **made,
+    }
+
+
+def _dirty(records: Sequence[dict[str, Any]]) -> bool | None:
+    """Returns whether any was made from a tree that differs from its commit; None where that is not known of one."""
+    each = [one["dirty"] for one in records]
+    return True if True in each else None if None in each else False
+
+
+def load(folder: RunFolder) -> dict[str, np.ndarray]:
+    """Returns a finished run's pictures by output kind, and `truth` and `missing` where it had them."""
+    with np.load(folder.path / "outputs.npz") as arrays:
+        return dict(arrays)
+
+
+# -- runs=k ------------------------------------------------------------------------------------------------------------
+
+
+def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any] | None:
+    """Returns the record that `cfg` asks for: of one run, as `experiment.run`, or of the mean of `runs`.
+
+    The runs are ordinary ones of the seeds seed, seed + 1, ...: each in its folder, found again when it is finished,
+    gone on with when it was interrupted. Raises Refused, Failed and Interrupted as a run does.
+    """
+    count = cfgs.plain(cfg)["runs"]
+    if count == 1:
+        return run_one(cfg, choices, command, tabled=tabled)
+    if tabled:
+        raise Refused(
+            f"runs: given {count} for the jobs of an experiment's own sweep, which has seeds and means of its own; "
+            f"1 is allowed  [seeds={count}; conf/experiment/{choices['experiment']}.yaml: about.mean_of]"
+        )
+    members = [_member(cfg, number) for number in range(count)]
+    named = [identify(member, choices) for member in members]
+    results = located(named[0].config["results"])
+    folder = RunFolder(results, identity(one.run_id for one in named))
+    force, seeds = named[0].config["force"], [one.config["seed"] for one in named]
+    folders = [RunFolder(results, one.run_id) for one in named]
+    done = folder.record()
+    if done is not None and not force and done["attempts"] == _attempts(folders):
+        report.note("already finished (nothing was computed; force=true does all of it again)")
+        report.combined(done, folder.path)
+        return done
+    for number, (member, seed) in enumerate(zip(members, seeds, strict=True), 1):
+        report.note(f"\nrun {number} of {count}, seed {seed}")
+        run_one(member, choices, _command(command, seed))
+    with writing(folder.path):
+        lock = folder.lock(lambda: report.note("another process is at this mean: waiting for it"))
+        try:
+            done = _write(folder, folders, {**named[0].config, "runs": count}, command)
+        finally:
+            lock.release()
+    report.combined(done, folder.path)
+    return done
+
+
+def _member(cfg: DictConfig, number: int) -> DictConfig:
+    member = cfg.copy()
+    member["seed"], member["runs"] = cfg["seed"] + number, 1
+    return member
+
+
+def _command(command: list[str], seed: int) -> list[str]:
+    """Returns the command of one of the runs alone."""
+    return [*(word for word in command if not word.startswith(("seed=", "runs="))), f"seed={seed}"]
+
+
+def _attempts(folders: list[RunFolder]) -> list[int] | None:
+    """Returns which attempt each member's record is of, so that one that was forced makes the mean anew; None where a
+    member is not finished."""
+    records = [folder.record() for folder in folders]
+    return None if None in records else [one["attempt"] for one in records if one is not None]
+
+
+def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], command: list[str]) -> dict[str, Any]:
+    """Writes the folder of a mean, its record last."""
+    records = [done for one in folders if (done := one.record()) is not None]
+    first, runs = records[0], [load(one) for one in folders]
+    result = first.get("result") or _result(runs[0])
+    found = combine(runs, result)
+    shown = [kind for kind in runs[0] if kind == "observation" or kind.startswith(BASELINE)]
+    given = {kind: runs[0][kind] for kind in shown}
+    scores = {kind: row for kind, row in first["scores"].items() if kind in given}
+    scores |= found.scores(metrics.PROTOCOLS[first["protocol"]])
+    folder.begin(afresh=True)
+    restored = found.means[result]
+    for kind, picture in found.means.items():
+        images.write(folder.path / f"{kind}.png", picture)
+    deepest = next(path for name in ("tif", "png") if (path := folders[0].path / f"restored.{name}").is_file())
+    images.write_restored(folder.path, restored, images.read(deepest))  # as deep as a member's, its alpha, its profile
+    images.write(folder.path / "std.png", calibration.shown(found.std)[0])
+    sheet = side_by_side(_panels(runs[0], first, found, scores, len(runs)))
+    images.write(folder.path / "comparison.png", sheet)
+    kept = {"truth": found.truth, "missing": found.missing}
+    arrays = {**given, **found.means, "std": found.std}
+    write_arrays(folder.path / "outputs.npz", arrays | {k: a for k, a in kept.items() if a is not None})
+    seconds, steps = (sum(one[key] for one in records) for key in ("seconds", "steps"))
+    made = {
+        "config": config,
+        "command": shlex.join(command),
+        "mean_of": EVERY,
+        "attempts": [one["attempt"] for one in records],
+        "result": result,
+        "scores": scores,
+        "scores_of_runs": _gathered(records, list(found.means)),
+        "seconds_per_step": round(seconds / steps, 6),
+        **found.said(result, len(runs)),
+    }
+    seeds = "+".join(str(one["config"]["seed"]) for one in records)
+    done = derived(records, folder.run_id, seeds, made, ("seconds", "steps", "rollbacks"))
+    folder.finish(done)
+    return done
+
+
+def _result(pictures: Mapping[str, np.ndarray]) -> str:
+    """Returns the kind that restored.png is of, for a record from before it said so: what was made last of `stopped`,
+    and so stands last of the run's own pictures."""
+    own = [kind for kind in _own(pictures) if kind not in ("last", "average") and not kind.startswith("stopped_")]
+    return own[-1]
+
+
+def _gathered(records: list[dict[str, Any]], kinds: list[str]) -> dict[str, dict[str, list[float | None]]]:
+    """Returns {kind: {score: [of each run]}}."""
+    first = records[0]["scores"]
+    return {
+        kind: {name: [one["scores"][kind][name] for one in records] for name in first[kind]}
+        for kind in kinds
+        if kind in first
+    }
+
+
+def _panels(
+    run: Mapping[str, np.ndarray], done: dict[str, Any], found: Combined, scores: dict[str, Any], count: int
+) -> list[tuple[str, np.ndarray]]:
+    """Returns the labelled panels of comparison.png: truth, observation, baseline, one run, the mean, the spread."""
+
+    def label(name: str, row: dict[str, Any] | None) -> str:
+        psnr = (row or {}).get("psnr")
+        return f"{name}\n" if psnr is None else f"{name}\n{psnr:.2f} dB"
+
+    rows = [] if found.truth is None else [("truth", found.truth)]
+    for name, kind in (("observation", "observation"), (done["baseline"]["name"], "baseline")):
+        if kind in run:
+            rows.append((label(name, scores.get(kind)), run[kind]))
+    rows.append((label("one run", done["scores"].get(found.result)), run[found.result]))
+    rows.append((label(f"mean of {count}", scores.get(found.result)), found.means[found.result]))
+    picture, white = calibration.shown(found.std)
+    return [*rows, (f"spread\nwhite: {white:.3g}", picture)]

@@ -1,0 +1,97 @@
+"""In: a finished fit. Out: the files of its run, and what its record will hold."""
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dip_exp import images, provenance
+from dip_exp.atomic import write_arrays
+from dip_exp.images import sheet
+from dip_exp.metrics import calibration
+from dip_exp.runs import report
+from dip_exp.runs.classical import BASELINE, _main, classical
+from dip_exp.runs.record import facts as facts_of_fit
+
+if TYPE_CHECKING:
+    from dip_exp.fit.trainer import Fitted
+    from dip_exp.runs.order import Order
+    from dip_exp.tasks.problem import Problem
+
+
+def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
+    """Writes all of a run but its record, and returns that. Raises OSError where something cannot be written."""
+    from dip_exp.fit.callbacks import write_curve
+    from dip_exp.fit.posterior import SPREAD
+    from dip_exp.tasks.scores import finished, score
+
+    folder, like = order.folder.path, order.picture
+    shown = problem.observation
+    pictures = {} if shown is None else {"observation": shown.float().cpu().numpy()}
+    restored_by = classical(problem, order.config["rivals"])
+    pictures.update({kind: one.picture for kind, one in restored_by.items()})
+    pictures.update(fitted.pictures)
+    made = finished(problem, pictures["stopped"])
+    pictures.update(made)
+    result = list(made)[-1] if made else "stopped"
+    restored = pictures[result]
+    scores = score(problem, pictures)
+    if problem.guide is not None:
+        pictures["guide"] = problem.guide.float().cpu().numpy()
+    sampled = _sampled(problem, fitted)
+    for kind, picture in pictures.items():
+        images.write(folder / f"{kind}.png", calibration.shown(picture)[0] if kind == SPREAD else picture)
+    images.write_restored(folder, restored, _as_source(order, problem, restored))
+    images.write(folder / "comparison.png", sheet.side_by_side(report.captions(problem, pictures, scores, result)))
+    write_arrays(folder / "outputs.npz", {**pictures, **_truth(problem)})
+    write_curve(folder / "history.csv", fitted.rows)
+    return {
+        "run_id": order.folder.run_id,
+        "identity": order.identity,
+        "config": order.config,
+        "choices": order.choices,
+        "command": shlex.join(order.command),
+        "attempt": attempt,
+        "picture": {"name": like.name, "role": order.role, "size": list(like.size), "channels": like.channels},
+        "sha256": order.contents,
+        "protocol": order.config["task"]["protocol"],
+        "baseline": _main(problem, restored_by),
+        "rivals": {kind: one.facts for kind, one in restored_by.items() if kind != BASELINE},
+        "notes": list(problem.notes),
+        "result": result,
+        "remarks": problem.remarks(restored) if problem.remarks is not None else [],
+        **sampled,
+        **facts_of_fit(fitted, scores, order.config["threads"] or provenance.cores()),
+    }
+
+
+def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:
+    """Returns what a record says of a sampler's posterior: nothing where there was none."""
+    from dip_exp.fit.posterior import KIND, SPREAD
+
+    if SPREAD not in fitted.pictures:
+        return {}
+    mean, std, truth = fitted.pictures[KIND], fitted.pictures[SPREAD], _truth(problem)
+    return calibration.said(KIND, std, mean, truth.get("truth"), truth.get("missing"), of=fitted.samples)
+
+
+def _truth(problem: "Problem") -> dict[str, np.ndarray]:
+    """Returns what later scores need besides the outputs: the clean picture, and where pixels were missing."""
+    tensors = {"truth": problem.x, "missing": problem.missing}
+    return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items() if tensor is not None}
+
+
+def _as_source(order: "Order", problem: "Problem", restored: np.ndarray) -> images.Picture:
+    """Returns the source in the restored picture's frame, for its depth, profile and transparency."""
+    if problem.observation is not problem.y:  # another frame: there is no saying what of it was transparent
+        return replace(order.picture, alpha=None)
+    return _cropped_like(order.picture, restored) if order.role == "clean" else order.picture
+
+
+def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:
+    """Returns the source cut about its centre to the restored size, as a clean picture is before it is reduced."""
+    height, width = restored.shape[2:]
+    top, left = (source.x.shape[2] - height) // 2, (source.x.shape[3] - width) // 2
+    part = (..., slice(top, top + height), slice(left, left + width))
+    return replace(source, x=source.x[part], alpha=None if source.alpha is None else source.alpha[part])

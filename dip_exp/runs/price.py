@@ -1,0 +1,41 @@
+"""What a step of a run costs here, from its settings alone."""
+
+from typing import Any
+
+import numpy as np
+
+from dip_exp import provenance
+from dip_exp.config.build import build, refusing
+
+
+def priced(config: dict[str, Any], choices: dict[str, str], shape: tuple[int, int, int]) -> float:
+    """Returns the seconds of a step of a run here, from its settings and the shape (C, H, W) of its picture alone.
+
+    Nothing is drawn, and the picture is read only for a task that cannot do without. Raises Refused as a run does.
+    """
+    import torch
+
+    from dip_exp.cost import estimate
+    from dip_exp.fit import draw
+
+    torch.set_num_threads(config["threads"] or provenance.cores())
+    task, arch, source, optim, trainer, stop, image = (
+        build(config, group, choices) for group in ("task", "arch", "input", "optim", "trainer", "stop", "image")
+    )
+    with refusing("task", choices):
+        try:
+            problem = task.outline(shape, image.role)
+        except ValueError:
+            problem = task.problem(image.read().x, image.role, np.random.default_rng(0))
+    with refusing("arch", choices):
+        z_shape = draw.z_shape(problem, arch, source)
+        of, _, _ = estimate.counted(arch, z_shape, problem, optim)
+    return estimate.Setting(trainer.device, config["precision"]).rates()[1].seconds(of) * stop.dearer
+
+
+def free_of(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a task that may change what a step costs."""
+    from hydra.utils import get_class
+
+    free = getattr(get_class(config["_target_"]), "free", ())
+    return {key: value for key, value in config.items() if key not in free}

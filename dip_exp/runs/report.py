@@ -1,0 +1,214 @@
+"""What a run prints on the terminal: one line before, one table after, errors. No torch."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from dip_exp.cost.estimate import Cost
+    from dip_exp.tasks.problem import Problem
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dip_exp.cost.estimate import Cost
+    from dip_exp.tasks.problem import Problem
+
+
+def describe(error: BaseException, traceback: bool) -> None:
+    """Tells of an error on standard error: one message, or the whole trace where that was asked for."""
+    if traceback:
+        import traceback as traces
+
+        traces.print_exception(error)
+    else:
+        print(f"error: {error}", file=sys.stderr)
+
+
+"""What a run says on the terminal: one line before, one table after. No torch."""
+
+
+SMALLER_ABOVE_SECONDS = 600
+
+BUSY_BELOW = 0.9
+"""Share of its time that a process has its cores, below which others are to blame."""
+
+MEANING = {
+    "observation": "what was given",
+    "baseline": "classical",
+    "last": "last iterate",
+    "average": "running average, last step",
+    "stopped": "average at the step the stop rule chose",
+    "posterior": "mean of the samples after burn-in",
+    "pasted": "stopped, known pixels pasted back",
+    "peak": "oracle: best iterate by the truth",
+    "peak_average": "oracle: best average by the truth",
+}
+
+
+def note(text: str) -> None:
+    """Says one line."""
+    print(text, flush=True)
+
+
+RESULT = "made of the stopped picture"
+
+
+def opening(
+    what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str, *, sooner: bool
+) -> None:
+    """Says what will run, how long it should take here, how much memory it needs, and the command of a smaller run.
+
+    what: "superres of astronaut with skip". smaller: that command; empty where there is none smaller. sooner: a
+    stop rule may end it before its last step.
+    """
+    seconds = cost.seconds * steps
+    scored = "clean: degraded here and scored" if problem.x is not None else "observed: restored as it is"
+    _, height, width = problem.shape
+    most, about = ("at most ", "at most") if sooner else ("", "about")
+    note(
+        f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {most}{steps} steps on {device.type}: "
+        f"{about} {duration(seconds)}{_cores(cost.threads)}, {cost.memory / 1e9:.1f} GB"
+    )
+    for told in problem.notes:
+        note(f"note: {told}")
+    if seconds > SMALLER_ABOVE_SECONDS and smaller:
+        note(f"smaller: {smaller}")
+
+
+def _cores(threads: int) -> str:
+    """Returns whose time is meant; on a GPU nothing has to be said."""
+    return "" if threads == 0 else " of one quiet core" if threads == 1 else f" of {threads} quiet cores"
+
+
+def pace(seconds: float, share: float, *, sooner: bool) -> None:
+    """Says, on standard error, what the run will take by its own first steps, and why that is not what was estimated.
+
+    share: of the time, how much this process had its cores. sooner: as in `opening`.
+    """
+    busy = f" (the machine is busy: this process gets {share:.0%} of its cores)" if share < BUSY_BELOW else ""
+    print(f"measured: {'at most' if sooner else 'about'} {duration(seconds)} in all{busy}", file=sys.stderr, flush=True)
+
+
+def already(done: dict[str, Any], folder: Path) -> None:
+    """Says that the run is finished, where it ran, and what it came to."""
+    note(f"already finished on {done['device']} (nothing was computed or logged; force=true does it again)")
+    closing(done, folder)
+
+
+def closing(done: dict[str, Any], folder: Path) -> None:
+    """Says what each output kind scored, the time, and the folder."""
+    scores = done["scores"]
+    if scores:
+        columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
+        width = max(14, *(len(kind) + 2 for kind in scores))
+        heads = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
+        lines = [
+            "",
+            f"{'':{width}}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})",
+        ]
+        for kind, row in scores.items():
+            values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
+            step = done["steps_of"].get(kind, "")
+            lines.append(f"{kind:{width}}{values}  {step!s:7} {_meaning(done, kind)}")
+    else:
+        lines = ["", "nothing is scored: there is no truth to score against"]
+    lines += [
+        "",
+        *(f"note: {told}" for told in done.get("remarks", [])),
+        *_of_the_map(done, "posterior_std.png"),
+        f"ended: {done['stop']['reason']}",
+        f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
+        f"restored picture: {folder / 'restored.png'}",
+        f"side by side:     {folder / 'comparison.png'}",
+        f"everything:       {folder}",
+    ]
+    note("\n".join(lines))  # one write: the tables of jobs that end together stay whole
+
+
+def _meaning(done: dict[str, Any], kind: str) -> str:
+    """Returns what an output kind is, in words; a classical restorer's with its name and seconds."""
+    restorers = {"baseline": done["baseline"], **done.get("rivals", {})}  # older runs have no rivals
+    told = done["stop"].get("told", {}).get(kind)
+    if told is not None:
+        ended = told["ended"]
+        end = "would not have ended the run" if ended is None else f"would have ended the run at {ended}"
+        return f"average that the rule {kind.removeprefix('stopped_')} chose; it {end}"
+    if kind not in restorers:
+        return MEANING.get(kind, RESULT)
+    keeps = ", keeps known pixels: compare with pasted" if "pasted" in done["scores"] else ""
+    return f"{MEANING['baseline']}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
+
+
+def _of_the_map(done: dict[str, Any], name: str) -> list[str]:
+    """Says what is white in a picture of standard deviations and, with a truth, whether the map is any good."""
+    if "spread" not in done:
+        return []
+    spread, found = done["spread"], done["calibration"]
+    lines = [f"{name}: standard deviation over {spread['of']} pictures; white is {spread['white']:.3g} and more"]
+    if found is not None and found["ratio"] is not None:
+        rank = "none" if found["rank_correlation"] is None else f"{found['rank_correlation']:.2f}"
+        lines.append(f"{name}: the RMS error is {found['ratio']:.2f} times what it says; rank correlation {rank}")
+    return lines
+
+
+def combined(done: dict[str, Any], folder: Path) -> None:
+    """Says what the mean of several runs came to, beside the runs themselves, and where it is."""
+    scores, single = done["scores"], done["scores_of_runs"]
+    lines = ["", f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"]
+    if scores:
+        missing = any("psnr_missing" in row for row in scores.values())
+        heads = f"{'PSNR dB':>12}{'of one run':>16}{'SSIM':>12}{'missing dB' if missing else '':>{12 * missing}}"
+        lines.append(f"{'':14}{heads}  (protocol {done['protocol']})")
+        for kind, row in scores.items():
+            psnr = [value for value in single.get(kind, {}).get("psnr", []) if value is not None]
+            each = f"{np.mean(psnr):.2f} ± {np.std(psnr, ddof=1):.2f}" if len(psnr) > 1 else "-"
+            mark = "  <- restored.png" if kind == done["result"] else ""
+            more = _cell(row.get("psnr_missing"), 2) if missing else ""
+            lines.append(f"{kind:14}{_cell(row['psnr'], 2)}{each:>16}{_cell(row['ssim'], 4)}{more}{mark}")
+    else:
+        lines.append("nothing is scored: there is no truth to score against")
+    lines += [
+        "",
+        *_of_the_map(done, "std.png"),
+        f"{done['steps']} steps in {duration(done['seconds'])} over all runs",
+        f"restored picture: {folder / 'restored.png'}",
+        f"its spread:       {folder / 'std.png'}",
+        f"side by side:     {folder / 'comparison.png'}",
+        f"everything:       {folder}",
+    ]
+    note("\n".join(lines))
+
+
+def captions(
+    problem: "Problem",
+    outputs: dict[str, np.ndarray],
+    scores: dict[str, dict[str, float | None]],
+    result: str,
+) -> list[tuple[str, np.ndarray]]:
+    """Returns the labelled panels of the side-by-side picture: truth, observation, baseline, restored (`result`)."""
+    chosen = [(kind, kind) for kind in ("guide", "observation") if kind in outputs]
+    if "baseline" in outputs and problem.baseline is not None:
+        chosen.append((problem.baseline[0], "baseline"))
+    chosen.append(("restored", result))
+    rows = [] if problem.x is None else [("truth", problem.x.float().cpu().numpy())]
+    for label, kind in chosen:
+        psnr = scores.get(kind, {}).get("psnr")
+        rows.append((f"{label}\n{psnr:.2f} dB" if psnr is not None else f"{label}\n", outputs[kind]))
+    return rows
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in words: 45 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return f"{'-':>12}" if value is None else f"{value:>12.{digits}f}"

@@ -1,0 +1,40 @@
+"""Classical methods to compare with: each maps an observation y to a picture, float32 (1,C,H,W) in [0,1].
+
+Their parameters follow from the noise level by one stated rule; none sees the clean picture. The constants of `nlm`,
+`tv` and `joint_bilateral` were set on scikit-image's astronaut, chelsea and coffee, those of `wavelets` on coffee.
+"""
+
+from dip_exp.tasks.baselines.denoising import (
+    BM3D_LEAST_SIDE,
+    LEAST_SIGMA_255,
+    TV_FLOOR_255,
+    bm3d,
+    joint_bilateral,
+    nlm,
+    tv,
+    wavelets,
+)
+from dip_exp.tasks.baselines.enlarging import bicubic, lanczos
+from dip_exp.tasks.baselines.filling import biharmonic, linear
+from dip_exp.tasks.baselines.impulses import median
+from dip_exp.tasks.baselines.rivals import SLOW, TITLES, denoisers, load_libraries
+
+__all__ = [
+    "BM3D_LEAST_SIDE",
+    "LEAST_SIGMA_255",
+    "SLOW",
+    "TITLES",
+    "TV_FLOOR_255",
+    "bicubic",
+    "biharmonic",
+    "bm3d",
+    "denoisers",
+    "joint_bilateral",
+    "lanczos",
+    "linear",
+    "load_libraries",
+    "median",
+    "nlm",
+    "tv",
+    "wavelets",
+]

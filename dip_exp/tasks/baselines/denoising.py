@@ -1,0 +1,197 @@
+"""Removal of noise. Each method is told the noise level or, by None, estimates it from y: `_noise`."""
+
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from dip_exp.observe.degrade import check_picture
+from dip_exp.tasks.baselines.output import picture
+
+# What "no noise at all" is taken for, where a method must divide by the noise.
+LEAST_SIGMA_255 = 0.1
+
+# Blind TV never assumes less noise than this, in 8-bit grey levels (see `tv`).
+TV_FLOOR_255 = 5.0
+
+# Differences in the flash picture, on the scale [0,1], that count as an edge (see `joint_bilateral`).
+FLASH_EDGE = 0.05
+
+# BM3D's library ends the whole process on a picture of one block, 8x8; two blocks are the least that is given to it.
+BM3D_LEAST_SIDE = 16
+
+
+def nlm(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_255) -> np.ndarray:
+    """Returns y denoised by non-local means (Buades et al., CVPR 2005), for noise of `sigma_255` 8-bit grey levels
+    (None: estimated from y, Donoho and Johnstone 1994, at least `least_255`).
+
+    Rule: h = 0.6 sigma, 5x5 patches at distances up to 6 pixels, sigma subtracted from the patch distances, fast
+    variant: the setting of scikit-image's own example "Non-local means denoising for preserving textures". Patches are
+    compared over all channels jointly. The paper's NLM numbers come from another implementation (OpenCV's).
+
+    Raises:
+        ValueError: `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array of floats).
+    """
+    from skimage.restoration import denoise_nl_means
+
+    check_picture(y, "nlm")
+    sigma = _noise(y[0], sigma_255, least_255, "nlm")
+    grey = y.shape[1] == 1  # scikit-image 0.26 loses a channel axis of length 1 and returns the picture transposed
+    planes = y[0].astype(np.float64)
+    x_hat = denoise_nl_means(
+        planes[0] if grey else planes,
+        patch_size=5,
+        patch_distance=6,
+        h=0.6 * sigma,
+        sigma=sigma,
+        fast_mode=True,
+        channel_axis=None if grey else 0,
+    )
+    return picture(x_hat.reshape(planes.shape))
+
+
+def tv(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
+    """Returns y smoothed by total variation: argmin TV(u) + |u - y|^2 / (2 sigma), Chambolle 2004, channels jointly.
+
+    Rule: the weight is sigma, with pictures in [0,1]. `sigma_255` is in 8-bit grey levels; None estimates it from y
+    (Donoho and Johnstone 1994, the median of the finest wavelet coefficients) and takes at least 5 levels, because
+    JPEG, for which one wants this, sets just those coefficients to zero and looks noiseless to the estimate.
+
+    Raises:
+        ValueError: `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array of floats).
+    """
+    from skimage.restoration import denoise_tv_chambolle
+
+    check_picture(y, "tv")
+    planes = y[0].astype(np.float64)
+    sigma = _noise(planes, sigma_255, TV_FLOOR_255, "tv")
+    return picture(denoise_tv_chambolle(planes, weight=sigma, channel_axis=0))
+
+
+def wavelets(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_255) -> np.ndarray:
+    """Returns y with its wavelet coefficients shrunk, for noise of `sigma_255` 8-bit grey levels (None: estimated from
+    y, Donoho and Johnstone 1994, at least `least_255`).
+
+    Rule: BayesShrink's soft thresholds (Chang et al. 2000), band by band, of three levels of the wavelet sym4, in YCbCr
+    where y has three channels; the mean over the 4x4 shifts of up to three pixels (cycle spinning, Coifman and Donoho
+    1995). scikit-image's implementation of all of it.
+
+    Raises:
+        ValueError: `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array of floats).
+    """
+    import pywt
+    from skimage.restoration import cycle_spin, denoise_wavelet
+
+    check_picture(y, "wavelets")
+    pixels = y[0].astype(np.float64).transpose(1, 2, 0)
+    settings = {
+        "sigma": _noise(y[0], sigma_255, least_255, "wavelets"),
+        "wavelet": "sym4",
+        "method": "BayesShrink",
+        "mode": "soft",
+        "wavelet_levels": max(1, min(3, pywt.dwtn_max_level(y.shape[2:], "sym4"))),
+        "convert2ycbcr": y.shape[1] == 3,
+        "rescale_sigma": True,
+        "channel_axis": -1,
+    }
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Level value of 1 is too high", category=UserWarning)
+        shrunk = cycle_spin(pixels, denoise_wavelet, 3, func_kw=settings, workers=1, channel_axis=-1)
+    return picture(shrunk.transpose(2, 0, 1))
+
+
+def bm3d(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_255) -> np.ndarray:
+    """Returns y denoised by block matching and 3D filtering (Dabov et al. 2007; its authors' package `bm3d`), for noise
+    of `sigma_255` 8-bit grey levels (None: estimated from y, Donoho and Johnstone 1994, at least `least_255`).
+
+    Rule: the package's normal profile; RGB in its opponent colours, blocks matched in the first of them. One thread:
+    with more its sums come in another order each time. Some 20 s for 512x512 in colour. The package is an optional
+    extra, for its licence allows non-commercial use alone.
+
+    Raises:
+        ImportError: the package is not installed.
+        ValueError: a side is under 16 pixels; `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array
+            of floats).
+    """
+    if not has_bm3d():
+        raise ImportError(
+            "bm3d: the package bm3d is not installed; it is an extra, non-commercial by its licence; "
+            "pip install 'dip_exp[bm3d]' (in a checkout: pip install -e '.[bm3d]')"
+        )
+    from bm3d import BM3DProfile, bm3d_rgb  # pyright: ignore[reportMissingImports]  (an extra: not in every environment)
+    from bm3d import bm3d as bm3d_of  # pyright: ignore[reportMissingImports]
+
+    check_picture(y, "bm3d")
+    sigma = _noise(y[0], sigma_255, least_255, "bm3d")
+    if min(y.shape[2:]) < BM3D_LEAST_SIDE:
+        raise ValueError(
+            f"bm3d: the picture is {y.shape[3]}x{y.shape[2]}; allowed are sides from {BM3D_LEAST_SIDE} pixels; "
+            f"give a larger one"
+        )
+    profile = BM3DProfile()
+    profile.num_threads = 1
+    planes = y[0].astype(np.float64)
+    if len(planes) == 3 and not _some_opponent_is_flat(planes):
+        return picture(bm3d_rgb(planes.transpose(1, 2, 0), sigma, profile).transpose(2, 0, 1))
+    return picture(np.stack([bm3d_of(plane, sigma, profile) for plane in planes]))
+
+
+def has_bm3d() -> bool:
+    """Returns whether the optional package is installed; imports nothing."""
+    return find_spec("bm3d") is not None
+
+
+def _some_opponent_is_flat(planes: np.ndarray) -> bool:
+    """Grey as RGB, or one colour: bm3d_rgb divides each opponent colour by its range."""
+    opponents = np.tensordot([[1, 1, 1], [1, 0, -1], [1, -2, 1]], planes, 1)
+    return bool(np.ptp(opponents, axis=(1, 2)).min() < 1e-6)
+
+
+def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
+    """Returns y smoothed where the flash picture is smooth: Petschnigg et al. 2004, eq. 4, the paper's comparison.
+
+    Every pixel becomes the mean of its neighbours, weighted by exp(-d^2 / 2 a^2) of their distance d in pixels and
+    exp(-f^2 / 2 b^2) of their difference f in the flash picture (root of the squares' mean over channels), with
+    b = 0.05 and a window of 2 a. Rule: a = 3 + 20 sigma pixels, sigma the noise of y in [0,1] as estimated from y
+    (Donoho and Johnstone 1994).
+
+    Raises:
+        ValueError: the pictures differ in size, or are no pictures in [0,1] (TypeError: no arrays of floats).
+    """
+    from skimage.restoration import estimate_sigma
+
+    for given in (y, flash):
+        check_picture(given, "joint_bilateral")
+    if y.shape[2:] != flash.shape[2:]:
+        raise ValueError(f"joint_bilateral: the pictures are {y.shape[2:]} and {flash.shape[2:]}; one size is allowed")
+    guess: Any = estimate_sigma(y[0], average_sigmas=True, channel_axis=0)
+    width = 3 + 20 * max(0.0, float(guess))  # in this order a NaN, of a flat picture, is no noise
+    reach = round(2 * width)
+    height, columns = y.shape[2:]
+    around = ((0, 0), (0, 0), (reach, reach), (reach, reach))
+    mode = "reflect" if min(height, columns) > reach else "symmetric"
+    wide_y, wide_flash = (np.pad(given[0].astype(np.float32), around[1:], mode=mode) for given in (y, flash))
+    total, weights = np.zeros(y.shape[1:], np.float32), np.zeros((1, height, columns), np.float32)
+    for down in range(2 * reach + 1):
+        for right in range(2 * reach + 1):
+            part = (slice(None), slice(down, down + height), slice(right, right + columns))
+            apart = np.square(wide_flash[part] - flash[0]).mean(axis=0, keepdims=True)
+            distance = (down - reach) ** 2 + (right - reach) ** 2
+            weight = np.exp(-distance / (2 * width**2) - apart / (2 * FLASH_EDGE**2))
+            total += weight * wide_y[part]
+            weights += weight
+    return picture(total / weights)
+
+
+def _noise(planes: np.ndarray, sigma_255: float | None, least_255: float, who: str) -> float:
+    """Returns the noise level of planes (C,H,W) on their own scale, [0,1]: as told, or estimated and at least the
+    least."""
+    from skimage.restoration import estimate_sigma
+
+    if sigma_255 is None:
+        guess: Any = estimate_sigma(planes, average_sigmas=True, channel_axis=0)
+        return max(least_255 / 255, float(guess))  # in this order a NaN, of a flat channel, is the least
+    if not (sigma_255 > 0 and np.isfinite(sigma_255)):
+        raise ValueError(f"{who}: sigma_255 is {sigma_255}; allowed are finite numbers above 0; give the noise level")
+    return sigma_255 / 255

@@ -1,0 +1,89 @@
+"""Filling of missing pixels: the known ones stay as they are, so that these compare with the pasted picture."""
+
+import numpy as np
+
+from dip_exp.observe.degrade import check_picture
+from dip_exp.observe.masks import check_mask
+from dip_exp.tasks.baselines.output import picture
+
+
+def biharmonic(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns y with its missing pixels filled by the biharmonic equation and its known ones untouched.
+
+    Damelin and Hoang 2018, as in scikit-image. `mask` is (1,1,H,W) or (1,C,H,W), 1 is known; channels with masks of
+    their own are filled one by one. What y holds at missing pixels is not read. There are no parameters. One sparse
+    linear system per channel: seconds for half the pixels of 512x512, some 20 s and 2 GB of memory for 98 % of them.
+
+    Raises:
+        ValueError: the mask does not fit y or y is no picture in [0,1] (TypeError: no array of floats).
+    """
+    from skimage.restoration import inpaint_biharmonic
+
+    check_picture(y, "biharmonic")
+    check_mask(mask, (y.shape[1], y.shape[2], y.shape[3]), "biharmonic")
+    missing = np.array(np.broadcast_to(mask == 0, y.shape), order="C")  # a copy: scikit-image refuses views
+    given = np.where(missing, 0, y).astype(np.float64)[0]
+    if mask.shape[1] == 1:
+        filled = inpaint_biharmonic(given, missing[0, 0], channel_axis=0)
+    else:
+        filled = np.stack([_filled_plane(*pair) for pair in zip(given, missing[0], strict=True)])
+    return np.where(missing, picture(filled), y.astype(np.float32))
+
+
+def linear(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns y with its missing pixels interpolated linearly between known ones, and its known ones untouched.
+
+    SciPy's interpolation over the Delaunay triangles of the known pixels; outside of them, the nearest known pixel.
+    `mask` is (1,1,H,W) or (1,C,H,W), 1 is known; what y holds at missing pixels is not read. There are no parameters.
+    Two seconds for half the pixels of 512x512.
+
+    Raises:
+        ValueError: the mask does not fit y or y is no picture in [0,1] (TypeError: no array of floats).
+    """
+    check_picture(y, "linear")
+    check_mask(mask, (y.shape[1], y.shape[2], y.shape[3]), "linear")
+    known = mask[0] == 1
+    given = np.where(known, y[0], 0).astype(np.float64)
+    if len(known) == 1:
+        _interpolate(given, known[0])
+    else:
+        for plane, known_plane in zip(given, known, strict=True):
+            _refuse_unknown(known_plane, "linear")
+            _interpolate(plane[None], known_plane)
+    return np.where(known, y.astype(np.float32), picture(given))
+
+
+def _interpolate(planes: np.ndarray, known: np.ndarray) -> None:
+    """Fills the missing pixels of planes (C,H,W), whose known ones are `known` (H,W), in place."""
+    from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+    from scipy.ndimage import binary_dilation
+    from scipy.spatial import QhullError
+
+    if known.all():
+        return
+    # Triangles with a missing pixel inside have corners beside missing pixels alone: the others need no triangles.
+    beside = known & binary_dilation(~known, np.ones((3, 3), bool))
+    points, wanted = np.argwhere(beside), np.argwhere(~known)
+    values = planes[:, beside].T
+    try:
+        filled = LinearNDInterpolator(points, values)(wanted)
+    except (QhullError, ValueError):  # fewer than three known pixels, or all of them in one line: no triangle
+        filled = np.full((len(wanted), len(planes)), np.nan)
+    outside = np.isnan(filled[:, 0])
+    if outside.any():
+        filled[outside] = NearestNDInterpolator(points, values)(wanted[outside])
+    planes[:, ~known] = filled.T
+
+
+def _filled_plane(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    from skimage.restoration import inpaint_biharmonic
+
+    _refuse_unknown(~missing, "biharmonic")
+    return inpaint_biharmonic(plane, missing) if missing.any() else plane
+
+
+def _refuse_unknown(known: np.ndarray, who: str) -> None:
+    if not known.any():
+        raise ValueError(
+            f"{who}: the mask leaves no known pixel in one channel; allowed is some of each; use a mask (1,1,H,W)"
+        )

@@ -1,0 +1,65 @@
+"""Blind denoising (CVPR 2018 Sec. 3, Fig. 4): fit the noisy picture, and stop before the noise is fitted."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+
+from dip_exp.component import NonNegative, component
+from dip_exp.observe import degrade
+from dip_exp.tasks import baselines, noise
+from dip_exp.tasks.noise import Noise
+from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.task import Role, Task, tensor
+
+
+@component
+class Denoising(Task):
+    """A(x) = x, whatever the noise: the squared error is the energy of every kind, as in the paper."""
+
+    @abstractmethod
+    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the noisy picture of a clean one, (1, C, H, W) both."""
+
+    @abstractmethod
+    def noise(self) -> Noise | None:
+        """Returns what is known of the noise that `degraded` adds; None where it adds none."""
+
+    def restorers(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
+        """Returns the classical restorers of y, (1, C, H, W) in [0,1], by name, the main one first; sigma_255: the
+        noise in 8-bit units, None where it is to be estimated."""
+        return baselines.denoisers(y, sigma_255)
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        clean = role == "clean"
+        y = self.degraded(picture, rng) if clean else picture
+        known = self.noise() if clean else None
+        sigma = None if known is None or known.sigma is None else 255 * known.sigma
+        (main, restore), *others = self.restorers(np.clip(y, 0, 1), sigma).items()
+        return Problem(
+            y=tensor(y),
+            prior=self.prior(),
+            x=tensor(picture) if clean else None,
+            protocol=self.scoring,
+            noise=known,
+            baseline=(baselines.TITLES[main], restore),
+            rivals=dict(others),
+        )
+
+
+@component
+class Denoise(Denoising):
+    """White Gaussian noise.
+
+    sigma: standard deviation of what is added to a clean picture, in 8-bit units.
+    clip:  clip the noisy picture to [0, 1], as the authors do.
+    """
+
+    sigma: NonNegative = 25.0
+    clip: bool = True
+
+    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return degrade.gaussian(x, self.sigma, rng, clip=self.clip)
+
+    def noise(self) -> Noise | None:
+        return noise.gaussian(self.sigma / 255, clipped=self.clip) if self.sigma > 0 else None

@@ -1,0 +1,22 @@
+"""Denoising of a picture made of few photons."""
+
+import numpy as np
+
+from dip_exp.component import Positive, component
+from dip_exp.observe import degrade
+from dip_exp.tasks.denoise import Denoising
+from dip_exp.tasks.noise import Noise, clipped_variance
+
+
+@component
+class DenoisePoisson(Denoising):
+    """Photon counts, y = Poisson(peak x) / peak, clipped. peak: mean count of a white pixel."""
+
+    peak: Positive = 30.0
+
+    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return degrade.poisson(x, self.peak, rng)
+
+    def noise(self) -> Noise:
+        """Its variance is x / peak; what clipping takes of it is taken as of Gaussian noise, which counts resemble."""
+        return Noise(lambda a_x: clipped_variance(a_x, (a_x.clamp(0, 1) / self.peak).sqrt()))

@@ -1,0 +1,40 @@
+"""Image enhancement (IJCV 2020, Sec. 3.6, Fig. 19): what an early-stopped fit has not fitted yet is boosted."""
+
+from functools import partial
+
+import numpy as np
+
+from dip_exp.component import NonNegative, component
+from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.task import Role, Task, tensor
+
+
+@component
+class Enhance(Task):
+    """A(x) = x, stopped early: the stopped picture is coarse, detail = x0 - coarse, boosted = x0 + strength * detail.
+
+    The strength is a choice of taste; the paper does not print its own. Nothing is scored: there is no truth.
+    """
+
+    strength: NonNegative = 1.0
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        return Problem(
+            y=tensor(picture),
+            prior=self.prior(),
+            protocol=self.scoring,
+            derived={
+                "detail": partial(detail, picture),
+                "boosted": partial(boosted, picture, self.strength),
+            },
+        )
+
+
+def detail(x0: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+    """Returns x0 - coarse on a grey ground: 0.5 is none."""
+    return np.clip(0.5 + (x0 - coarse), 0, 1).astype(np.float32)
+
+
+def boosted(x0: np.ndarray, strength: float, coarse: np.ndarray) -> np.ndarray:
+    """Returns x0 + strength * (x0 - coarse), clipped to [0, 1]."""
+    return np.clip(x0 + strength * (x0 - coarse), 0, 1).astype(np.float32)

@@ -1,0 +1,66 @@
+"""Flash/no-flash (CVPR 2018, Fig. 10): the noisy picture without flash is fitted, and the flash picture is z."""
+
+from functools import partial
+
+import numpy as np
+
+from dip_exp.component import component
+from dip_exp.observe.flash import Flash, Synthetic
+from dip_exp.tasks import baselines
+from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.task import Role, Task, tensor
+
+STUCK = 0.05
+"""How far the mean of a channel may be off before a fit counts as stuck: noise averages to far less than that."""
+
+
+@component
+class FlashNoFlash(Task):
+    """A(x) = x of the picture without flash; z is the flash picture (input=picture), whose edges carry no noise.
+
+    flash: where the flash picture comes from (group task/flash): a file, or made up of a clean picture.
+    """
+
+    flash: Flash = Synthetic()
+
+    def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
+        if not self.flash.made_up:
+            raise ValueError("flash: a pair is brought together by what it shows")
+        return super().outline(shape, role)
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        made_up = self.flash.made_up
+        if role == "observed" and made_up:
+            raise ValueError(
+                f"flash: the picture is observed but its flash picture ({type(self.flash).__name__}) would be made up "
+                f"of it; give the other one of the pair, task/flash=file task.flash.path=FLASH, or image.role=clean"
+            )
+        if role == "clean" and not made_up:
+            raise ValueError("flash: a pair of photographs has no truth to be scored against  [image.role=observed]")
+        pair = self.flash.pair(picture, rng)
+        return Problem(
+            y=tensor(pair.y),
+            prior=self.prior(),
+            x=None if pair.x is None else tensor(pair.x),
+            protocol=self.scoring,
+            guide=tensor(pair.flash),
+            baseline=("joint bilateral filter", partial(baselines.joint_bilateral, pair.y, pair.flash)),
+            remarks=partial(stuck, pair.y),
+            notes=pair.notes,
+        )
+
+
+def stuck(y: np.ndarray, x_hat: np.ndarray) -> list[str]:
+    """Returns a sentence where the fit hung in a picture of one colour, as the authors warn of ("stuck at red").
+
+    A fit has the mean of what it fits, channel by channel; one that hangs has a channel near 0 or 1 everywhere.
+    """
+    off = (x_hat - y).mean(axis=(0, 2, 3))
+    worst = int(np.abs(off).argmax())
+    if abs(off[worst]) <= STUCK:
+        return []
+    channel = ("red", "green", "blue")[worst] if len(off) == 3 else f"channel {worst}"
+    return [
+        f"the fit is stuck: its {channel} is off by {off[worst]:+.2f} on average; run it for longer, with "
+        f"another seed (seed=1), or with a smaller step (optim.lr=0.01)"
+    ]

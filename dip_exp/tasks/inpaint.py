@@ -1,0 +1,49 @@
+"""Inpainting (CVPR 2018 eq. 6, Figs. 6 to 8, Table 1): fit the known pixels, and read the missing ones off x_hat."""
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from dip_exp.component import component
+from dip_exp.observe.masks import Bernoulli, Mask
+from dip_exp.tasks import baselines
+from dip_exp.tasks.problem import Problem, known_mse, mse
+from dip_exp.tasks.task import Role, Task, tensor
+
+
+@component
+class Inpaint(Task):
+    """A(x) = x, weighted by a mask whose white pixels are known and whose black ones are missing.
+
+    mask:    where the mask comes from (group task/mask).
+    mean:    loss averaged over all pixels (the paper) or over the known ones.
+    paste:   put the known pixels of y back into the restored picture (the paper's numbers are without).
+    """
+
+    mask: Mask = Bernoulli()
+    mean: Literal["all", "known"] = "all"
+    paste: bool = True
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        if role == "observed" and self.mask.made_up:
+            raise ValueError(
+                f"inpaint: the picture is observed but the mask ({type(self.mask).__name__}) is made up and would take "
+                f"away pixels that are known; give the mask of what is missing, task/mask=file task.mask.path=MASK, "
+                f"or image.role=clean"
+            )
+        known = self.mask.draw((picture.shape[1], *picture.shape[2:]), rng)
+        y = picture * known
+        clean = role == "clean"
+        return Problem(
+            y=tensor(y),
+            weight=tensor(known),
+            loss=mse if self.mean == "all" else known_mse,
+            prior=self.prior(),
+            x=tensor(picture) if clean else None,
+            protocol=self.scoring,
+            paste=tensor(known) if self.paste else None,
+            missing=tensor(known) == 0,
+            baseline=("biharmonic", partial(baselines.biharmonic, y, known)),
+            rivals={"linear": partial(baselines.linear, y, known)},
+        )

@@ -1,0 +1,35 @@
+"""Blind removal of JPEG artefacts (CVPR 2018 Fig. 3): fit the compressed picture, and stop before its blocks appear."""
+
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from dip_exp.component import component
+from dip_exp.observe import degrade
+from dip_exp.tasks import baselines
+from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.task import Role, Task, tensor
+
+
+@component
+class Jpeg(Task):
+    """A(x) = x: the compression is not modelled, as in the paper.
+
+    quality: JPEG quality, 1 to 95, at which a clean picture is compressed here.
+    """
+
+    quality: Annotated[int, Field(ge=1, le=95)] = 10
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        clean = role == "clean"
+        y = degrade.jpeg(picture, self.quality) if clean else picture
+        return Problem(
+            y=tensor(y),
+            prior=self.prior(),
+            x=tensor(picture) if clean else None,
+            protocol=self.scoring,
+            baseline=("total variation", partial(baselines.tv, y, None)),
+            rivals=baselines.denoisers(y, None, but="tv", least_255=baselines.TV_FLOOR_255),
+        )

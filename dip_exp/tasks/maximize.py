@@ -1,0 +1,106 @@
+"""Activation maximisation (IJCV 2020, Sec. 3.5, Figs. 17 and 18): a picture that excites one unit of a classifier."""
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dip_exp.component import NonNegativeInt, Positive, PositiveInt, component
+from dip_exp.tasks.classifiers import imagenet
+from dip_exp.tasks.classifiers.classifier import Classifier, Features
+from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.task import Role, Task
+
+
+@component
+class Maximize(Task):
+    """No observation: the loss rewards the activation of one unit. The picture that is given (image=blank) is not read.
+
+    net, layer, side: as for inversion. unit: the number of a channel, or a class by name where the layer has the 1000
+    classes. window: the side of the centred part of a convolutional map whose sum is taken, clamped to the map (the
+    released code lets it go negative on maps under 40: trap T21).
+    goal: maximize descends -factor * activation; match descends factor * |target - activation| (the authors' for
+    classes).
+    """
+
+    net: Classifier
+    layer: str
+    unit: NonNegativeInt | str = 0
+    window: PositiveInt = 40
+    goal: Literal["maximize", "match"] = "maximize"
+    target: Positive = 300.0
+    factor: Positive = 5.0
+    side: PositiveInt | None = None
+
+    free = ("unit",)
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        self.net.check(self.layer)
+        side = self.side or self.net.side
+        features = self.net.upto(self.layer, side)
+        with torch.no_grad():
+            shape = features(torch.full((1, 3, side, side), 0.5)).shape
+        unit = self._unit(shape[1])
+        weight = torch.zeros(shape)
+        rows, columns = (centred(length, self.window) for length in shape[2:])
+        weight[:, unit, rows, columns] = 1
+        loss = _maximized if self.goal == "maximize" else _matched
+        is_class = tuple(shape[1:]) == (len(imagenet.names()), 1, 1)
+        return Problem(
+            y=torch.full(shape, self.target if self.goal == "match" else 0.0),
+            shown=None,
+            shape=(3, side, side),
+            forward=features,
+            weight=weight,
+            loss=partial(loss, factor=self.factor),
+            prior=self.prior(),
+            protocol=self.scoring,
+            remarks=partial(_remarks, self.net.upto("prob", side), unit) if is_class else None,
+            notes=("the picture is not read: this task restores none (image=blank)",) if picture.any() else (),
+        )
+
+    def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
+        side = self.side or self.net.side
+        features = self.net.outline(self.layer, side)
+        y = features(torch.empty(1, 3, side, side, device="meta"))
+        loss = partial(_maximized if self.goal == "maximize" else _matched, factor=self.factor)
+        return Problem(y=y, shape=(3, side, side), forward=features, weight=torch.empty_like(y), loss=loss)
+
+    def _unit(self, count: int) -> int:
+        if isinstance(self.unit, int):
+            if self.unit >= count:
+                raise ValueError(f"unit: given {self.unit}; layer {self.layer} has {count}, from 0  [task.unit]")
+            return self.unit
+        if count != len(imagenet.names()):
+            raise ValueError(
+                f"unit: given {self.unit!r}, a class, but layer {self.layer} has {count} channels and no classes; "
+                f"give a number, or layer=fc8"
+            )
+        return imagenet.number(self.unit)
+
+
+def centred(length: int, window: int) -> slice:
+    """Returns the centred part of an axis, `window` long, or all of an axis that is shorter."""
+    first = max(length // 2 - window // 2, 0)
+    return slice(first, min(first + window, length))
+
+
+def _maximized(a_x: Tensor, y: Tensor, weight: Tensor | None, factor: float) -> Tensor:
+    assert weight is not None
+    return -factor * (a_x * weight).sum()
+
+
+def _matched(a_x: Tensor, y: Tensor, weight: Tensor | None, factor: float) -> Tensor:
+    assert weight is not None
+    return factor * ((y - a_x).abs() * weight).sum()
+
+
+def _remarks(classify: Features, unit: int, x_hat: np.ndarray) -> list[str]:
+    with torch.no_grad():
+        seen = classify(torch.from_numpy(x_hat).float().clamp(0, 1)).flatten()
+    best = int(seen.argmax())
+    names = imagenet.names()
+    said = f"the classifier takes it for {names[unit]!r} with probability {float(seen[unit]):.3f}"
+    return [said if best == unit else f"{said}, and for {names[best]!r} with {float(seen[best]):.3f}"]

@@ -1,0 +1,39 @@
+"""In: a problem and pictures by output kind. Out: their scores, each under the problem's one protocol."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dip_exp.metrics import MAPS, scores
+from dip_exp.tasks.problem import Problem
+
+
+def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
+    """Returns {kind: {psnr, ssim[, psnr_missing]}} for every picture (1, C, H, W) of x's shape; empty without x.
+
+    PSNR in dB; None where it is infinite or undefined. psnr_missing: over the missing pixels alone.
+    """
+    if problem.x is None:
+        return {}
+    x = problem.x.float().cpu().numpy()
+    missing = None if problem.missing is None else problem.missing.cpu().numpy()
+    return {
+        kind: scores(picture, x, problem.protocol, missing)
+        for kind, picture in pictures.items()
+        if kind not in MAPS and picture.shape == x.shape
+    }
+
+
+def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
+    """Returns the picture with the observation's known pixels put back, where the problem asks for that."""
+    if problem.paste is None:
+        return picture
+    known = problem.paste.float().cpu().numpy()
+    return known * problem.y.float().cpu().numpy() + (1 - known) * picture
+
+
+def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what is made of the stopped picture, by kind, in order: pasted, and what the problem derives. The last is
+    what the user gets; where there is none, that is the stopped picture itself."""
+    made = {} if problem.paste is None else {"pasted": paste(problem, stopped)}
+    return {**made, **{kind: make(stopped) for kind, make in problem.derived.items()}}
