@@ -13,7 +13,7 @@ from dip_exp.archs.skip import Skip
 from dip_exp.errors import Interrupted
 from dip_exp.fit.trainer import Trainer
 from dip_exp.optims.adam import Adam
-from tests.test_fit import At, make
+from tests.fit.test_module import At, make
 
 pytestmark = [
     pytest.mark.gpu,

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from dip_exp import images
 from dip_exp.images import source
+from tests.conftest import ROOT
 
-CONF = Path(__file__).parent.parent / "conf" / "image"
+CONF = ROOT / "conf" / "image"
 RNG = np.random.default_rng(11)
 SIZES = [(1, 1), (1, 9), (9, 2), (31, 37), (37, 31), (64, 96)]  # (H, W)
 

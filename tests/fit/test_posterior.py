@@ -10,7 +10,7 @@ from dip_exp.optims.sgld import SGLD
 from dip_exp.stopping.emv import ExponentialVariance
 from dip_exp.stopping.watch import Watch
 from tests.conftest import Runner
-from tests.test_fit import At, make, run, same
+from tests.fit.test_module import At, make, run, same
 
 
 def sgld(steps: int = 12, **settings) -> SGLD:

@@ -15,7 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from dip_exp.archs.fast import FastSkip, heap, joins, maps, norms, skip, twin
 from dip_exp.archs.skip import Skip, SkipModule
 from dip_exp.optims.optim import Over, leave_gradients
-from tests.test_archs import NAMES, from_yaml
+from tests.archs.test_archs import NAMES, from_yaml
 
 DOUBLE = torch.float64
 SIZES = st.tuples(st.integers(3, 9), st.integers(3, 9))

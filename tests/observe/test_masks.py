@@ -1,7 +1,6 @@
 import dataclasses
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +9,9 @@ from PIL import Image
 
 from dip_exp.observe import masks
 from dip_exp.observe.masks import Bernoulli, Boxes, File, Mask, Text, check_mask
+from tests.conftest import ROOT
 
-CONF = Path(__file__).parents[1] / "conf" / "task" / "mask"
+CONF = ROOT / "conf" / "task" / "mask"
 SIZES = [(3, 37, 31), (1, 31, 37), (3, 128, 96)]
 
 

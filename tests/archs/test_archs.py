@@ -1,7 +1,6 @@
 """Laws of the architectures: equal to a second writing of the released ones, counted, seeded, of the right size."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,10 @@ from dip_exp.archs.pixels import Pixels
 from dip_exp.archs.resnet import ResNet
 from dip_exp.archs.skip import Level, Skip
 from dip_exp.archs.unet import UNet
-from tests.reference_nets import lanczos_kernel, resnet, skip_net, unet
+from tests.archs.reference_nets import lanczos_kernel, resnet, skip_net, unet
+from tests.conftest import ROOT
 
-YAMLS = sorted((Path(__file__).parent.parent / "conf" / "arch").glob("*.yaml"))
+YAMLS = sorted((ROOT / "conf" / "arch").glob("*.yaml"))
 NAMES = [path.stem for path in YAMLS]
 
 if not OmegaConf.has_resolver("scaled"):

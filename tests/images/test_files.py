@@ -11,8 +11,9 @@ import tifffile
 from PIL import Image, ImageCms
 
 from dip_exp import images
+from tests.conftest import ROOT
 
-CONF = Path(__file__).parent.parent / "conf" / "image"
+CONF = ROOT / "conf" / "image"
 RNG = np.random.default_rng(7)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 # What the EXIF standard says of each value: on which side of the scene the stored row 0 and column 0 lie.
