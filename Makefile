@@ -53,7 +53,7 @@ figures: $(VENV)/.installed ## every figure and table from what is committed, in
 	$(BIN)/python scripts/figures.py
 
 bench: $(VENV)/.installed ## what a step costs beside the paper's loop: a quarter of an hour, on an idle machine
-	$(BIN)/python scripts/bench.py $(ARGS)
+	$(BIN)/python scripts/bench/steps.py $(ARGS)
 
 test: $(VENV)/.installed ## the default test suite: offline, on a CPU
 	$(BIN)/python -m pytest -q -n auto

@@ -6,7 +6,7 @@ import sys
 SPIN = "GOMP_SPINCOUNT"
 SPINS = "3000"
 """Turns. GNU's OpenMP takes 300,000, some milliseconds, in which a thread keeps a core from whoever else has work:
-two runs on one machine then slow each other down many times over. `scripts/bench_pair.py` measured this one."""
+two runs on one machine then slow each other down many times over. `scripts/bench/pair.py` measured this one."""
 
 OWN = (SPIN, "OMP_WAIT_POLICY")
 """What a user may have said of waiting: it wins."""

@@ -4,43 +4,43 @@ import pytest
 import torch
 from torch.func import stack_module_state
 
-from scripts import bench_estimate, bench_loops, bench_pair, bench_seeds
+from scripts.bench import estimate, loops, pair, seeds
 
 
 @pytest.mark.parametrize("contestant", ["bare", "bare_kept", "bare_bf16", "notebook", "ours_bare"])
 def test_every_contestant_takes_its_turn(contestant: str):
-    measured = bench_loops.by_hand(contestant, 64, 8, bench_loops.UNTIMED + 2, torch.device("cpu"), False)
+    measured = loops.by_hand(contestant, 64, 8, loops.UNTIMED + 2, torch.device("cpu"), False)
     seconds = measured["seconds"]
     assert isinstance(seconds, list)
     assert len(seconds) == 2
     assert min(seconds) > 0
 
 
-@pytest.mark.parametrize("way", bench_seeds.WAYS)
+@pytest.mark.parametrize("way", seeds.WAYS)
 def test_seeds_go_every_way(way: str):
-    seconds = bench_seeds.WAYS[way](64, 8, 4)
+    seconds = seeds.WAYS[way](64, 8, 4)
     assert len(seconds) == 4
     assert min(seconds) > 0
 
 
 def test_processes_begin_together_and_one_that_fails_is_named(monkeypatch):
-    monkeypatch.setattr(bench_seeds, "CASES", ())
-    assert bench_seeds.measure(1, 2) == []
-    assert bench_seeds.turns("ours", 64, 8, 2, 1) > 0
+    monkeypatch.setattr(seeds, "CASES", ())
+    assert seeds.measure(1, 2) == []
+    assert seeds.turns("ours", 64, 8, 2, 1) > 0
     with pytest.raises(SystemExit, match=r"error: bench_seeds: ours at 8 px, width 8: a process ended with 1"):
-        bench_seeds.turns("ours", 8, 8, 2, 1)
+        seeds.turns("ours", 8, 8, 2, 1)
     with pytest.raises(SystemExit, match=r"--threads is 1; 2 or more are allowed"):
-        bench_seeds.measure(1, 1)
+        seeds.measure(1, 1)
 
 
 def test_a_batch_of_weights_has_the_gradients_of_each():
-    nets = [bench_seeds.network(8) for _ in range(2)]
+    nets = [seeds.network(8) for _ in range(2)]
     with torch.no_grad():
         for parameter in nets[1].parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     nets = [net.double() for net in nets]
     z, y = torch.rand(2, 1, 32, 64, 64).double(), torch.rand(1, 3, 64, 64).double()
-    together = bench_seeds.slopes_of(nets[0], y)(*stack_module_state(nets), z)
+    together = seeds.slopes_of(nets[0], y)(*stack_module_state(nets), z)
     for number, net in enumerate(nets):
         torch.nn.functional.mse_loss(net(z[number]), y).backward()
         for name, parameter in net.named_parameters():
@@ -48,23 +48,23 @@ def test_a_batch_of_weights_has_the_gradients_of_each():
 
 
 def test_a_pair_is_timed_in_real_processes(monkeypatch):
-    monkeypatch.setattr(bench_seeds, "SECONDS", 0.1)
-    rows = bench_pair.measure([64], 8, ["3000", "passive"], 1, 1)
+    monkeypatch.setattr(seeds, "SECONDS", 0.1)
+    rows = pair.measure([64], 8, ["3000", "passive"], 1, 1)
     assert [(row["spin"], row["way"]) for row in rows] == [
-        (setting, way) for setting in ("3000", "passive") for way in bench_pair.WAYS
+        (setting, way) for setting in ("3000", "passive") for way in pair.WAYS
     ]
     assert all(float(row["seconds"]) > 0 for row in rows)
     assert {row["of_alone"] for row in rows if row["way"] == "alone"} == {"1.000"}
 
 
 def test_the_spin_that_is_set_is_one_that_is_timed():
-    assert bench_pair.SETTINGS[bench_pair.threads.SPINS] == {bench_pair.threads.SPIN: bench_pair.threads.SPINS}
+    assert pair.SETTINGS[pair.threads.SPINS] == {pair.threads.SPIN: pair.threads.SPINS}
 
 
 def test_an_estimate_stands_beside_what_a_run_took(monkeypatch):
     words = ["experiment=smoke", "task=denoise", "trainer.progress=off"]
-    monkeypatch.setattr(bench_estimate, "CASES", {"tiny": words})
-    monkeypatch.setattr(bench_estimate.callbacks, "Pace", bench_estimate.callbacks.Pace)  # put back afterwards
-    found = bench_estimate.case(words, 1)
+    monkeypatch.setattr(estimate, "CASES", {"tiny": words})
+    monkeypatch.setattr(estimate.callbacks, "Pace", estimate.callbacks.Pace)  # put back afterwards
+    found = estimate.case(words, 1)
     assert set(found) == {"estimated", "own", "wall", "share"}
     assert 0 < found["own"] <= found["wall"]

@@ -1,6 +1,6 @@
 """Several seeds of one picture: one after another, beside each other, or in one network with a batch of weights.
 
-    python scripts/bench_seeds.py                           about five minutes on two idle CPU cores
+    python scripts/bench/seeds.py                           about five minutes on two idle CPU cores
 
 Plain loops of the paper's network (its definition, Adam), and the network as `run.py` executes it where that exists;
 seconds for a step of one seed, medians of the rounds. Writes results/tables/bench_seeds.csv.
@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
@@ -28,8 +28,8 @@ from torch.func import functional_call, grad, stack_module_state, vmap  # noqa: 
 from dip_exp import provenance  # noqa: E402
 from dip_exp.archs import fast  # noqa: E402
 from dip_exp.archs.fast import heap  # noqa: E402
-from scripts.bench import environment, machine, write_table  # noqa: E402
-from scripts.bench_loops import loop, network, unwatched  # noqa: E402
+from scripts.bench.common import environment, machine, write_table  # noqa: E402
+from scripts.bench.loops import loop, network, unwatched  # noqa: E402
 
 CASES = ((128, 128), (128, 32), (64, 32))
 """Side of the picture and width of the network."""
@@ -94,7 +94,7 @@ def beginning_together(each: list[tuple[list[str], int]], around: dict[str, str]
 
     each: the words of `--turn` and the niceness of a process. around: their environment.
     """
-    words = [sys.executable, "-m", "scripts.bench_seeds", "--turn"]
+    words = [sys.executable, "-m", "scripts.bench.seeds", "--turn"]
     pipe = subprocess.PIPE
     started = [
         subprocess.Popen(

@@ -1,6 +1,6 @@
-"""One turn of one contestant of `bench.py`, in a process of its own; prints what it measured as JSON.
+"""One turn of one contestant of `steps.py`, in a process of its own; prints what it measured as JSON.
 
-python scripts/bench_loops.py bare --size 128 --width 128 --steps 12
+python scripts/bench/loops.py bare --size 128 --width 128 --steps 12
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch

@@ -1,6 +1,6 @@
 """The estimate that a run prints before its first step, beside what its steps then took.
 
-    python scripts/bench_estimate.py                        some minutes; beside a busy process too: --beside
+    python scripts/bench/estimate.py                        some minutes; beside a busy process too: --beside
 
 Runs of different kinds, as `run.py` does them, cut off after 24 steps, each in a process of its own. Three paces: as
 estimated, by the processor time of the leading thread (what quiet cores would take), and by the clock on the wall.
@@ -17,13 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from dip_exp import provenance  # noqa: E402
 from dip_exp.fit import callbacks  # noqa: E402
-from scripts.bench import environment, machine, write_table  # noqa: E402
-from scripts.bench_loops import run  # noqa: E402
+from scripts.bench.common import environment, machine, write_table  # noqa: E402
+from scripts.bench.loops import run  # noqa: E402
 
 CASES = {
     "super-resolution, mini": ["task=superres", "scale=mini"],
@@ -54,7 +54,7 @@ def case(words: list[str], count: int) -> dict[str, float]:
 
 def measured(name: str, count: int) -> dict[str, float]:
     """Returns `case` of a process of its own."""
-    words = [sys.executable, "-m", "scripts.bench_estimate", "--case", name, "--threads", str(count)]
+    words = [sys.executable, "-m", "scripts.bench.estimate", "--case", name, "--threads", str(count)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment(count))
     if done.returncode != 0:
         raise SystemExit(f"error: bench_estimate: {name} failed:\n{done.stderr}")

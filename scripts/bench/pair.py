@@ -1,6 +1,6 @@
 """Two runs on one machine: what each costs the other, by how long a thread that waits spins before it sleeps.
 
-    python scripts/bench_pair.py                            about eight minutes on two idle CPU cores
+    python scripts/bench/pair.py                            about eight minutes on two idle CPU cores
 
 Real processes, all of the machine's threads each, that begin together: one alone, two beside each other, one beside a
 niced one. Plain loops of the paper's network as `run.py` executes it; the median step, medians of the rounds, settings
@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from dip_exp import provenance, threads  # noqa: E402
-from scripts.bench import environment, machine, write_table  # noqa: E402
-from scripts.bench_seeds import beginning_together  # noqa: E402
+from scripts.bench.common import environment, machine, write_table  # noqa: E402
+from scripts.bench.seeds import beginning_together  # noqa: E402
 
 import torch  # noqa: E402  isort: skip
 

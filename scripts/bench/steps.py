@@ -1,7 +1,7 @@
 """What a step costs: the paper's loop as it is written down, the released notebook's, and ours, in turns.
 
-    python scripts/bench.py                                 (make bench) about 15 minutes on two CPU cores
-    python scripts/bench.py --sizes 128 --widths 32 --rounds 3 --dry
+    python scripts/bench/steps.py                                 (make bench) about 15 minutes on two CPU cores
+    python scripts/bench/steps.py --sizes 128 --widths 32 --rounds 3 --dry
 
 Every turn is a process of its own, for what memory a process has fetched before changes both the time and the peak of
 what comes after; one turn at a time, round after round, so that a machine that slows down slows all. The median step
@@ -13,16 +13,14 @@ import argparse
 import copy
 import csv
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
@@ -30,10 +28,10 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from dip_exp import provenance  # noqa: E402
 from dip_exp.archs import fast  # noqa: E402
-from dip_exp.config import precision  # noqa: E402
 from dip_exp.cost.estimate import kept_bytes  # noqa: E402
 from dip_exp.figures.parts import style  # noqa: E402
-from scripts.bench_loops import network  # noqa: E402
+from scripts.bench.common import environment, machine, write_table  # noqa: E402
+from scripts.bench.loops import network  # noqa: E402
 
 CONTESTANTS = {
     "bare": "the paper's loop",
@@ -54,22 +52,9 @@ COLUMNS = (
 """speed, memory: as a ratio to `bare`. bytes: the peak. The rows named floor_* are no runs."""
 
 
-def machine() -> str:
-    """Returns the processor's name and what it can do."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    units = [torch.backends.cpu.get_cpu_capability(), *precision.units()]
-    return f"{provenance.processor()}, {', '.join(units)}"
-
-
-def environment(threads: int) -> dict[str, str]:
-    """Returns that of a process with so many threads, which finds this checkout."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
-
-
 def turn(contestant: str, size: int, width: int, steps: int, threads: int) -> dict[str, Any]:
     """Returns what one process of one contestant measured."""
-    command = [sys.executable, "-m", "scripts.bench_loops", contestant]
+    command = [sys.executable, "-m", "scripts.bench.loops", contestant]
     settings = {"size": size, "width": width, "steps": steps, "threads": threads}
     command += [word for key, value in settings.items() for word in (f"--{key}", str(value))]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(threads))
@@ -159,14 +144,6 @@ def renewed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     where = {key: runs[0][key] for key in ("machine", "threads", "torch")}
     cases = dict.fromkeys((int(row["size"]), int(row["width"])) for row in runs)
     return runs + [row for case in cases for row in floor_rows(where, *case)]
-
-
-def write_table(path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
-    """Writes a benchmark's rows as CSV; a column that a row lacks stays empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:

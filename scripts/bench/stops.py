@@ -1,6 +1,6 @@
 """What it costs to watch: seconds of each passive stop rule's look at a step, over those of the step itself.
 
-    python scripts/bench_stops.py
+    python scripts/bench/stops.py
 
 One process, one picture of noise per size; medians over many looks, and over a few steps of the paper's network.
 Writes results/tables/bench_stops.csv.
@@ -30,7 +30,7 @@ SIZES = (128, 256, 512)
 LOOKS = 300
 STEPS = 6
 MEMORY = 100
-RESULT = Path(__file__).resolve().parent.parent / "results" / "tables" / "bench_stops.csv"
+RESULT = Path(__file__).resolve().parents[2] / "results" / "tables" / "bench_stops.csv"
 
 
 def looked(rule: StopRule, problem: Problem) -> float:
