@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dip_exp import config as cfgs
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.skip import Skip
+from dip_exp.config.build import build, refusing
 from dip_exp.config.precision import AUTO
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit import draw
@@ -21,7 +22,6 @@ from dip_exp.inputs.source import Input
 from dip_exp.optims.optim import Optim
 from dip_exp.runs.mean import combine
 from dip_exp.runs.record import facts as facts_of_fit
-from dip_exp.runs.run import build, refusing
 from dip_exp.seeds import named_seed
 from dip_exp.stopping.rule import StopRule
 from dip_exp.tasks.problem import Problem

@@ -40,8 +40,9 @@ def job(cfg: DictConfig) -> float | None:
 
     Returns what a search (hydra/sweeper=optuna) looks at: the PSNR in dB of `stopped`; None where nothing is scored.
     """
-    from dip_exp.runs.mean import run
+    from dip_exp.runs.mean import run_mean
     from dip_exp.runs.report import describe
+    from dip_exp.runs.run import run
 
     STARTED.append(True)
     hydra_config = HydraConfig.get()
@@ -56,7 +57,8 @@ def job(cfg: DictConfig) -> float | None:
         search = "optuna" in hydra_config.sweeper._target_
         if search and cfg.image.get("role") == "observed":
             raise Refused("image: a search wants scores, and an observed picture has no truth  [image.role=clean]")
-        done = run(cfg, ours, command, tabled=multirun and "experiment" in ours and not search)
+        tabled = multirun and "experiment" in ours and not search
+        done = (run_mean if cfg.runs > 1 else run)(cfg, ours, command, tabled=tabled)
         return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
     except Exception as error:  # whatever it is, a run tells of it in one message
         known = isinstance(error, Refused | Failed) or cfg.traceback

@@ -91,7 +91,7 @@ def test_everything_can_be_ones_own():
         picture(10, 9, 3), pose, arch=net, input=Ramp(), optim=SGD(steps=50, lr=0.1), stop=After(), accelerator="cpu"
     )
     assert x_hat.shape == (20, 18, 3)
-    assert record["stop"] == {"reason": "mine", "step": 2}
+    assert record["stop"] == {"reason": "mine", "ended": True, "step": 2, "told": {}}
     assert record["steps"] == 3
 
 

@@ -26,6 +26,11 @@ class Rivals(Enum):
     none = "none"
 
 
+class Origin(Enum):
+    paper = "paper"
+    study = "study"
+
+
 @dataclass
 class Place:
     """When a campaign comes to some of an experiment's jobs: lower numbers first.
@@ -68,7 +73,8 @@ class Number:
 class About:
     """What an experiment says of itself: nothing here changes a pixel.
 
-    title, cite: what it shows, and where in the paper. kind: the output kind that the paper's numbers are. paper: its
+    title, cite: what it shows, and where in the paper. origin: `paper`, it re-makes one of the paper's, or `study`, it
+    is this project's own. kind: the output kind that the paper's numbers are. paper: its
     numbers, in words. ours: what was measured here (scale, hardware, seconds), in words. sets: the picture sets it
     needs at paper scale. mean_of: how many runs on one observation, seed after seed, a further row is the mean of; 1
     for none. panels: the output kinds of the first seed that its figure shows. iterates: steps whose iterates it shows.
@@ -78,6 +84,7 @@ class About:
 
     title: str = MISSING
     cite: str = MISSING
+    origin: Origin = Origin.paper
     kind: str = "last"
     paper: str = ""
     ours: str = ""

@@ -14,8 +14,8 @@ from dip_exp import images
 from dip_exp.atomic import write_text
 from dip_exp.experiments import means, sweeps, tables
 from dip_exp.experiments.tables import Frame
-from dip_exp.fit.rounds import is_round
 from dip_exp.images import PackagedName
+from dip_exp.metrics import kinds
 from dip_exp.runs.folder import RunFolder, lock_of
 
 PACKAGED: tuple[str, ...] = (*get_args(PackagedName), "blank")
@@ -158,7 +158,7 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
         **dict(zip(("width", "height"), picture["size"], strict=True)),
         **{key: settings[key] for key in ("seed", "degrade_seed", "precision")},
         "lr": settings["optim"]["lr"],
-        "weights": done.get("weights"),
+        "weights": done["weights"],
         "steps": done["steps"],
         "stop_reason": done["stop"]["reason"],
         "baseline": done["baseline"]["name"],
@@ -186,15 +186,15 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _ended(done: dict[str, Any], kind: str) -> int | None:
     """Returns the step at which a rule ended the run, or would have; None where the run went all its steps."""
-    told = done["stop"].get("told", {}).get(kind)
+    told = done["stop"]["told"].get(kind)
     if told is not None:
         return told["ended"]
-    return done["steps"] if kind == "stopped" and not done["stop"]["reason"].startswith("optim.steps") else None
+    return done["steps"] if kind == kinds.STOPPED and done["stop"]["ended"] else None
 
 
 def _rival(done: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Returns a further classical restorer's own name and seconds, for its row; runs of before had none."""
-    own = done.get("rivals", {}).get(kind)
+    """Returns a further classical restorer's own name and seconds, for its row."""
+    own = done["rivals"].get(kind)
     return {} if own is None else {"baseline": own["name"], "baseline_seconds": own["seconds"]}
 
 
@@ -217,7 +217,8 @@ def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
     history = pd.read_csv(path)
     last = len(history)
     spread = {round(last ** (point / (CURVE_POINTS - 1))) for point in range(CURVE_POINTS)}
-    kept = sorted(spread | {step for step in range(1, last + 1) if is_round(step)})  # those have pictures
+    pictures = {int(picture.stem) for picture in (path.parent / "snapshots").glob("*.png")}
+    kept = sorted(spread | {step for step in pictures if step <= last})
     thinned = history.iloc[[step - 1 for step in kept]]
     rounded = thinned.reindex(columns=list(tables.CURVE_COLUMNS[2:])).map(lambda value: float(f"{value:.5g}"))
     return [

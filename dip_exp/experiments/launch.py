@@ -12,11 +12,11 @@ from threading import Lock
 
 from dip_exp import config
 from dip_exp.component import located
+from dip_exp.config.build import build, refusing
 from dip_exp.experiments import sweeps
 from dip_exp.runs import report
 from dip_exp.runs.folder import RunFolder, tabled
 from dip_exp.runs.price import free_of, priced
-from dip_exp.runs.run import build, refusing
 
 FINISHED, TABLED, BEGUN, MISSING = "finished", "in the tables", "begun", "missing"
 

@@ -5,19 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from dip_exp import config
+from dip_exp.config.schema import Origin
 from dip_exp.errors import Refused
 from dip_exp.runs.order import Named, identify
-
-OWN = "not in the paper"
-"""How an experiment of this project's own begins to say where in the paper it is."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,8 @@ def names() -> list[str]:
 
 
 def of_the_paper() -> list[str]:
-    """Returns the experiments that the paper has, by what each says of where."""
-    return [name for name in names() if not (about(name) or {})["cite"].startswith(OWN)]
+    """Returns the experiments whose `about.origin` is the paper."""
+    return [name for name in names() if (about(name) or {})["origin"] == Origin.paper.name]
 
 
 @cache
@@ -103,9 +101,16 @@ def _jobs(name: str, given: tuple[str, ...]) -> tuple[Job, ...]:
     own = {_key(word) for word in given}
     words = [*(f"{key}={value}" for key, value in params.items() if key not in own), *given]
     parsed = OverridesParser.create().parse_overrides(words)
-    (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     fixed = {word for word in given if "," not in word}
-    return tuple(_job(tuple(combination), fixed) for combination in batch)
+    choices = {one.get_key_element(): _words(one) for one in parsed}  # a key given twice: the last counts, as in Hydra
+    return tuple(_job(combination, fixed) for combination in product(*choices.values()))
+
+
+def _words(override: Override) -> list[str]:
+    """Returns what an override is in each job of a sweep over it, as Hydra's own sweeper writes it."""
+    if override.is_sweep_override():
+        return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    return [f"{override.get_key_element()}={override.get_value_element_as_str()}"]
 
 
 def _job(words: tuple[str, ...], fixed: set[str]) -> Job:

@@ -3,7 +3,6 @@ pixel."""
 
 import csv
 import io
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,9 +14,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dip_exp.atomic import write_bytes, write_text
 from dip_exp.fit.history import COLUMNS
 from dip_exp.fit.module import Fit
-from dip_exp.fit.rounds import is_round
 
 QUIET_SECONDS = 30.0
 """Between two progress lines where there is no terminal to draw a bar on."""
@@ -144,12 +143,11 @@ class Curve(pl.Callback):
 
 def write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes a history as CSV, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 class Checkpoint(pl.Callback):
@@ -175,16 +173,13 @@ class Checkpoint(pl.Callback):
         """Writes the fit's snapshot."""
         whole = io.BytesIO()  # torch's own file writer hides why it failed; a full disk must be told as one
         torch.save(fit.snapshot(), whole)
-        temporary = self._path.with_name(f".{self._path.name}.part")
-        try:
-            with temporary.open("wb") as file:
-                file.write(whole.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_bytes(self._path, whole.getbuffer())
+
+
+def is_round(number: int) -> bool:
+    """Returns whether a number is 1, 2 or 5 times a power of ten."""
+    text = str(number)
+    return text[0] in "125" and set(text[1:]) <= {"0"}
 
 
 class Snapshots(pl.Callback):

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from dip_exp.archs import fast
 from dip_exp.archs.arch import Arch
+from dip_exp.fit.module import Fit
 from dip_exp.inputs.source import Input
-from dip_exp.optims.optim import Over, leave_gradients
+from dip_exp.optims.optim import Optim, Over, leave_gradients
 from dip_exp.seeds import named_seed
+from dip_exp.stopping.rule import StopRule
 from dip_exp.tasks.problem import Problem
 
 Size = tuple[int, int]
@@ -38,6 +40,32 @@ def draw(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(named_seed(seed, "weights"))
         return fast.twin(arch.build(z.shape[1], channels, (height, width))), z
+
+
+def assemble(
+    problem: Problem,
+    net: nn.Module,
+    z: Tensor,
+    source: Input,
+    optim: Optim,
+    stop: StopRule,
+    seed: int,
+    *,
+    every: int = 50,
+) -> Fit:
+    """Returns the fit of a network and z, as `draw` made them, to a problem. seed: the run's; every: steps between two
+    looks at the run. Raises ValueError where the stop rule cannot judge the problem."""
+    return Fit(
+        problem,
+        net,
+        z,
+        optim=optim,
+        stop=stop,
+        perturb_std=source.perturb_std,
+        final=source.final,
+        seed=named_seed(seed, "perturb"),
+        every=every,
+    )
 
 
 def z_shape(problem: Problem, arch: Arch | nn.Module, source: Input) -> tuple[int, ...]:

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dip_exp.metrics.kinds import PEAK, PEAK_AVERAGE
 from dip_exp.tasks.problem import Problem
 
 COLUMNS: tuple[str, ...] = ("step", "loss", "psnr", "psnr_average", "data", "seconds")
-"""Of `history.csv`. PSNR in dB under the problem's protocol, empty without a truth; data: the loss without the extra
-term on x_hat; seconds since the run began."""
+"""Of `history.csv`. step: counted from 1. PSNR in dB under the problem's protocol, empty without a truth; data: the
+loss without the extra term on x_hat; seconds since the run began."""
 
 
 class History:
@@ -67,13 +68,13 @@ class History:
         return since + int(torch.argmax(bad.int())) if bool(bad.any()) else None
 
     def rows(self, since: int = 0) -> list[dict[str, float | int | None]]:
-        """Returns the steps from `since` on as one dict a step, by `COLUMNS`."""
+        """Returns the steps after the first `since` as one dict per step, by `COLUMNS`."""
         series = self.series[since : self.done].double().cpu().numpy()
         seconds = self.seconds[since : self.done].numpy()
         rows = []
         for offset, (loss, raw, average, data) in enumerate(series):
             at = round(float(seconds[offset]), 4)
-            values = (since + offset, float(loss), _psnr(raw), _psnr(average), float(data), at)
+            values = (since + offset + 1, float(loss), _psnr(raw), _psnr(average), float(data), at)
             rows.append(dict(zip(COLUMNS, values, strict=True)))
         return rows
 
@@ -95,7 +96,7 @@ class History:
         if not self.has_truth or self.done == 0:
             return {}
         pictures = self.best_picture.cpu().numpy()
-        names = ("peak", "peak_average")
+        names = (PEAK, PEAK_AVERAGE)
         return {name: (int(self.best_step[i]), pictures[i : i + 1]) for i, name in enumerate(names)}
 
 

@@ -60,6 +60,7 @@ class Fit(pl.LightningModule):
         self.kept: dict[str, Tensor] = {}
         self.kept_steps: dict[str, Tensor] = {}
         self.reason = f"optim.steps: {optim.steps} steps were asked for"
+        self.by_rule = False  # whether the stop rule ended it
         self.looked = False
         self.ended = False
         self.final_picture: Tensor | None = None
@@ -181,7 +182,7 @@ class Fit(pl.LightningModule):
         for kind, keep in {"stopped": verdict.keep, **verdict.also}.items():
             self._keep(kind, keep, step)
         if verdict.stop:
-            self.reason = verdict.reason
+            self.reason, self.by_rule = verdict.reason, True
             self.trainer.should_stop = True
         self.x_hat = x_hat
         self.ended = verdict.stop or step + 1 == self.optim.steps
@@ -214,8 +215,8 @@ class Fit(pl.LightningModule):
         bad = self.history.first_bad_step(self._looked_at)
         if bad is not None:
             raise Failed(
-                f"fit: the loss of step {bad} is {float(self.history.series[bad, 0])}; a finite one is needed. Try a "
-                f"smaller step (optim.lr={self.optim.lr / 10:g}), optim.clip=1, or precision=fp64"
+                f"fit: the loss of step {bad + 1} is {float(self.history.series[bad, 0])}; a finite one is needed. "
+                f"Try a smaller step (optim.lr={self.optim.lr / 10:g}), optim.clip=1, or precision=fp64"
             )
         self._looked_at = self.history.done
 
@@ -240,6 +241,7 @@ class Fit(pl.LightningModule):
             "start": self.history.done,
             "ended": self.ended,
             "reason": self.reason,
+            "by_rule": self.by_rule,
             "cpu_seconds": self.cpu_seconds,
             "parameters": self.state_dict(),
             "optimizer": self._optimizer().state_dict(),
@@ -263,6 +265,7 @@ class Fit(pl.LightningModule):
         self.start = snapshot["start"]
         self._cpu_before = snapshot.get("cpu_seconds")
         self.ended, self.reason = snapshot["ended"], snapshot["reason"]
+        self.by_rule = snapshot.get("by_rule", False)  # a checkpoint of before: of a run that goes on
 
     def _of(self) -> str:
         """Returns what tells one fit from another: a hash of its seed and its observation."""

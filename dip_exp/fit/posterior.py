@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-KIND, SPREAD = "posterior", "posterior_std"
-"""Output kinds: the mean of the samples, and their standard deviation, which is a map and no picture of anything."""
+from dip_exp.metrics.kinds import POSTERIOR, POSTERIOR_STD
 
 
 class Posterior:
@@ -42,9 +41,9 @@ class Posterior:
         where the fit ended before its first sample."""
         if self._mean is None or self._squares is None:
             return {}
-        found = {KIND: self._mean}
+        found = {POSTERIOR: self._mean}
         if self.count > 1:
-            found[SPREAD] = (self._squares / (self.count - 1)).sqrt()
+            found[POSTERIOR_STD] = (self._squares / (self.count - 1)).sqrt()
         return found
 
     def state(self) -> dict[str, Any]:

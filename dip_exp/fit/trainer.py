@@ -33,10 +33,10 @@ class Fitted:
     """What a fit leaves: pictures float32 (1, C, H, W) by output kind, its curve, and how it ended.
 
     pictures: last, average, stopped, of a sampler posterior and posterior_std, and with a truth the oracles peak and
-    peak_average. steps_of: the step (counted from one) each picture is of. told: what the stop rule says besides its
-    reason. samples: how many the posterior's are of. rows: `dip_exp.fit.history.COLUMNS`. memory: peak bytes, None
-    where it cannot be told. weights: how many numbers were optimised. cpu_seconds: processor time of the steps, all
-    threads.
+    peak_average. steps_of: the step (counted from 1) of each picture. rows: `dip_exp.fit.history.COLUMNS`. reason: why
+    it ended, in words; ended: whether the stop rule ended it, and not optim.steps; told: what the rule says besides.
+    samples: how many the posterior has. memory: peak bytes, None where it cannot be told. weights: how many numbers
+    were optimised. cpu_seconds: processor time of the steps, all threads.
     """
 
     pictures: dict[str, np.ndarray]
@@ -44,6 +44,7 @@ class Fitted:
     rows: list[dict[str, Any]]
     steps: int
     reason: str
+    ended: bool
     told: dict[str, Any]
     seconds: float
     memory: int | None
@@ -160,6 +161,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
         rows=fit.history.rows(),
         steps=done,
         reason=fit.reason,
+        ended=fit.by_rule,
         told=fit.stop.told(),
         seconds=seconds,
         cpu_seconds=fit.cpu_seconds,

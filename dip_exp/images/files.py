@@ -4,7 +4,6 @@ import difflib
 import hashlib
 import os
 import stat
-import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import png
 import tifffile
 from PIL import Image
 
+from dip_exp.atomic import write_bytes
 from dip_exp.images import sets
 from dip_exp.images.decode import decode
 from dip_exp.images.picture import Picture, _check_layout, to_grey
@@ -124,7 +124,7 @@ def write(
     if path.suffix.lower() != ".png":
         raise ValueError(f"write {str(path)!r}: pictures are written as PNG; let the name end in .png")
     values = _with_alpha(_clipped(x, f"write {str(path)!r}"), like, alpha)
-    _replace(path, _png8(values, _profile(x, like)))
+    write_bytes(path, _png8(values, _profile(x, like)))
     return path
 
 
@@ -137,11 +137,11 @@ def write_restored(folder: str | os.PathLike[str], x: np.ndarray, like: Picture)
     target = Path(folder) / "restored.png"
     values = _with_alpha(_clipped(x, f"write {str(target)!r}"), like, None)
     icc = _profile(x, like)
-    _replace(target, _png16(values, icc) if like.depth == "uint16" else _png8(values, icc))
+    write_bytes(target, _png16(values, icc) if like.depth == "uint16" else _png8(values, icc))
     if like.depth != "float":
         return [target]
     floats = target.with_suffix(".tif")
-    _replace(floats, _tiff_float(values, icc))
+    write_bytes(floats, _tiff_float(values, icc))
     return [target, floats]
 
 
@@ -208,13 +208,3 @@ def _tiff_float(values: np.ndarray, icc: bytes | None) -> bytes:
         metadata=None,
     )
     return file.getvalue()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    # The temporary name is short, since the target's may be as long as the file system allows.
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -14,9 +14,8 @@ import numpy as np
 from lightning.pytorch.loggers import Logger
 
 from dip_exp.component import Positive, component
-from dip_exp.fit.callbacks import Curve
+from dip_exp.fit.callbacks import Curve, is_round
 from dip_exp.fit.module import Fit
-from dip_exp.fit.rounds import is_round
 from dip_exp.loggers.logger import Run, Session, Watch
 from dip_exp.metrics import psnr, ssim
 

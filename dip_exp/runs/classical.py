@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dip_exp.metrics.kinds import BASELINE
 from dip_exp.runs import report
 from dip_exp.tasks import baselines
 
 if TYPE_CHECKING:
     from dip_exp.tasks.problem import Problem
 
-BASELINE = "baseline"
 """The output kind of a problem's main classical restorer, and the beginning of those of the others."""
 
 
@@ -66,7 +66,7 @@ def _check(picture: np.ndarray, problem: "Problem") -> None:
         raise ValueError("it gave values that are not finite")
 
 
-def _main(problem: "Problem", made: dict[str, Classical]) -> dict[str, Any]:
+def main_facts(problem: "Problem", made: dict[str, Classical]) -> dict[str, Any]:
     """Returns what a record keeps of the main restorer: its name also where it failed."""
     if BASELINE in made:
         return made[BASELINE].facts

@@ -12,6 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from dip_exp.atomic import write_text
 from dip_exp.errors import Failed, Refused
+from dip_exp.runs.record import upgrade
 
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
@@ -30,9 +31,9 @@ class RunFolder:
         return self.path / CHECKPOINT
 
     def record(self) -> dict[str, Any] | None:
-        """Returns the finished run's record, or None."""
+        """Returns the finished run's record, as today's are, or None."""
         path = self.path / RECORD
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return upgrade(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
     def lock(self, waiting: Callable[[], None]) -> BaseFileLock:
         """Returns this run's lock, taken; calls `waiting` first where another process has it. Whoever dies lets go.

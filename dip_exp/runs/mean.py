@@ -19,18 +19,14 @@ from dip_exp.atomic import write_arrays
 from dip_exp.component import located
 from dip_exp.errors import Refused
 from dip_exp.images.sheet import side_by_side
-from dip_exp.metrics import calibration
+from dip_exp.metrics import calibration, kinds
 from dip_exp.runs import report
-from dip_exp.runs.classical import BASELINE
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.order import identify
-from dip_exp.runs.run import run as run_one
+from dip_exp.runs.run import run
 
 EVERY = "every kind"
 """Stands, in the identity of a mean, for all output kinds; an experiment's mean is of one."""
-
-GIVEN = ("observation", "guide", "truth", "missing")
-"""What the members have in common, and is no run's output: these kinds, and classical restorers' (`baseline...`)."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,10 @@ class Combined:
         return calibration.said(kind, self.std, self.means[self.result], self.truth, self.missing, of=of)
 
 
-def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, kinds: Iterable[str] | None = None) -> Combined:
+def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, averaged: Iterable[str] | None = None) -> Combined:
     """Returns runs, each its pictures (1, C, H, W) by output kind, put together.
 
-    result: the kind whose spread is wanted. kinds: those that are averaged; left out, all that the runs have in common
+    result: the kind whose spread is wanted. averaged: the kinds that are; left out, all that the runs have in common
     but what was given, oracles and maps. Raises ValueError for runs whose truths differ.
     """
     first = runs[0]
@@ -72,17 +68,11 @@ def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, kinds: Iterab
             raise ValueError(
                 f"mean: run {number} of {len(runs)} is not of the first one's picture: their truths differ"
             )
-    if kinds is None:
-        kinds = [kind for kind in _own(first) if all(kind in one for one in runs)]
-    means = {kind: np.mean(_stack(runs, kind), axis=0).clip(0, 1).astype(np.float32) for kind in kinds}
+    if averaged is None:
+        averaged = [kind for kind in kinds.of_the_seed(first) if all(kind in one for one in runs)]
+    means = {kind: np.mean(_stack(runs, kind), axis=0).clip(0, 1).astype(np.float32) for kind in averaged}
     std = np.std(_stack(runs, result), axis=0, ddof=1).astype(np.float32)
     return Combined(means, result, std, first.get("truth"), first.get("missing"))
-
-
-def _own(run: Iterable[str]) -> list[str]:
-    """Returns the output kinds of a run that another seed would have made otherwise, in their order."""
-    left_out = (*GIVEN, *metrics.ORACLES, *metrics.MAPS)
-    return [kind for kind in run if kind not in left_out and not kind.startswith(BASELINE)]
 
 
 def _stack(runs: Sequence[Mapping[str, np.ndarray]], kind: str) -> list[np.ndarray]:
@@ -131,15 +121,14 @@ def load(folder: RunFolder) -> dict[str, np.ndarray]:
 # -- runs=k ------------------------------------------------------------------------------------------------------------
 
 
-def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any] | None:
-    """Returns the record that `cfg` asks for: of one run, as `experiment.run`, or of the mean of `runs`.
+def run_mean(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any]:
+    """Returns the record of the mean of the `runs` that `cfg` asks for.
 
-    The runs are ordinary ones of the seeds seed, seed + 1, ...: each in its folder, found again when it is finished,
-    gone on with when it was interrupted. Raises Refused, Failed and Interrupted as a run does.
+    They are ordinary runs of the seeds seed, seed + 1, ...: each in its folder, found again when it is finished,
+    resumed when it was interrupted. tabled: it is a job of an experiment, which has means of its own: refused. Raises
+    Refused, Failed and Interrupted as a run does.
     """
     count = cfgs.plain(cfg)["runs"]
-    if count == 1:
-        return run_one(cfg, choices, command, tabled=tabled)
     if tabled:
         raise Refused(
             f"runs: given {count} for the jobs of an experiment's own sweep, which has seeds and means of its own; "
@@ -158,7 +147,7 @@ def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled:
         return done
     for number, (member, seed) in enumerate(zip(members, seeds, strict=True), 1):
         report.note(f"\nrun {number} of {count}, seed {seed}")
-        run_one(member, choices, _command(command, seed))
+        run(member, choices, _command(command, seed))
     with writing(folder.path):
         lock = folder.lock(lambda: report.note("another process is at this mean: waiting for it"))
         try:
@@ -191,9 +180,9 @@ def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], 
     """Writes the folder of a mean, its record last."""
     records = [done for one in folders if (done := one.record()) is not None]
     first, runs = records[0], [load(one) for one in folders]
-    result = first.get("result") or _result(runs[0])
+    result = first["result"]
     found = combine(runs, result)
-    shown = [kind for kind in runs[0] if kind == "observation" or kind.startswith(BASELINE)]
+    shown = [kind for kind in runs[0] if kinds.kind(kind).given and kind not in ("guide", "truth", "missing")]
     given = {kind: runs[0][kind] for kind in shown}
     scores = {kind: row for kind, row in first["scores"].items() if kind in given}
     scores |= found.scores(metrics.PROTOCOLS[first["protocol"]])
@@ -225,13 +214,6 @@ def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], 
     done = derived(records, folder.run_id, seeds, made, ("seconds", "steps", "rollbacks"))
     folder.finish(done)
     return done
-
-
-def _result(pictures: Mapping[str, np.ndarray]) -> str:
-    """Returns the kind that restored.png is of, for a record from before it said so: what was made last of `stopped`,
-    and so stands last of the run's own pictures."""
-    own = [kind for kind in _own(pictures) if kind not in ("last", "average") and not kind.startswith("stopped_")]
-    return own[-1]
 
 
 def _gathered(records: list[dict[str, Any]], kinds: list[str]) -> dict[str, dict[str, list[float | None]]]:

@@ -19,32 +19,16 @@ GROUPS = ("image", "task", "arch", "input", "optim", "stop", "logger", "trainer"
 
 
 @dataclass(frozen=True)
-class Order:
-    """What was asked for: the settings, the options chosen for each group, the picture, and the identity of the run."""
-
-    config: dict[str, Any]
-    choices: dict[str, str]
-    command: list[str]
-    picture: images.Picture
-    role: str
-    contents: dict[str, str]
-    identity: dict[str, Any]
-    folder: RunFolder
-    smaller: str
-    """The command of the same run at the smaller scale; empty where that changes nothing."""
-
-    @property
-    def what(self) -> str:
-        """The run in a few words."""
-        return f"{self.choices['task']} of {self.picture.name} with {self.choices['arch']}"
-
-
-@dataclass(frozen=True)
 class Named:
-    """A run known by its identity, nothing of it read but what tells one picture from another."""
+    """A run known by its identity; of its files, only what tells one from another has been read.
+
+    config: plain settings. choices: the option of each config group. image: the source of its picture. contents: the
+    sha256 of each of its files, by dotted key.
+    """
 
     config: dict[str, Any]
     choices: dict[str, str]
+    image: Any
     contents: dict[str, str]
     identity: dict[str, Any]
 
@@ -52,29 +36,61 @@ class Named:
     def run_id(self) -> str:
         return cfgs.run_id(self.identity)
 
+    @property
+    def role(self) -> str:
+        """clean or observed."""
+        return self.image.role
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run about to be computed: its picture has been read. smaller: the command of the same run at the smaller scale;
+    empty where that changes nothing."""
+
+    named: Named
+    command: list[str]
+    picture: images.Picture
+    folder: RunFolder
+    smaller: str
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.named.config
+
+    @property
+    def choices(self) -> dict[str, str]:
+        return self.named.choices
+
+    @property
+    def what(self) -> str:
+        """The run in a few words."""
+        return f"{self.choices['task']} of {self.picture.name} with {self.choices['arch']}"
+
 
 def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
-    """Returns the identity of the run that `cfg` describes. A file whose content is declared need not be there; another
-    one that is not there is refused by whoever reads it, and until then its run is one that cannot have run."""
+    """Returns the identity of the run that `cfg` describes. Raises Refused.
+
+    A file whose content is declared need not exist. One that is missing and undeclared gets a placeholder for its
+    content; reading it later is refused.
+    """
     config = cfgs.plain(cfg)
+    image = build(config, "image", choices)
     with refusing("image", choices):
-        contents = {"image.content": build(config, "image", choices).content()}
+        contents = {"image.content": image.content()}
     for key, (path, declared) in cfgs.files(config).items():
         with refusing(key.split(".")[0], choices):
             found = located(path)
             contents[key] = declared or (images.file_sha256(found) if found.is_file() else ABSENT)
-    return Named(config, choices, contents, cfgs.identity(config, contents))
+    return Named(config, choices, image, contents, cfgs.identity(config, contents))
 
 
 def place(cfg: DictConfig, named: Named, folder: RunFolder, command: list[str]) -> Order:
-    """Returns the order: the picture read, nothing computed."""
-    config, choices = named.config, named.choices
-    image = build(config, "image", choices)
-    with refusing("image", choices):
-        picture = image.read()
+    """Returns the order: the picture read, nothing computed. Raises Refused."""
+    with refusing("image", named.choices):
+        picture = named.image.read()
     mini = cfg.copy()
     mini["scale"] = "mini"
     is_smaller = cfgs.identity(cfgs.plain(mini), named.contents) != named.identity
     words = [word for word in command if not word.startswith("scale=")]
     smaller = shlex.join([*words, "scale=mini"]) if is_smaller else ""
-    return Order(config, choices, command, picture, image.role, named.contents, named.identity, folder, smaller)
+    return Order(named, command, picture, folder, smaller)

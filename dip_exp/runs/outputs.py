@@ -10,8 +10,9 @@ from dip_exp import images, provenance
 from dip_exp.atomic import write_arrays
 from dip_exp.images import sheet
 from dip_exp.metrics import calibration
+from dip_exp.metrics.kinds import BASELINE, POSTERIOR, POSTERIOR_STD
 from dip_exp.runs import report
-from dip_exp.runs.classical import BASELINE, _main, classical
+from dip_exp.runs.classical import classical, main_facts
 from dip_exp.runs.record import facts as facts_of_fit
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
     """Writes all of a run but its record, and returns that. Raises OSError where something cannot be written."""
     from dip_exp.fit.callbacks import write_curve
-    from dip_exp.fit.posterior import SPREAD
     from dip_exp.tasks.scores import finished, score
 
     folder, like = order.folder.path, order.picture
@@ -41,22 +41,22 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
         pictures["guide"] = problem.guide.float().cpu().numpy()
     sampled = _sampled(problem, fitted)
     for kind, picture in pictures.items():
-        images.write(folder / f"{kind}.png", calibration.shown(picture)[0] if kind == SPREAD else picture)
+        images.write(folder / f"{kind}.png", calibration.shown(picture)[0] if kind == POSTERIOR_STD else picture)
     images.write_restored(folder, restored, _as_source(order, problem, restored))
     images.write(folder / "comparison.png", sheet.side_by_side(report.captions(problem, pictures, scores, result)))
     write_arrays(folder / "outputs.npz", {**pictures, **_truth(problem)})
     write_curve(folder / "history.csv", fitted.rows)
     return {
         "run_id": order.folder.run_id,
-        "identity": order.identity,
+        "identity": order.named.identity,
         "config": order.config,
         "choices": order.choices,
         "command": shlex.join(order.command),
         "attempt": attempt,
-        "picture": {"name": like.name, "role": order.role, "size": list(like.size), "channels": like.channels},
-        "sha256": order.contents,
+        "picture": {"name": like.name, "role": order.named.role, "size": list(like.size), "channels": like.channels},
+        "sha256": order.named.contents,
         "protocol": order.config["task"]["protocol"],
-        "baseline": _main(problem, restored_by),
+        "baseline": main_facts(problem, restored_by),
         "rivals": {kind: one.facts for kind, one in restored_by.items() if kind != BASELINE},
         "notes": list(problem.notes),
         "result": result,
@@ -68,12 +68,10 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
 
 def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:
     """Returns what a record says of a sampler's posterior: nothing where there was none."""
-    from dip_exp.fit.posterior import KIND, SPREAD
-
-    if SPREAD not in fitted.pictures:
+    if POSTERIOR_STD not in fitted.pictures:
         return {}
-    mean, std, truth = fitted.pictures[KIND], fitted.pictures[SPREAD], _truth(problem)
-    return calibration.said(KIND, std, mean, truth.get("truth"), truth.get("missing"), of=fitted.samples)
+    mean, std, truth = fitted.pictures[POSTERIOR], fitted.pictures[POSTERIOR_STD], _truth(problem)
+    return calibration.said(POSTERIOR, std, mean, truth.get("truth"), truth.get("missing"), of=fitted.samples)
 
 
 def _truth(problem: "Problem") -> dict[str, np.ndarray]:
@@ -86,7 +84,7 @@ def _as_source(order: "Order", problem: "Problem", restored: np.ndarray) -> imag
     """Returns the source in the restored picture's frame, for its depth, profile and transparency."""
     if problem.observation is not problem.y:  # another frame: there is no saying what of it was transparent
         return replace(order.picture, alpha=None)
-    return _cropped_like(order.picture, restored) if order.role == "clean" else order.picture
+    return _cropped_like(order.picture, restored) if order.named.role == "clean" else order.picture
 
 
 def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dip_exp.metrics import kinds
+from dip_exp.metrics.kinds import BASELINE, KINDS
+
 if TYPE_CHECKING:
     import torch
 
     from dip_exp.cost.estimate import Cost
     from dip_exp.tasks.problem import Problem
 
-from typing import TYPE_CHECKING
+SMALLER_ABOVE_SECONDS = 600
 
-if TYPE_CHECKING:
-    from dip_exp.cost.estimate import Cost
-    from dip_exp.tasks.problem import Problem
+BUSY_BELOW = 0.9
+"""Share of its time that a process has its cores, below which others are to blame."""
 
 
 def describe(error: BaseException, traceback: bool) -> None:
@@ -29,33 +31,9 @@ def describe(error: BaseException, traceback: bool) -> None:
         print(f"error: {error}", file=sys.stderr)
 
 
-"""What a run says on the terminal: one line before, one table after. No torch."""
-
-
-SMALLER_ABOVE_SECONDS = 600
-
-BUSY_BELOW = 0.9
-"""Share of its time that a process has its cores, below which others are to blame."""
-
-MEANING = {
-    "observation": "what was given",
-    "baseline": "classical",
-    "last": "last iterate",
-    "average": "running average, last step",
-    "stopped": "average at the step the stop rule chose",
-    "posterior": "mean of the samples after burn-in",
-    "pasted": "stopped, known pixels pasted back",
-    "peak": "oracle: best iterate by the truth",
-    "peak_average": "oracle: best average by the truth",
-}
-
-
 def note(text: str) -> None:
     """Says one line."""
     print(text, flush=True)
-
-
-RESULT = "made of the stopped picture"
 
 
 def opening(
@@ -119,7 +97,7 @@ def closing(done: dict[str, Any], folder: Path) -> None:
         lines = ["", "nothing is scored: there is no truth to score against"]
     lines += [
         "",
-        *(f"note: {told}" for told in done.get("remarks", [])),
+        *(f"note: {told}" for told in done["remarks"]),
         *_of_the_map(done, "posterior_std.png"),
         f"ended: {done['stop']['reason']}",
         f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
@@ -132,16 +110,16 @@ def closing(done: dict[str, Any], folder: Path) -> None:
 
 def _meaning(done: dict[str, Any], kind: str) -> str:
     """Returns what an output kind is, in words; a classical restorer's with its name and seconds."""
-    restorers = {"baseline": done["baseline"], **done.get("rivals", {})}  # older runs have no rivals
-    told = done["stop"].get("told", {}).get(kind)
+    restorers = {"baseline": done["baseline"], **done["rivals"]}
+    told = done["stop"]["told"].get(kind)
     if told is not None:
         ended = told["ended"]
         end = "would not have ended the run" if ended is None else f"would have ended the run at {ended}"
         return f"average that the rule {kind.removeprefix('stopped_')} chose; it {end}"
     if kind not in restorers:
-        return MEANING.get(kind, RESULT)
+        return kinds.kind(kind).meaning
     keeps = ", keeps known pixels: compare with pasted" if "pasted" in done["scores"] else ""
-    return f"{MEANING['baseline']}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
+    return f"{KINDS[BASELINE].meaning}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
 
 
 def _of_the_map(done: dict[str, Any], name: str) -> list[str]:

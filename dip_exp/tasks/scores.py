@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dip_exp.metrics import MAPS, scores
+from dip_exp.metrics import kinds, scores
 from dip_exp.tasks.problem import Problem
 
 
@@ -20,7 +20,7 @@ def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dic
     return {
         kind: scores(picture, x, problem.protocol, missing)
         for kind, picture in pictures.items()
-        if kind not in MAPS and picture.shape == x.shape
+        if not kinds.kind(kind).is_map and picture.shape == x.shape
     }
 
 
@@ -35,5 +35,5 @@ def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
 def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
     """Returns what is made of the stopped picture, by kind, in order: pasted, and what the problem derives. The last is
     what the user gets; where there is none, that is the stopped picture itself."""
-    made = {} if problem.paste is None else {"pasted": paste(problem, stopped)}
+    made = {} if problem.paste is None else {kinds.PASTED: paste(problem, stopped)}
     return {**made, **{kind: make(stopped) for kind, make in problem.derived.items()}}

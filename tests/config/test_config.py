@@ -13,10 +13,10 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from dip_exp import config
+from dip_exp.config.build import build
 from dip_exp.config.identity import _normal
 from dip_exp.errors import Refused
 from dip_exp.runs.order import GROUPS as CONFIG_GROUPS
-from dip_exp.runs.run import build
 from dip_exp.seeds import named_seed
 from tests.conftest import ROOT
 

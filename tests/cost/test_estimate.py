@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dip_exp import config
 from dip_exp.archs.skip import Skip
+from dip_exp.config.build import build
 from dip_exp.cost import estimate, rates, work
 from dip_exp.cost.rates import Kept, Measured, Rates, Where
 from dip_exp.cost.work import Work
@@ -23,7 +24,7 @@ from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import identify
 from dip_exp.runs.order import place as place_order
 from dip_exp.runs.price import free_of, priced
-from dip_exp.runs.run import build, prepare
+from dip_exp.runs.run import prepare
 from dip_exp.tasks.problem import Problem
 from tests.conftest import SMOKE, jobs_of
 

@@ -361,4 +361,5 @@ def test_a_niced_run_makes_its_session_as_nice(niceness: int):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, start_new_session=True, capture_output=True, text=True
     )
-    assert done.stdout.strip().endswith(f"nice {niceness}"), done
+    whole = min(19, os.nice(0) + niceness)  # this process may be niced itself
+    assert done.stdout.strip().endswith(f"nice {whole}"), done

@@ -11,12 +11,12 @@ from omegaconf import OmegaConf
 
 from dip_exp import config
 from dip_exp.config import resolvers
+from dip_exp.config.build import build
 from dip_exp.errors import Refused
 from dip_exp.experiments import launch, sweeps
 from dip_exp.images import fetch, sets
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import GROUPS, identify
-from dip_exp.runs.run import build
 from tests.conftest import ROOT, jobs_of
 
 NAMES = sweeps.names()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dip_exp.config.build import build
 from dip_exp.experiments import collect, sweeps
 from dip_exp.experiments.tables import Tables
 from dip_exp.figures import gallery, outstanding
@@ -17,7 +18,6 @@ from dip_exp.figures.paper import fig2_curves, ijcv3_descent
 from dip_exp.figures.parts import grids, rows, strip, style
 from dip_exp.figures.parts.score_table import Table
 from dip_exp.figures.studies import priors, restorers
-from dip_exp.runs.run import build
 from tests.conftest import ROOT, jobs_of
 
 RESULTS = ROOT / "results"

@@ -207,7 +207,7 @@ def test_the_curve_is_the_loss_and_the_peaks_are_its_best():
     assert of["peak"] == pytest.approx(max(*psnr, of["last"]), abs=1e-3)  # no result beats the oracle
     best = int(np.argmax(psnr)) + 1 if max(psnr) > of["last"] else 12
     assert fitted.steps_of["peak"] == best
-    assert [row["step"] for row in fitted.rows] == list(range(12))
+    assert [row["step"] for row in fitted.rows] == list(range(1, 13))
     seconds = [row["seconds"] for row in fitted.rows]
     assert seconds == sorted(seconds)
 
@@ -384,7 +384,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_step():
         with torch.no_grad():
             next(fit.net.parameters()).fill_(torch.nan)
 
-    with pytest.raises(Failed, match=r"fit: the loss of step 3 is nan; .*optim.lr=0.001"):
+    with pytest.raises(Failed, match=r"fit: the loss of step 4 is nan; .*optim.lr=0.001"):
         run(make(), At(3, poison))
 
 

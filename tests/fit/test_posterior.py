@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dip_exp.fit.posterior import KIND, SPREAD, Posterior
+from dip_exp.fit.posterior import Posterior
+from dip_exp.metrics.kinds import POSTERIOR as KIND
+from dip_exp.metrics.kinds import POSTERIOR_STD as SPREAD
 from dip_exp.optims.sgld import SGLD
 from dip_exp.stopping.emv import ExponentialVariance
 from dip_exp.stopping.watch import Watch

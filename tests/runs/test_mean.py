@@ -14,7 +14,7 @@ from dip_exp.errors import Refused
 from dip_exp.runs import mean as mean_module
 from dip_exp.runs import run as run_module
 from dip_exp.runs.mean import combine as combine_runs
-from dip_exp.runs.mean import identity, run
+from dip_exp.runs.mean import identity, run_mean
 from dip_exp.runs.order import GROUPS, Order
 from dip_exp.runs.run import compute as compute_run
 from tests.conftest import SMOKE
@@ -30,7 +30,9 @@ def several(tmp_path: Path) -> Runner:
         words = [*SMOKE, f"results={tmp_path / 'results'}", *overrides]
         chosen = dict(word.split("=", 1) for word in ("task=denoise", "arch=skip_tiny", "image=astronaut", *words))
         choices = {group: chosen.get(group, "?") for group in GROUPS} | {"experiment": "smoke"}
-        done = run(config.compose(words), choices, ["python", "run.py", *words], tabled=tabled)
+        cfg = config.compose(words)
+        go = run_mean if cfg.runs > 1 else run_module.run
+        done = go(cfg, choices, ["python", "run.py", *words], tabled=tabled)
         assert done is not None
         return done
 

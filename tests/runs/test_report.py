@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from dip_exp.cost.estimate import Cost
+from dip_exp.metrics import kinds
 from dip_exp.runs import report
+from dip_exp.runs.record import upgrade
 from dip_exp.tasks.problem import Problem
 
 PROBLEM = Problem(y=torch.zeros(1, 3, 21, 18))
@@ -40,7 +42,7 @@ def test_a_run_that_a_rule_may_end_takes_at_most_so_long(capsys):
 
 
 def record(**more: object) -> dict:
-    """A record as the runs of before had it, and more."""
+    """A record as the runs of before had it, and more, as a reader gets it."""
     scores = {kind: {"psnr": 20.0, "ssim": 0.5} for kind in ("baseline", "last")}
     done = {
         "scores": scores,
@@ -50,7 +52,7 @@ def record(**more: object) -> dict:
         "steps": 10,
         "seconds": 1.0,
     }
-    return {**done, "seconds_per_step": 0.1, "baseline": {"name": "bicubic", "seconds": 0.25}, **more}
+    return upgrade({**done, "seconds_per_step": 0.1, "baseline": {"name": "bicubic", "seconds": 0.25}, **more})
 
 
 def test_every_classical_restorer_has_its_name_and_seconds_in_the_table(capsys):
@@ -74,5 +76,5 @@ def test_every_classical_restorer_has_its_name_and_seconds_in_the_table(capsys):
 
 def test_oracles_are_labelled():
     for kind in ("peak", "peak_average"):
-        assert report.MEANING[kind].startswith("oracle")
-    assert not any("oracle" in text for kind, text in report.MEANING.items() if "peak" not in kind)
+        assert kinds.KINDS[kind].meaning.startswith("oracle")
+    assert not any("oracle" in kind.meaning for name, kind in kinds.KINDS.items() if "peak" not in name)

@@ -77,7 +77,7 @@ def test_the_history_is_the_curve_of_every_step(run: Runner, runs: Runs):
     done = run()
     curve = pd.read_csv(runs()[0] / "history.csv")
     assert list(curve.columns) == ["step", "loss", "psnr", "psnr_average", "data", "seconds"]
-    assert list(curve.step) == list(range(10))
+    assert list(curve.step) == list(range(1, 11))
     best = max(curve.psnr.max(), done["scores"]["last"]["psnr"])  # the last picture is no step's of the curve
     assert best == pytest.approx(done["scores"]["peak"]["psnr"], abs=1e-3)
     assert curve.psnr_average.iloc[-1] == pytest.approx(done["scores"]["average"]["psnr"], abs=1e-3)
@@ -220,7 +220,7 @@ def test_ctrl_c_and_the_same_command_equal_an_uninterrupted_run(
     whole = run("logger=csv")
     kept = {path.name: path.read_bytes() for path in runs()[0].glob("*.png")}
     curve = pd.read_csv(runs()[0] / "history.csv").drop(columns="seconds")
-    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [Interrupt()])
+    monkeypatch.setattr("dip_exp.runs.run._snapshots", lambda _: [Interrupt()])
     with pytest.raises(Interrupted, match="stopped after step 4 of 10; the same command goes on from there"):
         run("logger=csv", "force=true")
     assert not (runs()[0] / "record.json").exists()
@@ -245,7 +245,7 @@ def test_a_sigterm_that_no_callback_sees_leaves_a_checkpoint_too(
     run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ):
     whole = run()
-    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [LateSigterm()])
+    monkeypatch.setattr("dip_exp.runs.run._snapshots", lambda _: [LateSigterm()])
     with pytest.raises(Interrupted, match="stopped after step 4 of 10; the same command goes on from there"):
         run("force=true")
     assert (runs()[0] / "checkpoint.pt").exists()
@@ -259,7 +259,7 @@ def test_a_forced_run_that_is_interrupted_loses_neither_the_old_result_nor_its_o
     run()
     (folder,) = runs()
     kept = folder.with_name(f".{folder.name}.before")
-    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [Interrupt()])
+    monkeypatch.setattr("dip_exp.runs.run._snapshots", lambda _: [Interrupt()])
     with pytest.raises(Interrupted):
         run("force=true")
     assert (kept / "before.record.json").exists()
@@ -291,7 +291,7 @@ def test_ctrl_c_with_the_last_step_finishes_the_run_and_ends_there(
     class Late(Interrupt):
         step = 10
 
-    monkeypatch.setattr("dip_exp.runs.run._strip_of_iterates", lambda _: [Late()])
+    monkeypatch.setattr("dip_exp.runs.run._snapshots", lambda _: [Late()])
     with pytest.raises(Interrupted, match="this run was finished first"):
         run()
     assert (runs()[0] / "record.json").exists()

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dip_exp import config, images
-from dip_exp.runs.run import build
+from dip_exp.config.build import build
 from dip_exp.tasks.classifiers import imagenet
 from dip_exp.tasks.classifiers.alexnet import AlexNet
 from dip_exp.tasks.classifiers.classifier import Classifier, Features

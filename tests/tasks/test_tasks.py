@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from dip_exp import config, images
+from dip_exp.config.build import build
 from dip_exp.metrics import PROTOCOLS
 from dip_exp.observe.masks import Bernoulli, Boxes, File, Text
-from dip_exp.runs.run import build
 from dip_exp.tasks.denoise import Denoise
 from dip_exp.tasks.enhance import Enhance
 from dip_exp.tasks.inpaint import Inpaint
