@@ -1,6 +1,6 @@
 """The picture of the README: four pixels in five are missing, and the network fills them in. `make demo` runs this.
 
-python examples/demo.py out=demo.png results=FOLDER, and any other setting of run.py, such as optim.steps=100
+python examples/demo.py steps=500 out=demo.png results=FOLDER, and any other setting of run.py, such as image=chelsea
 """
 
 import subprocess
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = "task=inpaint arch=skip optim=muon scale=mini task.mask.missing=0.8 image=astronaut image.box=[88,0,256,256]"
+SETTINGS = "task=inpaint optim=muon scale=mini task.mask.missing=0.8 image.box=[88,0,256,256] image.shrink_to=256"
 PANELS = {
     "observation": ("One pixel in five", "the other four are missing"),
     "pasted": ("Restored", "by a network without training data"),
@@ -20,8 +20,8 @@ PANELS = {
 GAP, TOP = 12, 56  # pixels
 
 
-def main(out: str = "", results: str = str(ROOT / "results/demo"), **settings: str) -> None:
-    words = [*SETTINGS.split(), "image.shrink_to=256", f"results={results}", *map("=".join, settings.items())]
+def main(out: str = "", results: str = str(ROOT / "results/demo"), steps: str = "500", **settings: str) -> None:
+    words = [*SETTINGS.split(), f"optim.steps={steps}", f"results={results}", *map("=".join, settings.items())]
     subprocess.run([sys.executable, ROOT / "run.py", *words], check=True, cwd=ROOT)
     newest = max(Path(results).glob("runs/*/outputs.npz"), key=lambda path: path.stat().st_mtime)
     pixels = [np.load(newest)[kind][0].transpose(1, 2, 0) for kind in PANELS]
