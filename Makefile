@@ -19,7 +19,7 @@ endif
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench test test-all lint format run sweep paper collect figures clean
+.PHONY: help install demo docs bench test test-all lint format run sweep paper collect figures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,8 +32,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt Makefile
 
 install: $(VENV)/.installed ## make .venv and install into it
 
-demo: $(VENV)/.installed ## restore a picture: super-resolution by 4, small enough for two CPU cores
-	$(BIN)/python run.py task=superres arch=skip scale=mini
+demo: $(VENV)/.installed ## fill in a picture of which four pixels in five are missing: two minutes on two CPU cores
+	$(BIN)/python examples/demo.py $(ARGS)
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs ## build the documentation into site/; a broken link fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 run: $(VENV)/.installed ## any run: make run ARGS="task=inpaint image=chelsea scale=mini"
 	$(BIN)/python run.py $(ARGS)
