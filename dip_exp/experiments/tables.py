@@ -12,7 +12,7 @@ panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's 
 """
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class Tables:
     results: Path
     scale: str
     local: bool = False
+    reads: dict[str, bytes] = field(default_factory=dict, compare=False)
+    """What was read of the tables since this was last emptied, by name: what a figure was drawn from."""
 
     @cached_property
     def runs(self) -> Frame:
@@ -83,11 +85,16 @@ class Tables:
 
     def of(self, experiment: str) -> Frame:
         """Returns the rows of an experiment's finished runs, with the columns of `listed`."""
-        return self.listed(experiment).merge(self.runs, on="run_id", how="inner")
+        found = self.listed(experiment).merge(self.runs, on="run_id", how="inner")
+        spread = self.calibration[self.calibration.run_id.isin(found.run_id)]
+        self.reads[experiment] = found.to_csv().encode() + spread.to_csv().encode()
+        return found
 
     def curve(self, run_id: str) -> Frame:
         """Returns the kept steps of one run."""
-        return self.curves[self.curves.run_id == run_id].sort_values("step")
+        found = self.curves[self.curves.run_id == run_id].sort_values("step")
+        self.reads[f"curve {run_id}"] = found.to_csv().encode()
+        return found
 
     def panel(self, run_id: str, kind: str) -> np.ndarray | None:
         """Returns a run's picture of a kind as (H, W, 3) or (H, W, 1) in [0, 1], or None where there is none."""
@@ -97,6 +104,7 @@ class Tables:
         for place in places:
             path = place / f"{run_id}-{kind}.png"
             if path.is_file():
+                self.reads[f"panel {run_id} {kind}"] = path.read_bytes()
                 return read(path).x[0].transpose(1, 2, 0)
         return None
 
@@ -104,7 +112,9 @@ class Tables:
         """Returns facts of the paper and its authors, `results/reference/<name>.csv`."""
         import pandas as pd
 
-        return pd.read_csv(self.results / "reference" / f"{name}.csv")
+        path = self.results / "reference" / f"{name}.csv"
+        self.reads[f"reference {name}"] = path.read_bytes()
+        return pd.read_csv(path)
 
     def _read(self, name: str, columns: tuple[str, ...]) -> Frame:
         return read_table(folder(self.results, self.scale) / name, columns)

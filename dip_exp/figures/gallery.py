@@ -11,7 +11,7 @@ from dip_exp.atomic import write_text
 from dip_exp.errors import Refused
 from dip_exp.experiments import sweeps
 from dip_exp.experiments.tables import Tables
-from dip_exp.figures import comparison, outstanding
+from dip_exp.figures import comparison, outstanding, saved
 from dip_exp.figures.parts import rows, style
 from dip_exp.figures.parts.score_table import Table
 from dip_exp.runs import report
@@ -97,6 +97,7 @@ def _make(module: ModuleType, tables: Tables, place: Path) -> list[str]:
     import matplotlib.pyplot as plt
 
     parts, made = vars(module), []
+    tables.reads.clear()
     table = parts["table"](tables) if "table" in parts else None
     if "draw" in parts:
         with style.styled():
@@ -104,7 +105,7 @@ def _make(module: ModuleType, tables: Tables, place: Path) -> list[str]:
             if isinstance(drawn, Table):  # of pictures that may not be shown, their captions
                 table = table or drawn
             elif drawn is not None:
-                drawn.savefig(place / f"{parts['NAME']}.png", metadata={"Software": None})
+                saved.save(drawn, place / f"{parts['NAME']}.png", saved.digest(module, tables))
                 drawn.savefig(place / f"{parts['NAME']}.pdf", metadata=FIXED_DATE)
                 made += [f"{parts['NAME']}.png", f"{parts['NAME']}.pdf"]
                 plt.close(drawn)
@@ -150,7 +151,7 @@ def _page(tables: Tables, place: Path) -> str:
 def _section(tables: Tables, place: Path, name: str) -> str:
     """Returns what the page shows of one experiment: picture, table, checks, the paper's numbers, what made it."""
     picture, cells = place / f"{name}.png", place / f"{name}.md"
-    parts = [f"## {name}", f"{(_module(name).__doc__ or '').strip()}"]
+    parts = [f"## {name}", f"{(_module(name).__doc__ or '').strip()}", _about(name)]
     if picture.is_file():
         parts.append(f"![{name}]({name}.png)")
     if cells.is_file():
@@ -163,6 +164,13 @@ def _section(tables: Tables, place: Path, name: str) -> str:
     if beside:
         parts.append(comparison.markdown(beside))
     return "\n\n".join([*parts, _origin(tables, name)])
+
+
+def _about(name: str) -> str:
+    """Returns what an experiment's overlay says of itself: where in the paper it is, the paper's numbers, and ours."""
+    about = sweeps.about(name) or {}
+    said = [f"{about['title']}: {about['cite']}", *(f"{who}: {about[who]}" for who in ("paper", "ours") if about[who])]
+    return "\n".join(f"- {line}" for line in said)
 
 
 def _origin(tables: Tables, name: str) -> str:

@@ -1,0 +1,52 @@
+"""A figure's PNG, written only when its data or the code that draws it has changed."""
+
+import ast
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from PIL import Image
+
+from dip_exp.experiments.tables import Tables
+
+DRAWN_FROM = "Drawn from"
+"""The text of a PNG that says which data and code it was drawn from."""
+
+PARTS = ("grids", "pictures", "rows", "score_table", "strip", "style")
+"""The modules of `parts` whose code a picture depends on."""
+
+
+def save(drawn: Any, path: Path, digest: str) -> None:
+    """Writes a figure as PNG, unless the file there was drawn from the same data by the same code: fonts and libraries
+    differ between machines, and the repository keeps every picture it ever had."""
+    if path.is_file():
+        with Image.open(path) as before:
+            if before.info.get(DRAWN_FROM) == digest:
+                return
+    drawn.savefig(path, metadata={"Software": None, DRAWN_FROM: digest})
+
+
+def digest(module: ModuleType, tables: Tables) -> str:
+    """Returns the sha256 of what a figure was drawn from: the rows and panels it read, and the code that draws it, less
+    comments and docstrings."""
+    whole = hashlib.sha256()
+    for name, data in sorted(tables.reads.items()):
+        whole.update(name.encode() + data)
+    sources = [files("dip_exp.figures").joinpath("parts", f"{part}.py") for part in PARTS]
+    for source in (Path(str(module.__file__)), *sources):
+        whole.update(_code(source.read_text(encoding="utf-8")).encode())
+    return whole.hexdigest()
+
+
+def _code(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):  # bare texts are documentation
+            node.body = [one for one in node.body if not _is_text(one)]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
