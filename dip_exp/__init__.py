@@ -1,6 +1,7 @@
 """Deep Image Prior (Ulyanov, Vedaldi, Lempitsky, CVPR 2018 / IJCV 2020) as an experiment framework.
 
-From the command line: `python run.py task=superres arch=skip`. From Python: `restore`, `Problem`, `StopRule`.
+From the command line: `python run.py task=superres arch=skip`. From Python: `restore`, or `solve` for a `Problem` of
+your own.
 """
 
 from importlib import import_module
@@ -11,20 +12,41 @@ from dip_exp import threads
 threads.settle()  # here, since every door comes through here before PyTorch is loaded
 
 if TYPE_CHECKING:
-    from dip_exp.api import Restored, restore
+    from dip_exp.api import Restored, restore, solve
+    from dip_exp.archs.arch import Arch
+    from dip_exp.inputs.source import Input
+    from dip_exp.optims.optim import Optim
     from dip_exp.stopping.rule import StopRule, Verdict
     from dip_exp.tasks.operators import adjoint_gap
     from dip_exp.tasks.problem import Problem
+    from dip_exp.tasks.task import Task
 
-__all__ = ["Problem", "Restored", "StopRule", "Verdict", "adjoint_gap", "restore"]
+__all__ = [
+    "Arch",
+    "Input",
+    "Optim",
+    "Problem",
+    "Restored",
+    "StopRule",
+    "Task",
+    "Verdict",
+    "adjoint_gap",
+    "restore",
+    "solve",
+]
 
 _HOMES = {
+    "Arch": "archs.arch",
+    "Input": "inputs.source",
+    "Optim": "optims.optim",
     "Problem": "tasks.problem",
     "Restored": "api",
     "StopRule": "stopping.rule",
+    "Task": "tasks.task",
     "Verdict": "stopping.rule",
     "adjoint_gap": "tasks.operators",
     "restore": "api",
+    "solve": "api",
 }
 
 

@@ -1,7 +1,8 @@
-"""`restore`: the whole of this package as one function, open to a user's own problem, network, input and stop rule."""
+"""`restore` and `solve`: the package as functions, open to your own problem, network, input and stop rule."""
 
 import copy
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +16,11 @@ from dip_exp.archs.skip import Skip
 from dip_exp.config.build import build, refusing
 from dip_exp.config.precision import AUTO
 from dip_exp.errors import Interrupted, Refused
-from dip_exp.fit import draw
-from dip_exp.fit.module import Fit
+from dip_exp.fit.draw import assemble, draw
 from dip_exp.fit.trainer import Trainer
+from dip_exp.images.arrays import as_picture, laid_out_as
 from dip_exp.inputs.source import Input
+from dip_exp.metrics.kinds import STOPPED
 from dip_exp.optims.optim import Optim
 from dip_exp.runs.mean import combine
 from dip_exp.runs.record import facts as facts_of_fit
@@ -61,7 +63,8 @@ def restore(
 
     y:        (H, W), (H, W, 3) or (1, C, H, W); float in [0, 1], or uint8. It is observed, not clean: nothing is added.
     problem:  a packaged task by name ("denoise", "superres", "inpaint", ...) or as an object; or your own: a `Problem`,
-              or a function that makes one of the observation's tensor (1, C, H, W).
+              or a function that makes one of the observation's tensor (1, C, H, W). An observation that is no picture
+              in [0, 1] (a sinogram, counts) goes to `solve`.
     arch, input, optim, stop: a packaged option by name, or an object of yours; left out, the named task's own (an
               own problem, and a task given as an object, start from super-resolution's). `arch` may be any torch module
               that maps z to x_hat; it is trained in place.
@@ -76,65 +79,120 @@ def restore(
     Raises Refused (a ValueError's text, and where to mend it) before the first step. Source: paper eq. 2.
     """
     named = {"arch": arch, "input": input, "optim": optim, "stop": stop}
-    if runs != 1:
-        _check_runs(runs, arch, checkpoint)
-        same: dict[str, Any] = {
-            "scale": scale,
-            "precision": precision,
-            "accelerator": accelerator,
-            "progress": progress,
-        }
-        same |= {**named, "overrides": [overrides] if isinstance(overrides, str) else list(overrides)}
-        each = [
-            restore(y, problem, seed=seed + n, **{**same, "stop": copy.deepcopy(stop)})  # a rule remembers
-            for n in range(runs)
-        ]
-        return _mean(each, y, None if isinstance(problem, str | Task) else _pose(problem, as_picture(y), {}))
-    words = [f"{group}={choice}" for group, choice in named.items() if isinstance(choice, str)]
-    if isinstance(stop, StopRule):  # a task's own number of steps hangs on whether a rule may end the run
-        words.append("stop=emv" if stop.ends else "stop=fixed")
-    task_name = problem if isinstance(problem, str) else OWN_PROBLEM
-    asked = [f"task={task_name}", *words, f"scale={scale}", f"seed={seed}", f"precision={precision}"]
-    asked.append(f"trainer.accelerator={accelerator}")
-    try:
-        config = cfgs.plain(cfgs.compose([*asked, *([overrides] if isinstance(overrides, str) else overrides)]))
-    except cfgs.UNCOMPOSABLE as error:
-        raise Refused(f"restore: {str(error).strip().splitlines()[0]}") from error
-    parts = {group: _part(group, choice, config) for group, choice in named.items()}
-    own = precision != AUTO or isinstance(parts["arch"], Skip)  # `auto` was decided by the named network
+    asked = _Asked(problem, named, scale, precision, accelerator, _words(overrides), progress)
+    with refusing("restore", {}):
+        picture = as_picture(y)
+    if runs == 1:
+        return _laid_out(_fit(asked, picture, seed, checkpoint), y)
+    _check_runs(runs, arch, checkpoint)
+    each = [_laid_out(_fit(asked.again(), picture, seed + number, None), y) for number in range(runs)]
+    return _mean(each, y, None if isinstance(problem, str | Task) else _pose(problem, picture, {}))
+
+
+def solve(
+    problem: Problem,
+    *,
+    arch: str | Arch | nn.Module | None = None,
+    input: str | Input | None = None,
+    optim: str | Optim | None = None,
+    stop: str | StopRule | None = None,
+    seed: int = 0,
+    scale: str = "paper",
+    precision: str = "fp32",
+    accelerator: str = "auto",
+    overrides: str | Iterable[str] = (),
+    progress: bool = False,
+    checkpoint: Path | None = None,
+) -> Restored:
+    """Returns what `restore` does for a problem of your own whose observation need not be a picture.
+
+    problem.y may have any size and range that the problem's loss compares; problem.shape is x_hat's (C, H, W). x_hat is
+    returned as float32 (1, C, H, W), not clipped; with the packaged networks it lies in (0, 1). The other arguments,
+    the record and the errors are those of `restore`.
+    """
+    named = {"arch": arch, "input": input, "optim": optim, "stop": stop}
+    if not isinstance(problem, Problem):
+        raise Refused(f"solve: given {type(problem).__name__}; a dip_exp.Problem is needed, or restore(y, ...)")
+    asked = _Asked(problem, named, scale, precision, accelerator, _words(overrides), progress)
+    return _fit(asked, None, seed, checkpoint)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `restore` and `solve` were asked for, apart from the observation and the seed."""
+
+    problem: Any
+    named: dict[str, Any]
+    scale: str
+    precision: str
+    accelerator: str
+    overrides: list[str]
+    progress: bool
+
+    def again(self) -> "_Asked":
+        """Returns the same with a stop rule of its own, for a rule remembers."""
+        return replace(self, named={**self.named, "stop": copy.deepcopy(self.named["stop"])})
+
+    def config(self, seed: int) -> dict[str, Any]:
+        """Returns the plain settings. Raises Refused."""
+        words = [f"{group}={choice}" for group, choice in self.named.items() if isinstance(choice, str)]
+        stop = self.named["stop"]
+        if isinstance(stop, StopRule):  # a task's own number of steps hangs on whether a rule may end the run
+            words.append("stop=emv" if stop.ends else "stop=fixed")
+        task = self.problem if isinstance(self.problem, str) else OWN_PROBLEM
+        common = [f"scale={self.scale}", f"seed={seed}", f"precision={self.precision}"]
+        common.append(f"trainer.accelerator={self.accelerator}")
+        try:
+            return cfgs.plain(cfgs.compose([f"task={task}", *words, *common, *self.overrides]))
+        except cfgs.UNCOMPOSABLE as error:
+            raise Refused(f"restore: {str(error).strip().splitlines()[0]}") from error
+
+    def as_record(self, config: dict[str, Any], precision: str) -> dict[str, Any]:
+        """Returns what a record says was asked for: settings, and of objects how they show themselves."""
+        used = {g: config[g] if isinstance(choice, str | None) else _told(choice) for g, choice in self.named.items()}
+        task = config["task"] if isinstance(self.problem, str) else _told(self.problem)
+        return {**used, "task": task, "seed": config["seed"], "precision": precision}
+
+
+def _told(part: Any) -> str:
+    """Returns an object's own description, or its class where that would be an address, which differs every time."""
+    text = repr(part)
+    return f"{type(part).__module__}.{type(part).__qualname__}" if " at 0x" in text else text
+
+
+def _words(overrides: str | Iterable[str]) -> list[str]:
+    return [overrides] if isinstance(overrides, str) else list(overrides)
+
+
+def _fit(asked: _Asked, picture: np.ndarray | None, seed: int, checkpoint: Path | None) -> Restored:
+    """Returns one fit's picture (1, C, H, W) and its record. picture: the observation; None: the problem's own y."""
+    config = asked.config(seed)
+    parts = {group: _part(group, choice, config) for group, choice in asked.named.items()}
+    own = asked.precision != AUTO or isinstance(parts["arch"], Skip)  # `auto` was decided by the named network
     precision = config["precision"] if own else "fp32"
     with refusing("restore", {}):
-        posed = _pose(problem, as_picture(y), config)
-        net, z = draw.draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
-        trainer = Trainer(accelerator=accelerator, progress="auto" if progress else "off")  # type: ignore[arg-type]
-        fit = Fit(
-            posed,
-            net,
-            z,
-            optim=parts["optim"],
-            stop=parts["stop"],
-            perturb_std=parts["input"].perturb_std,
-            final=parts["input"].final,
-            seed=named_seed(seed, "perturb"),
-        )
+        posed = _pose(asked.problem, picture, config)
+        net, z = draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
+        shown = "auto" if asked.progress else "off"
+        trainer = Trainer(accelerator=asked.accelerator, progress=shown)  # type: ignore[arg-type]
+        fit = assemble(posed, net, z, parts["input"], parts["optim"], parts["stop"], seed)
     fitted = trainer.run(fit, precision=precision, checkpoint=checkpoint)
     if fitted.interrupted:
         raise Interrupted("the fit was finished first")
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    made = finished(posed, fitted.pictures["stopped"])
+    made = finished(posed, fitted.pictures[STOPPED])
     pictures = {**fitted.pictures, **made}
-    kept = list(made.values())[-1] if made else pictures["stopped"]
+    result = list(made)[-1] if made else STOPPED
     facts = facts_of_fit(fitted, score(posed, pictures), torch.get_num_threads())
-    facts["result"] = list(made)[-1] if made else "stopped"
-    facts["remarks"] = posed.remarks(kept) if posed.remarks is not None else []
-    used = {group: config[group] if isinstance(choice, str | None) else repr(choice) for group, choice in named.items()}
-    used |= {
-        "task": config["task"] if isinstance(problem, str) else repr(problem),
-        "seed": seed,
-        "precision": precision,
-    }
-    return Restored(_as_given(kept, y), {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
+    facts |= {"result": result, "remarks": posed.remarks(pictures[result]) if posed.remarks is not None else []}
+    used = asked.as_record(config, precision)
+    return Restored(pictures[result], {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
+
+
+def _laid_out(restored: Restored, y: np.ndarray) -> Restored:
+    """Returns the same with x_hat laid out as y, in [0, 1]."""
+    return restored._replace(x_hat=laid_out_as(restored.x_hat, y))
 
 
 def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
@@ -162,11 +220,11 @@ def _mean(each: list[Restored], y: np.ndarray, posed: Problem | None) -> Restore
     facts |= {key: sum(one[key] for one in records) for key in ("seconds", "steps", "rollbacks")}
     facts |= found.said(result, len(each))
     return Restored(
-        _as_given(found.means[result], y),
+        laid_out_as(found.means[result], y),
         {
             **facts,
             "scores": {} if known is None else found.scores(known.protocol),
-            "std": _as_given(found.std, y),
+            "std": laid_out_as(found.std, y),
             "members": records,
             "pictures": found.means,
         },
@@ -191,7 +249,10 @@ def _part(group: str, choice: Any, config: dict[str, Any]) -> Any:
     return choice
 
 
-def _pose(problem: Any, picture: np.ndarray, config: dict[str, Any]) -> Problem:
+def _pose(problem: Any, picture: np.ndarray | None, config: dict[str, Any]) -> Problem:
+    if picture is None:
+        _try_operator(problem)
+        return problem
     if isinstance(problem, str):
         problem = build(config, "task", {})
     if isinstance(problem, Task):
@@ -217,31 +278,3 @@ def _try_operator(posed: Problem) -> None:
         )
     if not posed.energy(x_hat).requires_grad:
         raise ValueError("forward: the energy has no gradient in x_hat; the operator or the loss must not detach it")
-
-
-def as_picture(y: np.ndarray) -> np.ndarray:
-    """Returns y, (H, W), (H, W, C) or (1, C, H, W), uint8 or float in [0, 1], as float32 (1, C, H, W).
-
-    Raises ValueError or TypeError for another shape, type or range.
-    """
-    y = np.asarray(y)
-    if y.dtype == np.uint8:
-        y = y.astype(np.float32) / 255
-    if not np.issubdtype(y.dtype, np.floating):
-        raise TypeError(f"y is {y.dtype}; give uint8, or floats in [0, 1]")
-    if y.ndim == 2:
-        y = y[None, None]
-    elif y.ndim == 3:
-        y = y.transpose(2, 0, 1)[None]
-    if y.ndim != 4 or y.shape[0] != 1 or 0 in y.shape:
-        raise ValueError(f"y has shape {y.shape}; give (H, W), (H, W, C) or (1, C, H, W)")
-    if not np.isfinite(y).all() or y.min() < 0 or y.max() > 1:
-        raise ValueError(f"y lies in [{y.min():g}, {y.max():g}]; give finite values in [0, 1] (bytes: divide by 255)")
-    return np.ascontiguousarray(y, dtype=np.float32)
-
-
-def _as_given(x_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
-    picture = np.clip(x_hat, 0, 1)
-    if np.ndim(y) == 2:
-        return picture[0, 0]
-    return picture[0].transpose(1, 2, 0) if np.ndim(y) == 3 else picture

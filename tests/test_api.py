@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import dip_exp
-from dip_exp import Problem, StopRule, Verdict, adjoint_gap, restore
+from dip_exp import Problem, StopRule, Verdict, adjoint_gap, restore, solve
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.inputs.source import Input
 from dip_exp.optims.sgd import SGD
@@ -201,7 +201,7 @@ def test_a_checkpoint_is_of_its_own_observation(tmp_path):
 def test_the_package_says_what_it_has():
     for name in dip_exp.__all__:
         assert getattr(dip_exp, name) is not None
-    with pytest.raises(AttributeError, match="has no attribute 'denoise'; it has Problem"):
+    with pytest.raises(AttributeError, match="has no attribute 'denoise'; it has Arch, Input, Optim, Problem"):
         _ = dip_exp.denoise
 
 
@@ -225,3 +225,23 @@ def test_the_examples_operator_has_an_adjoint():
 def test_the_example_restores():
     blurred, restored = example().main(steps=300, side=48)
     assert restored > blurred + 1
+
+
+def test_an_observation_that_is_no_picture_is_solved_as_it_is():
+    """A projection along the columns, in counts: of another size than x_hat, and far above 1."""
+    x = torch.from_numpy(picture(1, 3, 16, 20)).mean(1, keepdim=True)
+    problem = Problem(y=100 * x.sum(2, keepdim=True), shape=(1, 16, 20), forward=lambda x: 100 * x.sum(2, keepdim=True))
+    solved = solve(problem, **{**TINY, "overrides": ["optim.steps=40"]})
+    assert solved.x_hat.shape == (1, 1, 16, 20)
+    losses = [row["loss"] for row in solved.record["history"]]
+    assert losses[-1] < losses[0] / 2
+    again = solve(problem, **{**TINY, "overrides": ["optim.steps=40"]})
+    assert np.array_equal(again.x_hat, solved.x_hat)
+    with pytest.raises(Refused, match=r"solve: given str; a dip_exp.Problem is needed, or restore\(y, ...\)"):
+        solve("denoise")  # type: ignore[arg-type]
+
+
+def test_the_record_of_an_object_of_ones_own_is_the_same_every_time():
+    first, again = (restore(picture(10, 9, 3), stop=After(), **TINY).record["config"]["stop"] for _ in range(2))
+    assert first == again
+    assert first.endswith("After")

@@ -1,0 +1,32 @@
+"""Arrays of a user, as pictures and back."""
+
+import numpy as np
+
+
+def as_picture(y: np.ndarray) -> np.ndarray:
+    """Returns y, (H, W), (H, W, C) or (1, C, H, W), uint8 or float in [0, 1], as float32 (1, C, H, W).
+
+    Raises ValueError or TypeError for another shape, type or range.
+    """
+    y = np.asarray(y)
+    if y.dtype == np.uint8:
+        y = y.astype(np.float32) / 255
+    if not np.issubdtype(y.dtype, np.floating):
+        raise TypeError(f"y is {y.dtype}; give uint8, or floats in [0, 1]")
+    if y.ndim == 2:
+        y = y[None, None]
+    elif y.ndim == 3:
+        y = y.transpose(2, 0, 1)[None]
+    if y.ndim != 4 or y.shape[0] != 1 or 0 in y.shape:
+        raise ValueError(f"y has shape {y.shape}; give (H, W), (H, W, C) or (1, C, H, W)")
+    if not np.isfinite(y).all() or y.min() < 0 or y.max() > 1:
+        raise ValueError(f"y lies in [{y.min():g}, {y.max():g}]; give finite values in [0, 1] (bytes: divide by 255)")
+    return np.ascontiguousarray(y, dtype=np.float32)
+
+
+def laid_out_as(x_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns x_hat (1, C, H, W), clipped to [0, 1], in the layout of y: (H, W), (H, W, C) or (1, C, H, W)."""
+    picture = np.clip(x_hat, 0, 1)
+    if np.ndim(y) == 2:
+        return picture[0, 0]
+    return picture[0].transpose(1, 2, 0) if np.ndim(y) == 3 else picture
