@@ -18,8 +18,8 @@ from dip_exp.errors import Refused
 from dip_exp.runs.order import GROUPS
 from dip_exp.runs.run import run
 from dip_exp.seeds import named_seed
+from tests.options import options, words
 
-ROOT = Path(__file__).resolve().parent.parent
 FILE = Path(__file__).with_suffix(".json")
 
 SMOKE = (
@@ -32,25 +32,9 @@ SMOKE = (
     "rivals=none",
 )
 
-OWN_WORDS = {
-    "task=enhance": ["image=chelsea"],
-    "task=invert": ["task/net=efficientnet_lite0", "task.layer=block1", "image.shrink_to=64"],
-    "task=maximize": ["task/net=efficientnet_lite0", "task.layer=block3", "task.unit=0"],
-    "input=picture": ["task=flash", "task/flash=synthetic"],
-    "task=flash": ["task/flash=synthetic"],
-    "optim=sgld": ["optim.steps=10"],
-    "stop=sure": ["input=picture"],
-}
-"""What an option needs beside itself, where it cannot run alone."""
-
-
-def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
-
 
 def words_of(of: str) -> list[str]:
-    deep = ["scale=mini", "image.shrink_to=128"] if of.startswith("arch=") else []
-    return [*SMOKE, *deep, *OWN_WORDS.get(of, []), of]
+    return [*SMOKE, *words(*of.split("=", 1))]
 
 
 def losses(of: str) -> list[float]:
@@ -113,10 +97,7 @@ def entries() -> Iterator[tuple[str, str, Callable[[str], Any]]]:
     for kind, (groups, make) in KINDS.items():
         for group in groups.split():
             for option in options(group):
-                word = f"{group}={option}"
-                if kind == "masks":
-                    OWN_WORDS[word] = ["task=inpaint", "image=astronaut"]
-                yield kind, word, make
+                yield kind, f"{group}={option}", make
 
 
 def main() -> None:

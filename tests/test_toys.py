@@ -1,0 +1,199 @@
+"""One new file and one yaml make a new part, and every law of its kind finds it: tried on a copy of the project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+TASK = '''"""A toy: the picture seen through a grey veil."""
+
+import numpy as np
+
+from dip_exp.component import Fraction, component
+from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.task import Task, tensor
+
+
+@component
+class Toy(Task):
+    """veil: how much of the observation is grey."""
+
+    veil: Fraction = 0.5
+
+    def problem(self, x: np.ndarray, role: str, rng: np.random.Generator) -> Problem:
+        def veiled(x_hat):
+            return (1 - self.veil) * x_hat + 0.5 * self.veil
+
+        clean = tensor(x)
+        if role == "observed":
+            return Problem(y=clean, forward=veiled)
+        return Problem(y=veiled(clean), x=clean, forward=veiled, protocol=self.scoring)
+'''
+TASK_YAML = """# @package _global_
+# A toy: the picture seen through a grey veil.
+task:
+  _target_: dip_exp.tasks.toy.Toy
+  protocol: rgb
+  tv_weight: 0.0
+  tv_beta: 0.5
+  veil: 0.5
+optim:
+  steps: ${own_steps:100,50}
+"""
+
+ARCH = '''"""A toy: two convolutions."""
+
+from torch import nn
+
+from dip_exp.archs.arch import Arch
+from dip_exp.component import PositiveInt, component
+
+
+@component
+class Toy(Arch):
+    """width: channels of the hidden map."""
+
+    width: PositiveInt = 8
+
+    def build(self, channels_in: int, channels_out: int, size: tuple[int, int]) -> nn.Module:
+        middle = nn.Conv2d(channels_in, self.width, 3, padding=1)
+        last = nn.Conv2d(self.width, channels_out, 1)
+        return nn.Sequential(middle, nn.LeakyReLU(0.2), last, nn.Sigmoid())
+'''
+ARCH_YAML = """# A toy: two convolutions.
+_target_: dip_exp.archs.toy.Toy
+width: ${scaled:64,8}
+"""
+
+INPUT = '''"""A toy: a checkerboard."""
+
+import torch
+from torch import Tensor
+
+from dip_exp.component import PositiveInt, component
+from dip_exp.inputs.source import Input
+
+
+@component
+class Toy(Input):
+    """channels: of z, all equal."""
+
+    channels: PositiveInt = 4
+
+    def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
+        rows, columns = (torch.arange(side) for side in size)
+        board = (rows[:, None] + columns[None, :]) % 2
+        return board.float().expand(1, self.channels, *size).clone()
+'''
+OPTIM = '''"""A toy: RMSprop."""
+
+from collections.abc import Iterable
+
+import torch
+from torch.nn import Parameter
+
+from dip_exp.component import component
+from dip_exp.optims.optim import Decay, Optim
+
+
+@component
+class Toy(Optim):
+    """alpha: decay of the mean square of the gradient."""
+
+    alpha: Decay = 0.99
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha)
+'''
+STOP = '''"""A toy: a rule that ends the run after so many steps."""
+
+from torch import Tensor
+
+from dip_exp.component import PositiveInt, stateful
+from dip_exp.stopping.rule import StopRule, Verdict
+
+
+@stateful
+class Toy(StopRule):
+    """after: steps."""
+
+    after: PositiveInt = 7
+
+    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+        return Verdict(stop=step + 1 >= self.after, reason="toy: it is late")
+'''
+FIGURE = '''"""A toy: how many runs there are."""
+
+from dip_exp.experiments.tables import Tables
+from dip_exp.figures.parts.score_table import Table
+
+NAME = "toy"
+
+
+def table(tables: Tables) -> Table:
+    import pandas as pd
+
+    return Table("Toy", pd.DataFrame({"runs": [tables.of(NAME).run_id.nunique()]}), ())
+'''
+FIGURE_YAML = """# @package _global_
+# A toy.
+about:
+  title: Toy
+  cite: not in the paper
+  origin: study
+  kind: stopped
+hydra:
+  sweeper:
+    params:
+      image: astronaut,chelsea
+      seed: ${runs:1}
+"""
+
+
+def yaml_of(group: str, keys: str) -> str:
+    """Returns the yaml of a toy that has the keys of its kind as the default option has them."""
+    default = {"input": "noise", "optim": "adam", "stop": "fixed"}[group]
+    lines = (ROOT / "conf" / group / f"{default}.yaml").read_text().splitlines()
+    room = {"input": "inputs", "optim": "optims", "stop": "stopping"}[group]
+    own = {"noise": ("kind:", "scale:", "channels:"), "adam": ("betas:", "eps:"), "fixed": ()}[default]
+    kept = [line for line in lines if line and not line.startswith(("#", "_target_", *own))]
+    return "\n".join([f"# A toy.\n_target_: dip_exp.{room}.toy.Toy", *kept, keys]) + "\n"
+
+
+TOYS = {
+    "task": ("tasks/toy.py", TASK, "task/toy.yaml", TASK_YAML, "test_laws.py config"),
+    "arch": ("archs/toy.py", ARCH, "arch/toy.yaml", ARCH_YAML, "test_laws.py config archs"),
+    "input": ("inputs/toy.py", INPUT, "input/toy.yaml", yaml_of("input", "channels: 4"), "test_laws.py config"),
+    "optim": ("optims/toy.py", OPTIM, "optim/toy.yaml", yaml_of("optim", "alpha: 0.99"), "test_laws.py config"),
+    "stop": ("stopping/toy.py", STOP, "stop/toy.yaml", yaml_of("stop", "after: 7"), "test_laws.py config"),
+    "experiment": ("figures/studies/toy.py", FIGURE, "experiment/toy.yaml", FIGURE_YAML, "experiments figures"),
+}
+"""By config group: the module, the yaml, and whose laws it must pass."""
+
+
+@pytest.mark.parametrize("group", TOYS)
+def test_a_toy_of_one_module_and_one_yaml_is_found_by_the_laws_of_its_kind(group: str, tmp_path: Path):
+    module, source, option, yaml, laws = TOYS[group]
+    for folder in ("conf", "dip_exp", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "run.py", "README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("results", "scripts", "docs", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "dip_exp" / module).write_text(source)
+    (tmp_path / "conf" / option).write_text(yaml)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "toy and not test_toys"]
+    done = subprocess.run(
+        [*command, *(f"tests/{place}" for place in laws.split())],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
