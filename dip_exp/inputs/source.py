@@ -15,7 +15,7 @@ class Input(ABC):
 
     perturb_std: sigma_p; every step sees z + sigma_p N(0, 1), drawn afresh and not accumulated (paper Sec. 2.1).
     final:       the z of the last picture: perturbed as in the last step (the released code), or clean.
-    seed:        draws z instead of the run's seed: the same z for several networks, or several z for one network.
+    seed:        z is drawn from it instead of the run's seed: one z for several networks, or several z for one.
     """
 
     perturb_std: NonNegative = 0.0

@@ -12,8 +12,7 @@ from dip_exp.optims.optim import Decay, Optim
 
 @component
 class Adam(Optim):
-    """Adam in one fused pass over weights, gradients and moments; PyTorch's default makes about ten passes per
-    tensor."""
+    """Adam in one fused pass over weights, gradients and moments; PyTorch's default makes about ten per tensor."""
 
     betas: list[Decay] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
     eps: Positive = 1e-8

@@ -14,7 +14,7 @@ CHECK_EVERY = 10
 kept is exact all the same."""
 
 Keep = bool | Tensor
-"""Whether this step is the best so far: a bool, or a scalar on the device, which is never waited for."""
+"""Whether this step is the best so far: a bool, or a scalar on the device, for which nothing has to wait."""
 
 
 @dataclass(frozen=True)
