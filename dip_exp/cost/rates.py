@@ -91,8 +91,7 @@ class Kept:
 
     @property
     def lasts(self) -> bool:
-        """Whether the rates can be used. Those of a busy machine expire, because threads that share a core slow each
-        other."""
+        """Whether the rates are usable. Those of a busy machine expire: threads that share a core slow each other."""
         return not self.stale and (self.share >= QUIET or abs(time.time() - self.when) < TRY_AGAIN_SECONDS)
 
 
@@ -114,8 +113,7 @@ def here(device: torch.device, threads: int, precision: str) -> Where:
 
 
 def known(where: Where, measure: Callable[[], Measured]) -> Rates:
-    """Returns the rates of a place: the cached ones if they can be used, else those from `measure`, which are
-    cached."""
+    """Returns the rates of a place: the cached ones if usable, else those from `measure`, which are then cached."""
     held = _HELD.get(where) or _read(where)
     if held is None or not held.lasts:
         found = measure()

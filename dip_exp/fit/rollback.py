@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 DROP = 10**0.5
-"""5 dB, as a ratio of losses: a rollback is due if a step's loss exceeds the previous step's by more than this
-factor."""
+"""5 dB, as a ratio of losses: a step whose loss exceeds the previous step's by more causes a rollback."""
 
 LOOKS_AWAY_EVERY = 100
 """The released notebook's `if i % show_every`, which is false on the multiples of 100: they are not checked."""

@@ -213,8 +213,7 @@ def _between_steps(received: list[int]) -> Iterator[None]:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Silences Lightning's notices (devices, tips, data-loader workers), which do not apply to a one-picture data
-    set."""
+    """Silences Lightning's notices (devices, tips, loader workers), which do not apply to a one-picture data set."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
