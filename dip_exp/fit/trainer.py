@@ -113,7 +113,7 @@ class Trainer:
             )
             try:
                 trainer.fit(fit, _steps(fit))
-            except SIGTERMException:  # Lightning's own response to SIGTERM, after the step; our callbacks may be done
+            except SIGTERMException:  # Lightning's response to SIGTERM: after the step, maybe after our callbacks
                 received.append(signal.SIGTERM)
                 for callback in saver:
                     callback.save(fit)
