@@ -1,4 +1,4 @@
-"""The deep decoder: a few channels mixed pixel by pixel and doubled, with fewer weights than the picture has values."""
+"""The deep decoder: 1x1 convolutions and x2 upsampling only, with fewer weights than the picture has values."""
 
 from torch import Tensor, nn
 
@@ -11,11 +11,13 @@ from dip_exp.component import PositiveInt, component
 class DeepDecoder(Arch):
     """The under-parameterised network of Heckel and Hand (ICLR 2019, arXiv 1810.03982, Sec. 2).
 
-    `layers` times: a 1x1 convolution to `channels` without bias, doubling (but for the last layer), ReLU, BatchNorm;
-    then a 1x1 convolution without bias and a sigmoid. No convolution sees a neighbour: only the doubling joins pixels.
+    Each of the `layers` layers is a 1x1 convolution to `channels` channels without bias, x2 upsampling (except in the
+    last layer), ReLU and BatchNorm. A 1x1 convolution without bias and a sigmoid follow. No convolution sees a
+    neighbouring pixel; only the upsampling combines pixels.
 
-    z is the paper's B_0, of 1 / 2**(layers - 1) of the picture's size; the paper's own has as many channels as a layer.
-    With those, `layers` d and `channels` k, there are d k^2 + 3 k + 2 d k weights for an RGB picture.
+    z is the paper's B_0. Its sides are 1 / 2**(layers - 1) of the picture's, and in the paper it has as many channels
+    as a layer. With d = `layers` and k = `channels`, the network then has d k^2 + 3 k + 2 d k weights for an RGB
+    picture.
     """
 
     layers: PositiveInt = 6
@@ -27,7 +29,7 @@ class DeepDecoder(Arch):
 
     @property
     def multiple(self) -> int:
-        """Returns 2**(layers - 1): the picture is z doubled that many times."""
+        """Returns 2**(layers - 1): the picture's sides are z's, doubled `layers` - 1 times."""
         return 2 ** (self.layers - 1)
 
     @property
@@ -43,8 +45,8 @@ class DeepDecoder(Arch):
 class DecoderLayer(nn.Module):
     """norm(act(upsample(mix(x)))); `upsample` is the identity in the last layer.
 
-    The paper doubles before it mixes. The two change places exactly, for the weights of a doubling sum to one and a
-    mixture has no bias, and so the mixture costs a quarter.
+    The paper upsamples before it mixes. The two commute exactly, because mixing acts on channels only and upsampling on
+    pixels only; mixing first costs a quarter.
     """
 
     def __init__(self, spec: DeepDecoder, in_channels: int, *, doubling: bool) -> None:
@@ -59,7 +61,7 @@ class DecoderLayer(nn.Module):
 
 
 class DeepDecoderModule(nn.Module):
-    """The network of a `DeepDecoder`: `layers[i]` reads a map of 2**i times the size of z; `output` is the last one."""
+    """The network of a `DeepDecoder`: `layers[i]` reads a map 2**i times as large as z; `output` is the last layer."""
 
     def __init__(self, spec: DeepDecoder, in_channels: int, out_channels: int) -> None:
         super().__init__()

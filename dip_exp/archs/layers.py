@@ -1,4 +1,4 @@
-"""The few layers that the architectures share. All take and return float tensors (N, C, H, W)."""
+"""The layers that the architectures share. All take and return float tensors (N, C, H, W)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -21,7 +21,7 @@ def conv(
 ) -> nn.Conv2d:
     """Returns a convolution with an odd `kernel` whose output has ceil(H / stride) x ceil(W / stride) pixels."""
     width = (kernel - 1) // 2
-    # A 1x1 kernel reads no border: with mode "reflect" torch would copy the whole map to pad it by nothing.
+    # A 1x1 kernel reads no border, but with mode "reflect" torch would copy the whole map to pad it by 0 pixels.
     mode = "reflect" if pad == "reflection" and width > 0 else "zeros"
     return nn.Conv2d(in_channels, out_channels, kernel, stride, width, bias=bias, padding_mode=mode)
 
@@ -29,8 +29,8 @@ def conv(
 def batch_norm(channels: int, gamma: GammaInit) -> nn.BatchNorm2d:
     """Returns a BatchNorm that uses the statistics of its input in train and in eval mode alike.
 
-    One picture is the whole data set, so running averages would only make `eval()` give another picture.
-    `gamma` is how its scale starts: "ones", or "uniform" for U(0, 1), as in torch up to 1.1 and so in the paper's runs.
+    One picture is the whole data set, so running averages would only make `eval()` compute another picture. `gamma`
+    initialises the scale: "ones", or "uniform" for U(0, 1), torch's default up to 1.1 and so the paper's.
     """
     norm = nn.BatchNorm2d(channels, track_running_stats=False)
     if gamma == "uniform":
@@ -39,27 +39,27 @@ def batch_norm(channels: int, gamma: GammaInit) -> nn.BatchNorm2d:
 
 
 def leaky_relu() -> nn.LeakyReLU:
-    """Returns the LeakyReLU of slope 0.2; it overwrites its input, which saves a map per block in backward."""
+    """Returns a LeakyReLU with slope 0.2. It overwrites its input, which saves one map per block in backward."""
     return nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
 
 
 def upsampling(mode: Upsampling, *, align_corners: bool) -> nn.Upsample:
-    """Returns the x2 upsampling; `align_corners` matters to "bilinear" only (torch's default was True up to 0.3)."""
+    """Returns the x2 upsampling. `align_corners` affects "bilinear" only (torch's default was True up to 0.3)."""
     return nn.Upsample(scale_factor=2, mode=mode, align_corners=align_corners if mode == "bilinear" else None)
 
 
 class LanczosHalf(nn.Module):
-    """Halves height and width (rounded down) of every channel with a fixed Lanczos low-pass of support `lobes`.
+    """Halves height and width (rounding down) of every channel with a fixed Lanczos low-pass of support `lobes`.
 
-    The kernel has 4 * `lobes` taps per axis, at half-pixel phase, sum 1, with replicated borders (authors' released
-    code, models/downsampler.py: factor 2, phase 0.5, preserve_size). It is no parameter and is not in the state dict.
+    The kernel has 4 * `lobes` taps per axis, at half-pixel phase, with sum 1 and replicated borders (authors' released
+    code, models/downsampler.py: factor 2, phase 0.5, preserve_size). It is not a parameter and not in the state dict.
     """
 
     taps: Tensor
 
     def __init__(self, lobes: int) -> None:
         super().__init__()
-        # In output pixels, from the middle between the two central taps.
+        # In output pixels, measured from the midpoint between the two central taps.
         distance = (torch.arange(4 * lobes, dtype=torch.float64) - (2 * lobes - 0.5)) / 2
         taps = torch.sinc(distance) * torch.sinc(distance / lobes)
         self.register_buffer("taps", (taps / taps.sum()).float(), persistent=False)
@@ -68,14 +68,14 @@ class LanczosHalf(nn.Module):
         channels, count = x.shape[1], self.taps.numel()
         border = (count - 2) // 2
         x = F.pad(x, (border, border, border, border), mode="replicate")
-        # The kernel is an outer product: two passes of 4 * lobes taps instead of one of their square.
+        # The kernel is an outer product, so two passes of 4 * lobes taps replace one pass of (4 * lobes)^2 taps.
         rows = self.taps.view(1, 1, -1, 1).expand(channels, 1, count, 1)
         columns = self.taps.view(1, 1, 1, -1).expand(channels, 1, 1, count)
         return F.conv2d(F.conv2d(x, rows, stride=(2, 1), groups=channels), columns, stride=(1, 2), groups=channels)
 
 
 def pooling(mode: Downsampling) -> nn.Module | None:
-    """Returns what halves a map after a convolution of stride 1, or None for "stride": there the convolution does."""
+    """Returns the module that halves a map after a stride-1 convolution; None for "stride": the convolution does it."""
     match mode:
         case "stride":
             return None
@@ -90,7 +90,7 @@ def pooling(mode: Downsampling) -> nn.Module | None:
 
 
 def crop_concat(maps: Sequence[Tensor]) -> Tensor:
-    """Returns the maps joined along channels, each cut about its centre to the smallest height and width among them."""
+    """Returns the maps concatenated along channels, each cropped about its centre to the smallest height and width."""
     height = min(x.shape[2] for x in maps)
     width = min(x.shape[3] for x in maps)
     return torch.cat([_centre(x, height, width) for x in maps], dim=1)
@@ -102,7 +102,7 @@ def _centre(x: Tensor, height: int, width: int) -> Tensor:
 
 
 class ConvBlock(nn.Module):
-    """`conv`, then `pool` and `norm` where there is one, then `act`: the unit all the paper's networks are made of."""
+    """`conv`, then `pool` and `norm` if given, then `act`: the building block of all the paper's networks."""
 
     def __init__(
         self, conv: nn.Conv2d, *, act: nn.Module, norm: nn.Module | None = None, pool: nn.Module | None = None
@@ -120,5 +120,5 @@ class ConvBlock(nn.Module):
 
 
 def output_block(conv: nn.Conv2d, *, sigmoid: bool) -> ConvBlock:
-    """Returns the last layer of a network: `conv`, through a sigmoid to (0, 1) unless the range is left open."""
+    """Returns the last layer of a network: `conv`, followed by a sigmoid to (0, 1) if `sigmoid` is true."""
     return ConvBlock(conv, act=nn.Sigmoid() if sigmoid else nn.Identity())

@@ -1,4 +1,4 @@
-"""No network at all: the picture's own pixels are the parameters, so that what is left of the prior is the loss."""
+"""No network: the picture's own pixels are the parameters, so that the loss is the only prior left."""
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,10 @@ from dip_exp.component import Positive, component
 
 @component
 class Pixels(Arch):
-    """Direct optimisation of the picture, the "no prior" of the paper's super-resolution tables.
+    """Direct optimisation of the picture: "no prior" in the paper's super-resolution tables.
 
-    The pixels start at U(0, `init_scale`). Without `sigmoid` nothing keeps them in [0, 1]; with it the parameters are
-    logits, and the picture starts slightly above 0.5 everywhere.
+    The pixels start at U(0, `init_scale`). Without `sigmoid` they are not restricted to [0, 1]. With it the parameters
+    are logits, and the picture starts slightly above 0.5 everywhere.
     """
 
     init_scale: Positive = 0.1
@@ -20,19 +20,19 @@ class Pixels(Arch):
 
     @property
     def multiple(self) -> int:
-        """Returns 1: the picture has exactly the size it was built for."""
+        """Returns 1: the picture has exactly the size that it was built for."""
         return 1
 
     def build(self, in_channels: int, out_channels: int, size: tuple[int, int]) -> "PixelsModule":
-        """Returns a module whose output is its only parameter, (1, out_channels, H, W); its input is not read.
+        """Returns a module whose output is its only parameter, (1, out_channels, H, W); its input is ignored.
 
-        Differs from `Arch.build` in that x_hat has the size of the picture, whatever the size of z.
+        Unlike other architectures, x_hat has the size of the picture, whatever the size of z.
         """
         return PixelsModule(self, out_channels, size)
 
 
 class PixelsModule(nn.Module):
-    """The picture of a `Pixels`: `picture` is the parameter, `act` the identity or a sigmoid."""
+    """The module of a `Pixels`: `picture` is the parameter, `act` the identity or a sigmoid."""
 
     def __init__(self, spec: Pixels, channels: int, size: tuple[int, int]) -> None:
         super().__init__()

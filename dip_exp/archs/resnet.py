@@ -1,4 +1,4 @@
-"""The ResNet that the paper compares with: residual blocks at full size, nothing down or up."""
+"""The ResNet that the paper compares with: residual blocks at full resolution, without down- or upsampling."""
 
 from torch import Tensor, nn
 
@@ -11,8 +11,8 @@ from dip_exp.component import NonNegativeInt, PositiveInt, component
 class ResNet(Arch):
     """The residual network of the paper's comparison (Deep Image Prior, Fig. 8; authors' models/resnet.py).
 
-    `blocks` residual blocks of two 3x3 convolutions with `channels` channels. `pad` is that of the first and the last
-    convolution; all between pad with zeros, as released. x_hat has the size of z, whatever that is.
+    There are `blocks` residual blocks of two 3x3 convolutions with `channels` channels. `pad` is the padding of the
+    first and the last convolution; all others use zero padding, as released. x_hat has the size of z.
     """
 
     blocks: NonNegativeInt = 8
@@ -23,7 +23,7 @@ class ResNet(Arch):
 
     @property
     def multiple(self) -> int:
-        """Returns 1: any size goes through unchanged."""
+        """Returns 1: any size passes through unchanged."""
         return 1
 
     def build(self, in_channels: int, out_channels: int, size: tuple[int, int]) -> "ResNetModule":

@@ -1,4 +1,4 @@
-"""The paper's own network: an hourglass whose every scale may keep a few channels past the bottleneck."""
+"""The paper's own network: an hourglass with an optional skip connection at every scale."""
 
 from collections.abc import Iterable
 from typing import TypeVar, cast
@@ -30,14 +30,14 @@ class Skip(Arch):
     """The encoder-decoder with skip connections (Deep Image Prior, supplement, Fig. 1; authors' models/skip.py).
 
     Every list has one entry per scale, the finest first. `down`, `up` and `skip` are channel counts (the paper's n_d,
-    n_u, n_s); a `skip` of 0 leaves that connection out, all zeros is the plain hourglass. One kernel size or one
-    `upsample` mode in place of a list holds for all scales. Kernel sizes are odd.
+    n_u, n_s). A `skip` of 0 removes that connection; all zeros give the plain hourglass. A single kernel size or
+    `upsample` mode instead of a list applies to all scales. Kernel sizes must be odd.
 
-    z of a size that is no multiple of 2**scales works too, but x_hat may have another size: a scale returns its input's
-    size rounded up to even ("stride") or down to even (every other `downsample`), and a scale with a skip cuts both
-    maps about their centre to the smaller one. With "stride" and skips at all scales the size of z is restored.
+    z may have sides that are not multiples of 2**scales, but x_hat may then have another size: each scale rounds its
+    input's size up ("stride") or down (every other `downsample`) to even, and a scale with a skip crops both maps about
+    their centre to the smaller one. With "stride" and skips at all scales, x_hat has the size of z.
 
-    Raises ValueError where the lists disagree in length or a kernel is even.
+    Raises ValueError if `down` is empty, the lists differ in length, or a kernel size is even.
     """
 
     down: list[PositiveInt]
@@ -89,7 +89,7 @@ def _per_scale(value: T | list[T], scales: int) -> list[T]:
 
 
 class Down(nn.Module):
-    """To the next coarser scale: `halve` to half the size, then `refine` at that size."""
+    """The step to the next coarser scale: `halve` halves the size, `refine` works at that size."""
 
     def __init__(self, halve: ConvBlock, refine: ConvBlock) -> None:
         super().__init__()
@@ -100,14 +100,15 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Back from the coarser scale: `upsample`, the skip's channels in front, `norm`, `merge`, `mix` (1x1, or None)."""
+    """The step back from the coarser scale: `upsample`, the skip's channels in front, `norm`, `merge`, 1x1 `mix` (or
+    None)."""
 
     def __init__(self, upsample: nn.Upsample, norm: nn.BatchNorm2d, merge: ConvBlock, mix: ConvBlock | None) -> None:
         super().__init__()
         self.upsample, self.norm, self.merge, self.mix = upsample, norm, merge, mix
 
     def joined(self, deep: Tensor, kept: Tensor | None) -> Tensor:
-        """Returns `deep` doubled, behind what was kept."""
+        """Returns `deep` upsampled and concatenated behind `kept`, if there is one."""
         x = self.upsample(deep)
         return x if kept is None else crop_concat([kept, x])
 
@@ -117,7 +118,7 @@ class Up(nn.Module):
 
 
 class Level(nn.Module):
-    """Scale `index` of a `Skip`: `skip` (or None) and `down` read its input, `up` returns to its size."""
+    """Scale `index` of a `Skip`: `skip` (or None) and `down` read its input, `up` restores its size."""
 
     def __init__(self, spec: Skip, index: int, in_channels: int) -> None:
         super().__init__()
@@ -160,7 +161,7 @@ class SkipModule(nn.Module):
         kept: list[Tensor | None] = []
         x = z
         for level in levels:
-            # The skip leaves from the level's input; the paper's diagram draws it from the output of the way down.
+            # The skip reads the level's input; the paper's diagram draws it from the output of `down`.
             kept.append(None if level.skip is None else level.skip(x))
             x = level.down(x)
         for level, branch in zip(reversed(levels), reversed(kept), strict=True):

@@ -1,4 +1,4 @@
-"""The U-Net that the paper compares with: max-pooling down, concatenation with every encoder map on the way up."""
+"""The U-Net that the paper compares with: max pooling, and concatenation with every encoder map on the way up."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -28,10 +28,10 @@ WIDTHS = (64, 128, 256, 512, 1024)
 class UNet(Arch):
     """The U-Net of the paper's comparison of architectures (Deep Image Prior, Fig. 8; authors' models/unet.py).
 
-    Its five sizes have 64, 128, 256, 512, 1024 channels divided by `feature_scale` (1 to 64, rounded down);
-    `more_layers` adds that many further halvings at the last width. `norm` is used on the way down only; "instance" has
-    no learned scale, so `bn_init` matters to "batch" only. `upsample` "deconv" is a 4x4 transposed convolution, the
-    others are followed by a 3x3 convolution. Where the encoder's map is the larger one it is cut about its centre, so
+    The five resolutions have 64, 128, 256, 512 and 1024 channels, divided by `feature_scale` (1 to 64, rounded down).
+    `more_layers` adds that many halvings at the last width. `norm` is used on the way down only; "instance" has no
+    learned scale, so `bn_init` affects "batch" only. `upsample` "deconv" is a 4x4 transposed convolution; the other
+    modes are followed by a 3x3 convolution. An encoder map larger than the decoder's is cropped about its centre, so
     x_hat has the size of z rounded down to a multiple of `multiple`.
     """
 
@@ -56,7 +56,7 @@ class UNet(Arch):
 
 
 class DoubleConv(nn.Module):
-    """Two 3x3 convolutions, `first` and `second`, each followed by the norm (where `normed`) and a ReLU."""
+    """Two 3x3 convolutions, `first` and `second`, each followed by the norm (if `normed`) and a ReLU."""
 
     def __init__(self, spec: UNet, in_channels: int, out_channels: int, *, normed: bool) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def _norm(spec: UNet, channels: int) -> nn.Module:
 
 
 class UNetUp(nn.Module):
-    """One step up: `upsample` the deeper map to `channels`, join the encoder's map behind it, `merge`."""
+    """One step up: `upsample` the deeper map to `channels`, concatenate the encoder's map behind it, `merge`."""
 
     def __init__(self, spec: UNet, deep: int, channels: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class UNetUp(nn.Module):
 
 
 class UNetModule(nn.Module):
-    """The network of a `UNet`: `encoder[i]` works at 1/2**i of the size, `decoder[i]` returns to that size."""
+    """The network of a `UNet`: `encoder[i]` works at 1/2**i of the input's size, `decoder[i]` returns to that size."""
 
     def __init__(self, spec: UNet, in_channels: int, out_channels: int) -> None:
         super().__init__()

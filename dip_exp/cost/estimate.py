@@ -18,20 +18,20 @@ from dip_exp.optims.optim import Optim
 from dip_exp.tasks.problem import Problem
 
 BASE_BYTES = 0.55e9
-"""What the process itself takes on a CPU: the interpreter, PyTorch and Lightning."""
+"""Memory of the process itself on a CPU: the interpreter, PyTorch and Lightning."""
 
 PEAK_OF_A_TWIN = 1.7
-"""Measured, at 128 to 512 pixels on a CPU: the peak over what is held between operations. A fast twin keeps so little
-that the maps in hand, and the gaps between them, count."""
+"""Ratio of the peak to the memory held between operations, measured at 128 to 512 pixels on a CPU. A fast twin saves so
+little that temporaries and fragmentation dominate."""
 
 OPERATIONS_PER_STEP = 120.0
-"""What a step takes besides its passes, for Lightning, the curve and the average, in operations of a network."""
+"""The overhead of a step outside its passes (Lightning, the curve, the average), in operations of a network."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """seconds: of one step, on cores that do nothing else. memory: bytes at the peak. weights: the number of
-    parameters. threads: the cores that are meant, 0 on a GPU. work: what was counted, and where its rates are of."""
+    """seconds: of one step, on otherwise idle cores. memory: peak in bytes. weights: the number of parameters. threads:
+    the number of cores assumed, 0 on a GPU. work: what was counted. where: the place whose rates were used."""
 
     seconds: float
     memory: float
@@ -43,13 +43,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how a run computes."""
+    """The device and the precision of a run."""
 
     device: torch.device
     precision: str = "fp32"
 
     def rates(self) -> tuple[Where, Rates]:
-        """Returns how fast work goes here, measured where that is not known yet."""
+        """Returns this place and its rates, which are measured if they are not known yet."""
         where = rates.here(self.device, torch.get_num_threads(), self.precision)
         return where, rates.known(where, partial(rates.measured, self.device, self.precision))
 
@@ -57,9 +57,8 @@ class Setting:
 def estimate(
     arch: Arch | nn.Module, z_shape: tuple[int, ...], problem: Problem, optim: Optim, setting: Setting
 ) -> Cost:
-    """Returns the cost of one step: its work is counted by shapes alone and costs what such work costs here, whatever
-    else the machine does. Nothing random is drawn.
-    """
+    """Returns the cost of one step. Its work is counted from shapes only and priced at this machine's rates, whatever
+    the machine's current load. Nothing random is drawn."""
     of, weights, energy_bytes = counted(arch, z_shape, problem, optim)
     where, found = setting.rates()
     z = torch.empty(z_shape, device="meta")
@@ -68,7 +67,7 @@ def estimate(
 
 
 def counted(arch: Arch | nn.Module, z_shape: tuple[int, ...], problem: Problem, optim: Optim) -> tuple[Work, int, int]:
-    """Returns the work of one step, the number of weights, and the bytes that operator and loss keep."""
+    """Returns the work of one step, the number of weights, and the bytes that operator and loss save for backward."""
     net = shapes_only(arch, z_shape[1], problem.shape)
     weights = sum(parameter.numel() for parameter in net.parameters())
     key = (type(arch), repr(arch), z_shape, problem.shape, optim.over)
@@ -81,13 +80,13 @@ def counted(arch: Arch | nn.Module, z_shape: tuple[int, ...], problem: Problem, 
 
 
 _COUNTED: dict[tuple[object, ...], Work] = {}
-"""What passes of packaged networks were counted to be: a table's jobs share them."""
+"""The counted work of packaged networks' passes, shared by the jobs of an experiment."""
 
 
 def _energy(problem: Problem) -> tuple[Work, int]:
-    """Returns what the forward operator and the loss are: work there and back, bytes kept in between.
+    """Returns the work of the forward operator and the loss, forward and backward, and the bytes saved in between.
 
-    Followed by shapes alone; an operator that wants values is tried once on a grey picture.
+    Both are computed from shapes only; an operator that needs values is run once, on a grey picture.
     """
     try:
         return _tried(problem, torch.device("meta"))
@@ -113,7 +112,7 @@ def _tried(problem: Problem, device: torch.device) -> tuple[Work, int]:
 
 
 _LEFT_OUT = {"x": None, "paste": None, "missing": None}
-"""What only scores look at."""
+"""Fields that only scores use."""
 
 
 def _moved(tensor: Tensor | None, device: torch.device) -> Tensor | None:
@@ -121,10 +120,10 @@ def _moved(tensor: Tensor | None, device: torch.device) -> Tensor | None:
 
 
 def _keeping(kept: dict[int, Tensor]) -> saved_tensors_hooks:
-    """Returns what notes the tensors that autograd keeps, one for each storage."""
+    """Returns hooks that record in `kept` the tensors that autograd saves, one per storage."""
 
     def remember(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor  # held, so that no storage's address is used twice
+        kept[tensor.untyped_storage()._cdata] = tensor  # held, so that no storage's address is reused
         return tensor
 
     return saved_tensors_hooks(remember, lambda tensor: tensor)
@@ -137,14 +136,14 @@ def _bytes(kept: dict[int, Tensor]) -> int:
 def memory(
     arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], device: torch.device, precision: str = "fp32"
 ) -> float:
-    """Returns the bytes at the peak of a step: what autograd keeps, weights, gradients, moments, and pictures."""
+    """Returns the peak memory of a step in bytes: saved tensors, weights, gradients, moments, and pictures."""
     net = shapes_only(arch, z.shape[1], shape).train()
     if isinstance(arch, Arch):
         net = fast.twin(net)
     saved = kept_bytes(net, z)
     weights = sum(parameter.numel() for parameter in net.parameters())
     is_twin = isinstance(net, fast.FastSkip)
-    if is_twin and precision == "bf16" and device.type == "cpu":  # the one step whose maps are half as large
+    if is_twin and precision == "bf16" and device.type == "cpu":  # the only case in which the maps are half as large
         saved /= 2
     held = saved + 4 * weights * 4 + 12 * 4 * z.numel()
     if is_twin:
@@ -153,7 +152,7 @@ def memory(
 
 
 def kept_bytes(net: nn.Module, z: Tensor) -> int:
-    """Returns what autograd keeps for the backward pass of a network without memory or weights, parameters included."""
+    """Returns the bytes that autograd saves for the backward pass of a network on the meta device, with parameters."""
     kept: dict[int, Tensor] = {}
     with _keeping(kept):
         net(torch.empty(z.shape, device="meta"))

@@ -1,8 +1,8 @@
-"""In: a device, a precision, a number of threads. Out: how fast work goes there, measured once and kept in a file.
+"""In: a device, a precision, a number of threads. Out: the speed of work there, measured once and cached in a file.
 
-What is measured is the processor time of the thread that leads: it does all that only one thread can do and its share
-of the rest, so it is what a step takes on quiet cores, and other processes hardly change it. Nothing here can fail a
-run, change a result or draw from a global generator: a folder that cannot be written keeps nothing.
+The measure is the processor time of the leading thread. That thread does all work that only one thread can do and its
+share of the rest, so its time is that of a step on idle cores, and other processes hardly change it. Nothing here can
+fail a run, change a result or draw from a global generator; if the folder cannot be written, nothing is cached.
 """
 
 import copy
@@ -30,31 +30,31 @@ from dip_exp.cost.work import Work
 from dip_exp.fit.draw import shapes_only
 
 CALIBRATION_SECONDS = 2.0
-"""Wall time after which no further network is timed."""
+"""Wall time in seconds after which no further network is timed."""
 
 TIMED, LONGEST_SECONDS = 5, 0.25
-"""A network's steps, after one to warm up; fewer where they take longer than this together."""
+"""The number of timed steps per network, after one warm-up step; fewer if together they exceed LONGEST_SECONDS."""
 
 TRUST = 2.0
-"""A run whose own steps are off by more makes its rates doubtful."""
+"""If a run's own steps are off by more than this factor, its rates are doubtful."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds of one multiplication, of one element and of one operation (`Work`), on cores that do nothing else."""
+    """Seconds per multiplication, per element and per operation (`Work`), on otherwise idle cores."""
 
     multiplication: float
     element: float
     operation: float
 
     def seconds(self, of: Work) -> float:
-        """Returns what the work takes."""
+        """Returns the seconds that the work takes."""
         return float(np.dot(astuple(self), astuple(of)))
 
 
 @dataclass(frozen=True)
 class Where:
-    """What rates are of: as many of them are kept as there are such places."""
+    """The place that rates belong to; each place has its own rates."""
 
     processor: str
     threads: int
@@ -63,7 +63,7 @@ class Where:
 
     @property
     def file(self) -> Path:
-        """Where its rates are kept: in the user's cache folder, XDG_CACHE_HOME or ~/.cache."""
+        """The file of its rates, in the user's cache folder: XDG_CACHE_HOME or ~/.cache."""
         folder = os.environ.get("XDG_CACHE_HOME", "")
         base = Path(folder) if Path(folder).is_absolute() else Path.home() / ".cache"
         name = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
@@ -72,7 +72,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Measured:
-    """Rates and how quiet the machine was: the share of its time that the leading thread had a core."""
+    """Rates, and how idle the machine was: the share of the wall time in which the leading thread had a core."""
 
     rates: Rates
     share: float
@@ -80,9 +80,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Kept:
-    """Rates with what is known of them. share: as measured. when: seconds since 1970. doubted: the works for which a
-    run found them wrong. stale: they are to be measured again before the next run; a work that doubted them once does
-    not ask for that twice."""
+    """Cached rates. share: as measured. when: seconds since 1970. doubted: the works for which a run contradicted the
+    rates. stale: the rates are measured again before the next run; each work can cause that only once."""
 
     rates: Rates
     share: float = 1.0
@@ -92,34 +91,34 @@ class Kept:
 
     @property
     def lasts(self) -> bool:
-        """Whether they will do: a busy machine's only for a while, since threads that share a core slow each other."""
+        """Whether the rates are usable. Those of a busy machine expire: threads that share a core slow each other."""
         return not self.stale and (self.share >= QUIET or abs(time.time() - self.when) < TRY_AGAIN_SECONDS)
 
 
 QUIET = 0.9
-"""Share of the time, from which on the machine counts as quiet."""
+"""Share of the wall time with a core from which the machine counts as idle."""
 
 TRY_AGAIN_SECONDS = 1800.0
-"""Rates that a busy machine had are measured again after so long, by the next run."""
+"""Seconds after which rates of a busy machine expire; the next run measures them again."""
 
 _HELD: dict[Where, Kept] = {}
-"""What this process has read or measured."""
+"""The rates that this process has read or measured."""
 
 
 def here(device: torch.device, threads: int, precision: str) -> Where:
-    """Returns the place that a run of these settings has rates of."""
+    """Returns the place whose rates a run with these settings uses."""
     on_gpu = device.type == "cuda"
     processor = torch.cuda.get_device_name(device) if on_gpu else provenance.processor()
     return Where(processor, 0 if on_gpu else threads, torch.__version__, precision)
 
 
 def known(where: Where, measure: Callable[[], Measured]) -> Rates:
-    """Returns the rates of a place: those that are kept, else what `measure` finds, which is kept from then on."""
+    """Returns the rates of a place: the cached ones if usable, else those from `measure`, which are then cached."""
     held = _HELD.get(where) or _read(where)
     if held is None or not held.lasts:
         found = measure()
         slower = held is not None and not held.stale and found.rates.seconds(TYPICAL) > held.rates.seconds(TYPICAL)
-        # Both were busy moments: the quicker one is nearer to what quiet cores do.
+        # The machine was busy both times: the faster rates are closer to those of idle cores.
         rates = held.rates if held is not None and slower and found.share < QUIET else found.rates
         held = Kept(rates, found.share, time.time(), () if held is None else held.doubted)
         _write(where, held)
@@ -128,8 +127,8 @@ def known(where: Where, measure: Callable[[], Measured]) -> Rates:
 
 
 def doubt(where: Where, of: Work, ratio: float) -> bool:
-    """Notes by how much a run's own steps took longer than estimated, in processor time; returns whether the rates
-    will be measured anew before the next run."""
+    """Records `ratio`, the factor by which a run's own steps took longer than estimated, in processor time. Returns
+    whether the rates will be measured again before the next run."""
     held = _HELD.get(where)
     name = hashlib.sha256(repr(of).encode()).hexdigest()[:12]
     if held is None or 1 / TRUST <= ratio <= TRUST or name in held.doubted:
@@ -140,7 +139,7 @@ def doubt(where: Where, of: Work, ratio: float) -> bool:
 
 
 def _read(where: Where) -> Kept | None:
-    """Returns what the file holds; None where there is none, or none that can be made sense of."""
+    """Returns what the file holds; None if it does not exist or is not valid."""
     try:
         found = json.loads(where.file.read_text(encoding="utf-8"))
         if found["where"] != asdict(where):
@@ -150,7 +149,7 @@ def _read(where: Where) -> Kept | None:
         sound = all(math.isfinite(part) and part > 0 for part in (*astuple(rates), when)) and 0 <= share <= 1
         kept = Kept(rates, share, when, tuple(str(name) for name in found["doubted"]), found["stale"] is True)
         return kept if sound else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError):  # RuntimeError: no home
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError):  # RuntimeError: no home folder
         return None
 
 
@@ -179,20 +178,20 @@ def _convolutions(width: int) -> Callable[[], nn.Module]:
 
 
 SAMPLES: tuple[tuple[Callable[[], nn.Module], int], ...] = (
-    (_hourglass(8, 3), 32),  # its operations count
-    (_hourglass(32, 5), 128),  # its elements count
-    (_convolutions(256), 48),  # its multiplications count
-    (_hourglass(128, 5), 128),  # the paper's
+    (_hourglass(8, 3), 32),  # operations dominate
+    (_hourglass(32, 5), 128),  # elements dominate
+    (_convolutions(256), 48),  # multiplications dominate
+    (_hourglass(128, 5), 128),  # the paper's network
 )
-"""Networks that are timed, and the sides of their z, the quickest first."""
+"""The networks that are timed, with the sides of their z, the fastest first."""
 
 
 TYPICAL = Work(3e10, 2e8, 250)
-"""A step of the paper's network at 128 x 128, by which rates are compared."""
+"""A step of the paper's network at 128 x 128, used to compare rates."""
 
 
 def measured(device: torch.device, precision: str) -> Measured:
-    """Returns the rates of this process on a device: a few small networks' steps are timed, for about a second."""
+    """Returns the rates of this process on a device, from timing steps of a few small networks for about a second."""
     began = time.perf_counter()
     times: list[tuple[float, float]] = []
     found: list[tuple[Work, float]] = []
@@ -213,22 +212,22 @@ def measured(device: torch.device, precision: str) -> Measured:
 
 
 def fitted(found: list[tuple[Work, float]]) -> Rates:
-    """Returns the rates under which the works take the seconds they took, by least squares of the relative error; none
-    is negative, and none is so small that what was not measured would be free."""
+    """Returns the rates that best explain the seconds of the works: non-negative least squares of the relative error.
+    Each rate has a positive lower bound, so that a kind of work that was not measured is not free."""
     from scipy.optimize import nnls
 
-    found = [*found, found[-1]]  # the largest one, the paper's, counts twice
+    found = [*found, found[-1]]  # the last and largest, the paper's, counts twice
     works = np.array([astuple(of) for of, _ in found])
     seconds = np.array([taken for _, taken in found])
     shares = works / seconds[:, None]
-    scale = shares.max(axis=0)  # the rate under which this part alone would take all of some sample's time
+    scale = shares.max(axis=0)  # 1 / scale: the rate at which this part alone takes all of some sample's time
     parts, _ = nnls(shares / scale, np.ones(len(seconds)))
     least = np.maximum(parts, 0.02) / scale
     return Rates(*(float(rate) for rate in least))
 
 
 def _seconds(net: nn.Module, side: int, device: torch.device, precision: str) -> list[tuple[float, float]]:
-    """Returns, of a few steps of a network, the seconds of its work and of the clock on the wall."""
+    """Returns, for a few steps of a network, (seconds of work, seconds of wall time)."""
     dtype = dtype_of(precision)
     twin = fast.twin(copy.deepcopy(net).to(device, dtype).train())
     optimizer = torch.optim.Adam(twin.parameters(), lr=1e-4, fused=True)
@@ -248,7 +247,8 @@ def _seconds(net: nn.Module, side: int, device: torch.device, precision: str) ->
 
 
 def clock(device: torch.device) -> Callable[[], float]:
-    """Returns what tells the seconds of work: processor time of this thread on a CPU, time on a GPU once it is done."""
+    """Returns a function that gives the seconds of work: this thread's processor time on a CPU, and the time after
+    synchronisation on a GPU."""
     if device.type != "cuda":
         return time.thread_time
 
@@ -260,7 +260,7 @@ def clock(device: torch.device) -> Callable[[], float]:
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """Returns the dtype that weights have under a precision."""
+    """Returns the dtype of the weights under a precision."""
     return torch.float64 if precision == "fp64" else torch.float32
 
 
@@ -275,7 +275,7 @@ def _tf32() -> Iterator[None]:
 
 
 def precision_context(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Returns what a network's pass is wrapped in under a precision, as the trainer does it."""
+    """Returns the context for a network's pass under a precision, equivalent to the trainer's."""
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return _tf32() if precision == "tf32" else nullcontext()

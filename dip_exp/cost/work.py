@@ -1,4 +1,4 @@
-"""In: a function of torch. Out: the work it is, counted by shapes alone, whatever the machine is busy with."""
+"""In: a function that uses torch. Out: its work, counted from shapes, so that the machine's load does not matter."""
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
@@ -13,19 +13,19 @@ from torch.utils.flop_counter import flop_registry
 from dip_exp.optims.optim import Over, leave_gradients
 
 ELEMENTS_OF_ADAM = 7.0
-"""Of each weight: it, its gradient and both moments are read, three of them written."""
+"""Per weight: the weight, its gradient and both moments are read, three of them are written."""
 
 ELEMENTS_OF_Z = 4.0
-"""Of each value of z: noise is drawn, scaled and added."""
+"""Per value of z: noise is drawn, scaled and added."""
 
 ELEMENTS_OF_PICTURE = 24.0
-"""Of each value of x_hat: the average, the curve's squared errors, and what the stop rule is shown."""
+"""Per value of x_hat: the average, the curve's squared errors, and what the stop rule reads."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """multiplications: twice the multiply-adds of convolutions and matrix products. elements: values that operations
-    read and write. operations: how many there are, each with a price of its own."""
+    """multiplications: twice the multiply-adds of convolutions and matrix products. elements: the values that
+    operations read and write. operations: their number, because each has a fixed cost."""
 
     multiplications: float
     elements: float
@@ -35,12 +35,12 @@ class Work:
         return Work(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, factor: float) -> "Work":
-        """Returns so many times the work."""
+        """Returns the work multiplied by `factor`."""
         return Work(*(factor * part for part in astuple(self)))
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up every operation that is carried out, backward passes included."""
+    """Counts every operation that is executed, backward passes included."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,15 +59,15 @@ class _Counter(TorchDispatchMode):
 
 
 def counted(do: Callable[[], object]) -> Work:
-    """Returns the work of what `do` does."""
+    """Returns the work of calling `do`."""
     with _Counter() as counter:
         do()
     return Work(counter.multiplications, counter.elements, counter.operations)
 
 
 def of_pass(net: nn.Module, z_shape: tuple[int, ...], over: Over = "net") -> Work:
-    """Returns the work of a pass of a network on the meta device, there and back, by its definition: how a twin of it
-    saves some is a matter of the rate."""
+    """Returns the work of a forward and a backward pass of a network on the meta device. The plain definition is
+    counted; what a fast twin saves is part of the rates."""
     leave_gradients(net.train(), over)
     z = torch.empty(z_shape, device="meta", requires_grad=over != "net")
 
@@ -80,6 +80,6 @@ def of_pass(net: nn.Module, z_shape: tuple[int, ...], over: Over = "net") -> Wor
 
 
 def beside(weights: int, z_values: int, picture_values: int) -> Work:
-    """Returns the work of a step outside of its passes: the optimizer's, z's noise, the average and the curve."""
+    """Returns the work of a step outside its passes: the optimizer, z's noise, the average and the curve."""
     elements = ELEMENTS_OF_ADAM * weights + ELEMENTS_OF_Z * z_values + ELEMENTS_OF_PICTURE * picture_values
     return Work(0, elements, 0)

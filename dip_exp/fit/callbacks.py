@@ -1,5 +1,4 @@
-"""Those who watch a fit: the progress line, the growing curve, the checkpoint, the strip of iterates. None changes a
-pixel."""
+"""Callbacks of a fit: progress line, growing curve, checkpoint, snapshots. None of them changes a pixel."""
 
 import csv
 import io
@@ -19,19 +18,20 @@ from dip_exp.fit.history import COLUMNS
 from dip_exp.fit.module import Fit
 
 QUIET_SECONDS = 30.0
-"""Between two progress lines where there is no terminal to draw a bar on."""
+"""Seconds between two progress lines where there is no terminal for a bar."""
 
 UNTIMED_STEPS = 3
-"""The first ones fetch memory and choose kernels."""
+"""First steps that are not timed, because they allocate memory and choose kernels."""
 
 PACE_STEPS, PACE_SECONDS = 20, 20.0
-"""After so many steps, or after so long, the run's own pace is known."""
+"""The run's own pace counts as known after this many steps, or after this many seconds."""
 
 SAID_ABOVE, WORTH_SECONDS = 1.5, 10.0
-"""The pace is told of where it differs from the estimate by more, and what is left takes longer."""
+"""The pace is reported if it differs from the estimate by more than this factor, and the remaining steps take longer
+than this many seconds."""
 
 QUIET_SHARE = 0.9
-"""Of its time, from which on a thread counts as undisturbed."""
+"""A thread counts as undisturbed if it had a core for at least this share of the wall time."""
 
 
 def _fit(module: pl.LightningModule) -> Fit:
@@ -40,7 +40,7 @@ def _fit(module: pl.LightningModule) -> Fit:
 
 
 class Progress(pl.Callback):
-    """A bar with loss, PSNR (of the average, under the problem's protocol) and the time left."""
+    """A progress bar with the loss, the PSNR (of the average, under the problem's protocol) and the remaining time."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
@@ -80,10 +80,11 @@ class Progress(pl.Callback):
 
 
 class Pace(pl.Callback):
-    """Compares the first steps with what was estimated, and says once where they differ by much.
+    """Compares the pace of the first steps with the estimate, and reports once if they differ much.
 
-    seconds: of a step, as estimated. differs: told of the whole run's seconds at the pace that was measured, and of the
-    share of its time that this thread had a core. doubted: told, in a quiet moment, by what factor a step took longer.
+    seconds: the estimate for one step. differs: called with the seconds of the whole run at the measured pace, and the
+    share of the wall time in which this thread had a core. doubted: called, if the thread was undisturbed, with the
+    factor by which a step took longer than estimated.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Pace(pl.Callback):
         self.judge(wall / taken, share, fit.optim.steps, fit.history.done)
 
     def judge(self, pace: float, share: float, steps: int, done: int) -> None:
-        """Says what there is to say of a run of so many steps, `done` of them done, at `pace` seconds each."""
+        """Reports on a run of `steps` steps, of which `done` are done, at a pace of `pace` seconds per step."""
         ratio = pace / self._seconds
         if not 1 / SAID_ABOVE <= ratio <= SAID_ABOVE and pace * (steps - done) > WORTH_SECONDS:
             with tqdm.external_write_mode(file=sys.stderr):
@@ -121,7 +122,7 @@ class Pace(pl.Callback):
 
 
 class Curve(pl.Callback):
-    """Appends the new rows of the history to a CSV file each time the run is looked at."""
+    """Appends the new rows of the history to a CSV file each time the run is checked."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -142,7 +143,7 @@ class Curve(pl.Callback):
 
 
 def write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes a history as CSV, whole or not at all."""
+    """Writes a history as CSV; the file is written completely or not at all."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
@@ -151,7 +152,7 @@ def write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 class Checkpoint(pl.Callback):
-    """Saves the run every so many seconds, and when it is told to; the file is there whole or not at all."""
+    """Saves the run every `seconds` seconds, at its end, and on request; a file is written completely or not at all."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path
@@ -166,12 +167,12 @@ class Checkpoint(pl.Callback):
             self._last = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nothing that fails after the last step costs the steps."""
+        """Saves the run, so that a failure after the last step does not lose the steps."""
         self.save(_fit(pl_module))
 
     def save(self, fit: Fit) -> None:
         """Writes the fit's snapshot."""
-        whole = io.BytesIO()  # torch's own file writer hides why it failed; a full disk must be told as one
+        whole = io.BytesIO()  # torch's own file writer hides why it failed, but a full disk must be reported
         torch.save(fit.snapshot(), whole)
         write_bytes(self._path, whole.getbuffer())
 
@@ -183,7 +184,7 @@ def is_round(number: int) -> bool:
 
 
 class Snapshots(pl.Callback):
-    """Hands the iterate x_hat over at steps 1, 2, 5, 10, 20, 50, ... (counted from one) and at the last."""
+    """Passes the iterate x_hat to `write` at steps 1, 2, 5, 10, 20, 50, ... (counted from one) and at the last step."""
 
     def __init__(self, write: Callable[[int, np.ndarray], object]) -> None:
         self._write = write

@@ -1,4 +1,4 @@
-"""In: a problem, an architecture, an input. Out: the prior itself: a freshly drawn network and its z, known to fit."""
+"""In: a problem, an architecture, an input. Out: a freshly drawn network and its z, checked to fit the picture."""
 
 import copy
 from typing import get_args
@@ -21,13 +21,13 @@ Size = tuple[int, int]
 def draw(
     problem: Problem, arch: Arch | nn.Module, source: Input, seed: int, over: Over = "net"
 ) -> tuple[nn.Module, Tensor]:
-    """Returns (network, z): weights drawn from the seed's `weights`, z (1, C, H, W) from its `input` (or from the
-    input's own seed).
+    """Returns (network, z). The weights are drawn from the seed's stream `weights`, z (1, C, H, W) from its stream
+    `input` (or that of the input's own seed).
 
-    z's sides are the picture's, raised to the multiple the network needs, over its enlargement. A network that is given
-    as a module is taken as it is, with the weights it has; one that is built here is the architecture's fast twin where
-    there is one. `over` is what will be optimised. The global random generators are left as they were. Raises
-    ValueError where network and picture do not fit one another, before a weight is drawn.
+    z's sides are the picture's, rounded up to the multiple that the network needs and divided by its enlargement. A
+    network given as a module is used as it is, with its weights; an architecture is built, as its fast twin if it has
+    one. `over` says what will be optimised. The global random generators are left unchanged. Raises ValueError if
+    network and picture do not fit each other, before any weight is drawn.
     """
     channels, height, width = problem.shape
     size = _size_of_z(problem, arch)
@@ -53,8 +53,8 @@ def assemble(
     *,
     every: int = 50,
 ) -> Fit:
-    """Returns the fit of a network and z, as `draw` made them, to a problem. seed: the run's; every: steps between two
-    looks at the run. Raises ValueError where the stop rule cannot judge the problem."""
+    """Returns the fit of a network and z, as drawn by `draw`, to a problem. seed: the run's; every: steps between two
+    checks of the run. Raises ValueError if the stop rule cannot judge the problem, or may end a sampler's run early."""
     return Fit(
         problem,
         net,
@@ -69,13 +69,13 @@ def assemble(
 
 
 def z_shape(problem: Problem, arch: Arch | nn.Module, source: Input) -> tuple[int, ...]:
-    """Returns the shape of the z that `draw` would draw, where the input takes any size."""
+    """Returns the shape of the z that `draw` would draw, without drawing it if the input takes any size."""
     y = problem.y if problem.guide is None else problem.guide
     pixel = torch.zeros(1, y.shape[1], 1, 1)
     size, generator = _size_of_z(problem, arch), torch.Generator().manual_seed(0)
     try:
         channels = source.draw((1, 1), pixel, generator).shape[1]
-    except ValueError:  # a picture of a size of its own
+    except ValueError:  # the input is a picture, whose size is fixed
         channels = source.draw(size, y, generator).shape[1]
     return (1, channels, *size)
 
@@ -88,7 +88,7 @@ def _size_of_z(problem: Problem, arch: Arch | nn.Module) -> Size:
 
 
 def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int, int]) -> nn.Module:
-    """Returns the network without memory or weights, for passes that follow shapes alone."""
+    """Returns the network on the meta device, without memory or weights, for passes that compute shapes only."""
     if isinstance(arch, Arch):
         with torch.device("meta"):
             return arch.build(in_channels, shape[0], shape[1:])
@@ -96,10 +96,10 @@ def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int,
 
 
 def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: Over = "net") -> None:
-    """Raises ValueError where the network cannot take z, gives no picture that holds `shape` (C, H, W), has nothing of
-    what is to be optimised, or gives a picture that does not depend on it."""
+    """Raises ValueError if the network cannot take z, gives a picture that does not hold `shape` (C, H, W), has nothing
+    of what is to be optimised, or gives a picture that does not depend on it."""
     channels, height, width = shape
-    if over == "norms_and_input":  # here, so that its refusal is not taken for one of the size
+    if over == "norms_and_input":  # first, so that its error is not taken for one about the size
         leave_gradients(shapes_only(arch, z.shape[1], shape), over)
     try:
         out, reached = _pass(arch, z.shape[1], (z.shape[2], z.shape[3]), shape, over)

@@ -1,4 +1,4 @@
-"""The curve of a run: what every step scored, and the best steps by the truth (oracles), kept on the device."""
+"""The curve of a run: the loss and errors of every step, and the best pictures (oracles), kept on the device."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from dip_exp.metrics.kinds import PEAK, PEAK_AVERAGE
 from dip_exp.tasks.problem import Problem
 
 COLUMNS: tuple[str, ...] = ("step", "loss", "psnr", "psnr_average", "data", "seconds")
-"""Of `history.csv`. step: counted from 1. PSNR in dB under the problem's protocol, empty without a truth; data: the
-loss without the extra term on x_hat; seconds since the run began."""
+"""The columns of `history.csv`. step: counted from 1. psnr, psnr_average: in dB under the problem's protocol, empty
+without a truth. data: the loss without extra terms. seconds: since the run began."""
 
 
 class History:
-    """Per-step loss and squared errors of x_hat and of its running average, without a wait for the device.
+    """Per-step loss and squared errors of x_hat and of its running average, recorded without waiting for the device.
 
-    `peak` and `peak_average` hold the pictures nearest to the truth: they need the truth, and so are oracles.
+    `peaks` are the pictures nearest to the truth. Finding them takes the truth, so they are oracles.
     """
 
     def __init__(self, steps: int, problem: Problem) -> None:
@@ -37,7 +37,8 @@ class History:
         return self._truth is not None
 
     def add(self, step: int, seconds: float, loss: Tensor, data: Tensor, x_hat: Tensor, average: Tensor) -> None:
-        """Notes one step: `loss` and its `data` term, scalars; x_hat and its average (1, C, H, W)."""
+        """Records one step (from 0): `seconds` since the run began, `loss` and its `data` term, scalars; x_hat and its
+        average, (1, C, H, W)."""
         self.series[step, 0] = loss
         self.series[step, 3] = data
         self.seconds[step] = seconds
@@ -48,12 +49,12 @@ class History:
             self.series[step, 1 + which] = self._consider(which, step, picture)
 
     def consider_last(self, x_hat: Tensor) -> None:
-        """Lets the picture after the last update be the best one too; it is no step's of the curve."""
+        """Includes the picture after the last update among the candidates for the best; the curve has no row for it."""
         if self._truth is not None:
             self._consider(0, self.done - 1, x_hat)
 
     def _consider(self, which: int, step: int, picture: Tensor) -> Tensor:
-        """Returns the picture's squared error, having kept it where it is the least so far."""
+        """Returns the picture's mean squared error, and keeps the picture if that is the smallest so far."""
         assert self._truth is not None
         error = (self._view(picture) - self._truth).square().mean()
         better = error < self.best[which]
@@ -63,12 +64,12 @@ class History:
         return error
 
     def first_bad_step(self, since: int) -> int | None:
-        """Returns the first step from `since` on whose loss is not finite, or None."""
+        """Returns the first step (from 0) since `since` whose loss is not finite, or None."""
         bad = ~torch.isfinite(self.series[since : self.done, 0])
         return since + int(torch.argmax(bad.int())) if bool(bad.any()) else None
 
     def rows(self, since: int = 0) -> list[dict[str, float | int | None]]:
-        """Returns the steps after the first `since` as one dict per step, by `COLUMNS`."""
+        """Returns the steps after the first `since` as one dict per step, with the keys `COLUMNS`."""
         series = self.series[since : self.done].double().cpu().numpy()
         seconds = self.seconds[since : self.done].numpy()
         rows = []
@@ -79,12 +80,12 @@ class History:
         return rows
 
     def state(self) -> dict[str, Any]:
-        """Returns what a checkpoint keeps: tensors and numbers."""
+        """Returns the state for a checkpoint: tensors and numbers."""
         keep = {name: getattr(self, name) for name in ("best", "best_step", "best_picture")}
         return {**keep, "series": self.series[: self.done], "seconds": self.seconds[: self.done], "done": self.done}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` returned."""
+        """Restores what `state` returned."""
         self.done = state["done"]
         self.series[: self.done] = state["series"].to(self.series.device)
         self.seconds[: self.done] = state["seconds"]
@@ -92,7 +93,7 @@ class History:
             getattr(self, name).copy_(state[name])
 
     def peaks(self) -> dict[str, tuple[int, np.ndarray]]:
-        """Returns {"peak": (step, picture), "peak_average": ...}, empty without a truth."""
+        """Returns {"peak": (step, picture), "peak_average": ...}, steps counted from 0; empty without a truth."""
         if not self.has_truth or self.done == 0:
             return {}
         pictures = self.best_picture.cpu().numpy()
@@ -101,5 +102,5 @@ class History:
 
 
 def _psnr(mse: float) -> float | None:
-    """PSNR of a mean squared error on the [0, 1] scale; None where there is none or it is zero (no finite PSNR)."""
+    """Returns the PSNR in dB of a mean squared error on the [0, 1] scale; None if that is zero or not finite."""
     return float(-10 * np.log10(mse)) if np.isfinite(mse) and mse > 0 else None

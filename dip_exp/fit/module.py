@@ -20,10 +20,11 @@ from dip_exp.tasks.problem import Problem
 
 
 class Fit(pl.LightningModule):
-    """min over theta of E(f_theta(z + sigma_p n_t); y): the paper's eq. 2, one step a batch, a batch being its number.
+    """min over theta of E(f_theta(z + sigma_p n_t); y): the paper's eq. 2. A batch is one step and holds its number.
 
-    Nothing is drawn from a global generator: n_t depends on (seed, t) alone, so a resumed run sees the same noise.
-    The network stays in train mode throughout: its BatchNorm sees the one picture, also for the last output.
+    Nothing is drawn from a global generator: n_t depends on (seed, t) only, so a resumed run sees the same noise. The
+    network stays in train mode throughout, so its BatchNorm uses the one picture's statistics, also for the last
+    output.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Fit(pl.LightningModule):
         self.kept: dict[str, Tensor] = {}
         self.kept_steps: dict[str, Tensor] = {}
         self.reason = f"optim.steps: {optim.steps} steps were asked for"
-        self.by_rule = False  # whether the stop rule ended it
+        self.by_rule = False  # whether the stop rule ended the run
         self.looked = False
         self.ended = False
         self.final_picture: Tensor | None = None
@@ -69,14 +70,14 @@ class Fit(pl.LightningModule):
 
     @property
     def optimised(self) -> list[nn.Parameter]:
-        """What is optimised: those of the network's weights, and z, that have a gradient."""
+        """The parameters that are optimised: those of the network and z that require a gradient."""
         return [p for p in self.parameters() if p.requires_grad]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optim.build(self.optimised)
 
     def on_fit_start(self) -> None:
-        """Moves what is not the network's to its device and dtype, and takes up an interrupted run."""
+        """Moves everything except the network to the network's device and dtype, and restores an interrupted run."""
         dtype = next(self.parameters()).dtype
         self.problem = self.problem.to(self.device, dtype)
         if not isinstance(self.z, nn.Parameter):
@@ -100,7 +101,7 @@ class Fit(pl.LightningModule):
             self.on_train_end()
 
     def on_train_end(self) -> None:
-        """Takes the last picture while network and z are still where they were fitted."""
+        """Computes the last picture while network and z are still on the device of the fit."""
         self.final_picture = self.last_picture()
         self.history.consider_last(self.final_picture)
 
@@ -112,7 +113,7 @@ class Fit(pl.LightningModule):
     # -- one step ------------------------------------------------------------------------------------------------------
 
     def z_at(self, step: int) -> Tensor:
-        """Returns z as step `step` sees it, (1, C, H, W)."""
+        """Returns z as used in step `step` (from 0), (1, C, H, W)."""
         if self.perturb_std == 0:
             return self.z
         self.noise.manual_seed(mix(self.seed, step))
@@ -120,7 +121,7 @@ class Fit(pl.LightningModule):
         return self.z + self.perturb_std * n
 
     def forward(self, z: Tensor) -> Tensor:
-        """Returns x_hat, cropped to the picture, so that loss and scores see its own pixels only."""
+        """Returns x_hat, cropped to the picture, so that loss and scores see original pixels only."""
         _, height, width = self.problem.shape
         return self.net(z)[..., :height, :width].to(self.z.dtype)
 
@@ -133,11 +134,11 @@ class Fit(pl.LightningModule):
         def evaluate() -> tuple[Tensor, Tensor, Tensor]:
             optimizer.zero_grad()
             x_hat = self(z)
-            with torch.autocast(self.device.type, enabled=False):  # operator and loss see full precision
+            with torch.autocast(self.device.type, enabled=False):  # operator and loss use full precision
                 loss, data = self.problem.terms(x_hat)
                 extra = self.stop.extra(step, z, x_hat, self)
                 loss = loss if extra is None else loss + extra
-                self.manual_backward(loss)  # autocast is for the way there alone
+                self.manual_backward(loss)  # autocast is for the forward pass only
             if self.optim.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
             return x_hat.detach(), loss.detach(), data.detach()
@@ -145,7 +146,7 @@ class Fit(pl.LightningModule):
         x_hat, loss, data = evaluate()
         refused = self.rollback is not None and self.rollback.refuses(step, loss)
         if not refused:
-            first = [loss]  # L-BFGS asks first for the point it is at, which has just been evaluated
+            first = [loss]  # L-BFGS first evaluates the current point, whose loss is already known
             optimizer.step(lambda: first.pop() if first else evaluate()[1])  # type: ignore[arg-type]
             self._diffuse(step)
         self._note(step, x_hat, loss, data, accepted=not refused)
@@ -161,7 +162,8 @@ class Fit(pl.LightningModule):
             self._shake(0x2545F4914F6CDD1D, step, lambda _: std)
 
     def _shake(self, stream: int, step: int, std: Callable[[Tensor], Tensor | float]) -> None:
-        """Moves every kernel by noise of its own standard deviation, for good; the noise is the stream's and step's."""
+        """Adds noise to every kernel permanently, with standard deviation `std(kernel)`; the noise depends on (seed,
+        stream, step) only."""
         self.noise.manual_seed(mix(self.seed ^ stream, step))
         with torch.no_grad():
             for kernel in (p for p in self.net.parameters() if p.ndim == 4):
@@ -169,7 +171,7 @@ class Fit(pl.LightningModule):
                 kernel.add_(n * std(kernel))
 
     def _note(self, step: int, x_hat: Tensor, loss: Tensor, data: Tensor, *, accepted: bool) -> None:
-        """Averages the output, asks the stop rule, and looks at the run every so often."""
+        """Updates the average, asks the stop rule, and checks the run every `every` steps."""
         if step == 0:
             self.average.copy_(x_hat)
         elif accepted:
@@ -191,7 +193,7 @@ class Fit(pl.LightningModule):
             self._check_finite()
 
     def _keep(self, kind: str, keep: Keep, step: int) -> None:
-        """Lets the average be the picture of a kind, where `keep` says so: on the device, without a wait for it."""
+        """Keeps the average as the picture of `kind` if `keep` is true; on a GPU without waiting for it."""
         if kind not in self.kept:
             self.kept[kind] = torch.zeros_like(self.average)
             self.kept_steps[kind] = torch.full((), -1, dtype=torch.int64, device=self.device)
@@ -206,7 +208,7 @@ class Fit(pl.LightningModule):
         self.kept_steps[kind] = torch.where(keep, step, self.kept_steps[kind])
 
     def chosen(self) -> dict[str, tuple[int, Tensor]]:
-        """Returns what the stop rule kept: {kind: (step, picture)}; the last average where it never kept one."""
+        """Returns what the stop rule kept, {kind: (step from 0, picture)}; the last average if it never kept one."""
         last = (self.history.done - 1, self.average)
         steps = {kind: int(step) for kind, step in self.kept_steps.items()}
         return {kind: (step, self.kept[kind]) if step >= 0 else last for kind, step in steps.items()}
@@ -220,22 +222,22 @@ class Fit(pl.LightningModule):
             )
         self._looked_at = self.history.done
 
-    # -- after the last step, and between two goes ---------------------------------------------------------------------
+    # -- after the last step, and across interruptions -----------------------------------------------------------------
 
     @torch.no_grad()
     def last_picture(self) -> Tensor:
-        """Returns f_theta(z) after the last update, with the last step's z or the undisturbed one, in train mode."""
+        """Returns f_theta(z) after the last update, with the last step's z or the clean one, in train mode."""
         z = self.z if self.final == "clean" else self.z_at(max(self.history.done - 1, 0))
         with self.trainer.precision_plugin.forward_context():
             return self(z).detach().clone()
 
     @property
     def cpu_seconds(self) -> float | None:
-        """Processor time of the steps, of all threads; None for a run that began before this was noted."""
+        """Processor time of the steps over all threads; None for a run that began before this was recorded."""
         return None if self._cpu_before is None else self._cpu_before + time.process_time() - self._cpu_began
 
     def snapshot(self) -> dict[str, Any]:
-        """Returns all that the next step depends on and all that was kept, readable with `weights_only=True`."""
+        """Returns everything that the next step depends on and all that was kept, readable with `weights_only=True`."""
         return {
             "of": self._of(),
             "start": self.history.done,
@@ -255,9 +257,9 @@ class Fit(pl.LightningModule):
         }
 
     def resume(self, snapshot: dict[str, Any]) -> None:
-        """Makes the fit go on from a `snapshot`; called before the trainer starts.
+        """Makes the fit continue from a `snapshot`; to be called before the trainer starts.
 
-        Raises ValueError for the snapshot of another observation or seed.
+        Raises ValueError if the snapshot is of another observation or seed.
         """
         if snapshot["of"] != self._of():
             raise ValueError("checkpoint: it is of another observation or seed; give another file, or delete it")
@@ -265,10 +267,10 @@ class Fit(pl.LightningModule):
         self.start = snapshot["start"]
         self._cpu_before = snapshot.get("cpu_seconds")
         self.ended, self.reason = snapshot["ended"], snapshot["reason"]
-        self.by_rule = snapshot.get("by_rule", False)  # a checkpoint of before: of a run that goes on
+        self.by_rule = snapshot.get("by_rule", False)  # older checkpoints lack it: taken as unfinished
 
     def _of(self) -> str:
-        """Returns what tells one fit from another: a hash of its seed and its observation."""
+        """Returns a hash of the seed and the observation, which identifies the fit."""
         y = self.problem.y.detach().float().cpu().numpy()
         return hashlib.sha256(f"{self.seed} {y.shape}".encode() + y.tobytes()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Samples of the output, one at a time, become their mean and their standard deviation, on the fit's device."""
+"""Mean and standard deviation of samples of the output, updated one sample at a time on the fit's device."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from dip_exp.metrics.kinds import POSTERIOR, POSTERIOR_STD
 
 
 class Posterior:
-    """Welford's recursion over x_hat, from step `first` on, one of every `every`.
+    """Welford's recursion over x_hat, at every `every`-th step from step `first` on.
 
-    The squares are summed about the running mean, so that a small spread of large values keeps its digits.
+    The squares are summed about the running mean, so that a small spread of large values keeps its precision.
     """
 
     def __init__(self, first: int, every: int) -> None:
@@ -23,7 +23,7 @@ class Posterior:
         self._squares: Tensor | None = None
 
     def add(self, step: int, x_hat: Tensor) -> None:
-        """Takes x_hat (1, C, H, W) of step `step` (from 0) where that is one of its steps."""
+        """Adds x_hat (1, C, H, W) of step `step` (from 0) if that step is a sample."""
         if step < self.first or (step - self.first) % self.every:
             return
         mean, squares = self._mean, self._squares
@@ -37,8 +37,8 @@ class Posterior:
         self._mean, self._squares = mean, squares
 
     def pictures(self) -> dict[str, Tensor]:
-        """Returns the mean (1, C, H, W) of the samples and, of two or more, their standard deviation (n - 1); nothing
-        where the fit ended before its first sample."""
+        """Returns the mean (1, C, H, W) of the samples and, for two or more, their standard deviation (n - 1); empty if
+        the fit ended before its first sample."""
         if self._mean is None or self._squares is None:
             return {}
         found = {POSTERIOR: self._mean}
@@ -47,11 +47,11 @@ class Posterior:
         return found
 
     def state(self) -> dict[str, Any]:
-        """Returns what a checkpoint keeps."""
+        """Returns the state for a checkpoint."""
         return {"count": self.count, "last": self.last, "mean": self._mean, "squares": self._squares}
 
     def load(self, state: dict[str, Any], device: torch.device) -> None:
-        """Takes back what `state` returned."""
+        """Restores what `state` returned."""
         self.count, self.last = state["count"], state["last"]
         if state["mean"] is not None:
             self._mean, self._squares = (state[key].to(device).clone() for key in ("mean", "squares"))

@@ -1,4 +1,4 @@
-"""Going back when a fit collapses: the released denoising notebook's backtracking, and the same done right."""
+"""Rollback when a fit collapses: the backtracking of the released denoising notebook, and a corrected version."""
 
 import copy
 import math
@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 
 DROP = 10**0.5
-"""5 dB: the factor by which the loss of one step exceeds the one before when a rollback is due."""
+"""5 dB, as a ratio of losses: a step whose loss exceeds the previous step's by more causes a rollback."""
 
 LOOKS_AWAY_EVERY = 100
-"""The released notebook's `if i % show_every`: true on every step but the multiples of 100."""
+"""The released notebook's `if i % show_every`, which is false on the multiples of 100: they are not checked."""
 
 
 class Rollback:
-    """Watches the loss from step to step and takes the weights back on a 5 dB drop of the fit.
+    """Compares the losses of consecutive steps and restores the weights when the fit drops by 5 dB.
 
-    kind `right`: weights, statistics and optimizer return to the step before, the bad gradient is dropped, and lr falls
-    by a tenth, since without perturbation the same step would be taken again. kind `released`: only the weights return
-    and the bad gradient is then applied to them, with the moments it has already entered.
+    kind `right`: weights, statistics and optimizer return to the step before, the bad gradient is dropped, and lr is
+    multiplied by 0.9, because without perturbation the same step would be repeated. kind `released`: only the weights
+    return; the bad gradient is then applied to them, and the optimizer's moments are not restored.
     """
 
     def __init__(self, kind: str, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -31,11 +31,11 @@ class Rollback:
         self._good: dict[str, Any] = {}
 
     def refuses(self, step: int, loss: Tensor) -> bool:
-        """Returns whether the step must not be applied; called with the gradient computed, before the update."""
+        """Returns whether the step must not be applied; called after the gradient is computed and before the update."""
         if self.kind == "released" and step % LOOKS_AWAY_EVERY == 0:
             return False
         value = float(loss)
-        if self.loss is not None and not value <= self.loss * DROP:  # "not <=": a loss that is no number too
+        if self.loss is not None and not value <= self.loss * DROP:  # "not <=" also catches NaN
             self.count += 1
             self._return()
             return self.kind == "right"
@@ -66,9 +66,9 @@ class Rollback:
             group["lr"] = lr
 
     def state(self) -> dict[str, Any]:
-        """Returns what a checkpoint keeps."""
+        """Returns the state for a checkpoint."""
         return {"count": self.count, "loss": self.loss, "good": self._good}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` returned."""
+        """Restores what `state` returned."""
         self.count, self.loss, self._good = state["count"], state["loss"], state["good"]

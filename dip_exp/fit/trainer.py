@@ -1,4 +1,4 @@
-"""Where and under whose eyes a fit runs: device, progress, checkpoint, interruption. Never what it computes."""
+"""Device, progress, checkpoints and interruption of a fit. The trainer never changes what a fit computes."""
 
 import logging
 import signal
@@ -30,13 +30,14 @@ LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit leaves: pictures float32 (1, C, H, W) by output kind, its curve, and how it ended.
+    """The results of a fit: pictures float32 (1, C, H, W) by output kind, its curve, and how it ended.
 
-    pictures: last, average, stopped, of a sampler posterior and posterior_std, and with a truth the oracles peak and
-    peak_average. steps_of: the step (counted from 1) of each picture. rows: `dip_exp.fit.history.COLUMNS`. reason: why
-    it ended, in words; ended: whether the stop rule ended it, and not optim.steps; told: what the rule says besides.
-    samples: how many the posterior has. memory: peak bytes, None where it cannot be told. weights: how many numbers
-    were optimised. cpu_seconds: processor time of the steps, all threads.
+    pictures: last, average, stopped; for a sampler posterior and posterior_std; with a truth the oracles peak and
+    peak_average; and the stop rule's additional kinds. steps_of: the step (counted from 1) of each picture. rows: one
+    dict per step, with the keys `dip_exp.fit.history.COLUMNS`. reason: why the fit ended, in words; ended: whether the
+    stop rule ended it, rather than optim.steps; told: further facts from the rule. samples: the number of posterior
+    samples. memory: peak in bytes, None if it cannot be measured. weights: how many numbers were optimised.
+    cpu_seconds: processor time of the steps over all threads.
     """
 
     pictures: dict[str, np.ndarray]
@@ -58,7 +59,7 @@ class Fitted:
 
 @component
 class Trainer:
-    """accelerator: auto takes a GPU where there is one. progress: auto or off. checkpoint_seconds: how often a run
+    """accelerator: auto uses a GPU if there is one. progress: auto or off. checkpoint_seconds: interval at which a run
     that has a folder is saved, so that it can be resumed."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -71,7 +72,7 @@ class Trainer:
 
     @property
     def device(self) -> torch.device:
-        """Where the fit will run."""
+        """The device that the fit will run on."""
         on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
         return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
 
@@ -84,10 +85,11 @@ class Trainer:
         callbacks: list[pl.Callback] | None = None,
         checkpoint: Path | None = None,
     ) -> Fitted:
-        """Returns what the fit came to, having resumed it from `checkpoint` where that file exists.
+        """Returns the results of the fit, which is resumed from `checkpoint` if that file exists.
 
-        Raises Interrupted after Ctrl-C or SIGTERM, between two steps and with the checkpoint written; Failed for a loss
-        that is not finite; OSError where something cannot be written.
+        Raises Interrupted after Ctrl-C or SIGTERM, between two steps and with the checkpoint written (a second Ctrl-C
+        interrupts at once); Refused if the checkpoint cannot be read; Failed if the loss is not finite; OSError if
+        something cannot be written.
         """
         if checkpoint is not None and checkpoint.exists():
             fit.resume(_loaded(checkpoint))
@@ -111,14 +113,14 @@ class Trainer:
             )
             try:
                 trainer.fit(fit, _steps(fit))
-            except SIGTERMException:  # Lightning's own answer to SIGTERM: after the step, and maybe after our callbacks
+            except SIGTERMException:  # Lightning's response to SIGTERM: after the step, maybe after our callbacks
                 received.append(signal.SIGTERM)
                 for callback in saver:
                     callback.save(fit)
             except SystemExit:
                 if not received:
                     raise
-                # The second Ctrl-C, which Lightning turns into an exit of the whole program.
+                # Lightning turns the second Ctrl-C into an exit of the whole program.
                 raise Interrupted(f"stopped in the middle of step {fit.history.done + 1}") from None
             finally:
                 for bar in progress:
@@ -139,8 +141,8 @@ def _loaded(checkpoint: Path) -> dict[str, Any]:
 
 
 def _steps(fit: Fit) -> DataLoader:
-    """The data set: the numbers of the steps still to be done, with a generator of its own, for even an ordered loader
-    draws a seed."""
+    """Returns the data set: the numbers of the remaining steps. The loader has its own generator, because even an
+    ordered loader draws a seed."""
     numbers: Any = range(fit.start, fit.start if fit.ended else fit.optim.steps)
     return DataLoader(numbers, batch_size=None, generator=torch.Generator().manual_seed(0))
 
@@ -175,7 +177,7 @@ def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, 
 
 
 class _Interruption(pl.Callback):
-    """Ends the fit between two steps once a signal has come, with its checkpoint written."""
+    """Ends the fit after the current step once a signal has arrived, with its checkpoint written."""
 
     def __init__(self, received: list[int], saver: list[Checkpoint]) -> None:
         self._received, self._saver = received, saver
@@ -192,7 +194,7 @@ class _Interruption(pl.Callback):
 
 @contextmanager
 def _between_steps(received: list[int]) -> Iterator[None]:
-    """Notes the first Ctrl-C or SIGTERM in `received`; a second one is what it always was."""
+    """Records the first Ctrl-C or SIGTERM in `received`; a second one has its usual effect."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set signal handlers
         return
@@ -211,7 +213,7 @@ def _between_steps(received: list[int]) -> Iterator[None]:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Lightning's notices (devices, tips, data-loader workers) say nothing that is true of a one-picture data set."""
+    """Silences Lightning's notices (devices, tips, loader workers), which do not apply to a one-picture data set."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -223,7 +225,7 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="GPU available but not used.*")
             warnings.filterwarnings("ignore", message=".*number of training batches.*")
             warnings.filterwarnings("ignore", message="The `srun` command is available.*")
-            warnings.filterwarnings("ignore", message="Total length of .* is zero.*")  # all steps were done before
+            warnings.filterwarnings("ignore", message="Total length of .* is zero.*")  # all steps are already done
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
@@ -232,7 +234,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def _matrix_precision(precision: str) -> Iterator[None]:
-    """fp32 means IEEE fp32 on a GPU too, where PyTorch would let convolutions round to TF32."""
+    """Makes fp32 mean IEEE fp32 on a GPU too, where PyTorch would let convolutions round to TF32."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     try:
@@ -242,7 +244,7 @@ def _matrix_precision(precision: str) -> Iterator[None]:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Starts the count of `peak_memory` afresh (Linux and CUDA; elsewhere it counts from the start of the process)."""
+    """Resets the count of `peak_memory` (Linux and CUDA; elsewhere it counts from the start of the process)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     clear = Path("/proc/self/clear_refs")
@@ -254,7 +256,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Returns the peak in bytes: of the GPU's allocator there, of the whole process on a CPU; None if unknown."""
+    """Returns the peak in bytes: of CUDA's allocator on a GPU, of the whole process on a CPU; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")

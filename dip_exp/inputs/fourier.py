@@ -16,8 +16,8 @@ class Fourier(Input):
     """z = (sin, cos)(2^k pi x), (sin, cos)(2^k pi y) for k = 0 .. octaves - 1: 4 * octaves channels in [-1, 1].
 
     x and y run from 0 to 1; the frequencies are those of positional encoding (Mildenhall et al., ECCV 2020). Shabtay et
-    al. have eight too, 2^(8k/7) radians, and do not shake z (perturb_std=0). Octave k has 2^k / 2 periods a side: on a
-    picture of fewer than 2^k pixels it is only an alias of a lower one.
+    al. also use eight frequencies, but of 2^(8k/7) radians, and do not perturb z (perturb_std=0). Octave k has 2^k / 2
+    periods per side; on a picture of fewer than 2^k pixels it only aliases a lower one.
     """
 
     octaves: Annotated[int, Field(ge=1, le=16)] = 8

@@ -1,4 +1,4 @@
-"""z = the coordinates of the pixels: a smooth input, for large holes (CVPR 2018 Fig. 6)."""
+"""z = the pixel coordinates: a smooth input, for large holes (CVPR 2018 Fig. 6)."""
 
 import torch
 from torch import Tensor

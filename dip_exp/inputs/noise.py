@@ -11,7 +11,7 @@ from dip_exp.inputs.source import Input
 
 @component
 class Noise(Input):
-    """z ~ scale * U(0, 1) or scale * N(0, 1), `channels` deep."""
+    """z ~ scale * U(0, 1) or scale * N(0, 1), in `channels` channels."""
 
     channels: PositiveInt = 32
     law: Literal["uniform", "normal"] = "uniform"

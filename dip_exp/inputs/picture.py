@@ -11,10 +11,10 @@ from dip_exp.inputs.source import Input
 
 @component
 class GivenPicture(Input):
-    """z = the picture in a file, or the observation itself where no path is given; values as they are, not scaled.
+    """z = the picture in a file, or the observation itself if no path is given; values are not scaled.
 
-    A picture smaller than z is continued by reflection to the right and below (z is a multiple of the network's
-    reduction). ValueError where its size is not x_hat's.
+    A picture smaller than z is extended by reflection to the right and below (z's sides are multiples of the network's
+    reduction). Raises ValueError if the picture is larger than z, or at most half as high or as wide.
     """
 
     path: PathText | None = None

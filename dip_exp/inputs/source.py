@@ -11,11 +11,11 @@ from dip_exp.component import NonNegative, NonNegativeInt, component
 
 @component
 class Input(ABC):
-    """Where z comes from. A new input is a file with a subclass, and a yaml.
+    """The source of z. A new input is one file with a subclass, and one yaml.
 
-    perturb_std: sigma_p; every step sees z + sigma_p N(0, 1), drawn afresh, not accumulated (paper Sec. 2.1).
-    final:       the z of the last picture: as the last step saw it (the released code) or undisturbed.
-    seed:        draws z in the place of the run's seed: one z under several networks, or several under one.
+    perturb_std: sigma_p; every step sees z + sigma_p N(0, 1), drawn afresh and not accumulated (paper Sec. 2.1).
+    final:       the z of the last picture: perturbed as in the last step (the released code), or clean.
+    seed:        z is drawn from it instead of the run's seed: one z for several networks, or several z for one.
     """
 
     perturb_std: NonNegative = 0.0
@@ -24,5 +24,5 @@ class Input(ABC):
 
     @abstractmethod
     def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
-        """Returns z, float32 (1, C, H, W), of a size (H, W); y is the observation, or the problem's `guide` where it
-        has one; `generator` is the only randomness."""
+        """Returns z, float32 (1, C, H, W), of `size` (H, W). y is the observation, or the problem's `guide` if it has
+        one; `generator` is the only source of randomness."""

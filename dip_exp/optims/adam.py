@@ -1,4 +1,4 @@
-"""Adam and AdamW, in one fused pass."""
+"""Adam and AdamW, with PyTorch's fused kernels."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from dip_exp.optims.optim import Decay, Optim
 
 @component
 class Adam(Optim):
-    """One fused pass over weights, gradients and moments, where PyTorch's default makes some ten for every tensor."""
+    """Adam in one fused pass over weights, gradients and moments; PyTorch's default makes about ten per tensor."""
 
     betas: list[Decay] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
     eps: Positive = 1e-8

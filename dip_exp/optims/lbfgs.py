@@ -17,7 +17,7 @@ class LBFGS(Optim):
 
     @property
     def passes(self) -> float:
-        return self.inner_steps * (1.25 if self.line_search else 1)  # its limit on evaluations
+        return self.inner_steps * (1.25 if self.line_search else 1)  # torch's limit on evaluations, max_eval
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.LBFGS(

@@ -1,7 +1,7 @@
-"""Orthogonalised momentum: every kernel moves by a matrix whose singular values are all about one.
+"""Orthogonalised momentum: the update of every kernel is a matrix whose singular values are all about one.
 
-In: parameters. Out: a torch optimizer. Source: Muon (Jordan et al., 2024), there for the hidden layers of transformers;
-here a kernel is taken as the matrix out x (in k k).
+In: parameters. Out: a torch optimizer. Source: Muon (Jordan et al., 2024), made for the hidden layers of transformers.
+Here a kernel is treated as the matrix out x (in k k); `torch.optim.Muon` accepts 2-D parameters only.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,16 +17,16 @@ from dip_exp.component import Positive, component
 from dip_exp.optims.optim import Decay, Optim
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of x -> a x + b x^3 + c x^5, which takes singular values in (0, 1] to about 0.7 .. 1.2 within five steps."""
+"""(a, b, c) of x -> a x + b x^3 + c x^5, which maps singular values in (0, 1] to about 0.7 .. 1.2 within five steps."""
 
 ITERATIONS = 5
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Returns (B, M, N) matrices with the singular vectors of those given and singular values of about one.
+    """Returns (B, M, N) matrices with the singular vectors of the given ones and singular values of about one.
 
-    Newton-Schulz on the Gram matrix of the shorter side: each step multiplies by a polynomial of X X', so the steps are
-    matrices of that side alone, and X itself is multiplied once.
+    Newton-Schulz on the Gram matrix of the shorter side: each step multiplies by a polynomial of X X'. The steps
+    therefore use square matrices of that side only, and X itself is multiplied once.
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalised(matrices.mT).mT
@@ -45,14 +45,15 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 def is_kernel(parameter: Tensor) -> bool:
-    """Tells a convolution's weights from z and from a picture, which are (1, C, H, W)."""
+    """Returns whether a parameter is a convolution's weight; z and a picture, which are (1, C, H, W), are not."""
     return parameter.ndim == 4 and (parameter.shape[0] > 1 or parameter.shape[2:] == (1, 1))
 
 
 class OrthogonalisedMomentum(torch.optim.Optimizer):
-    """Kernels by orthogonalised Nesterov momentum of step `kernel_lr`, everything else by Adam of step `lr`.
+    """Moves kernels by orthogonalised Nesterov momentum with step size `kernel_lr`, everything else by Adam with `lr`.
 
-    A kernel's step is scaled by sqrt(max(1, out / (in k k))). Kernels of one shape go together, in one product.
+    A kernel's update is scaled by sqrt(max(1, out / (in k k))). Kernels of the same shape are orthogonalised in one
+    batch.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class OrthogonalisedMomentum(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """Moves every parameter that has a gradient; returns what `closure`, asked first, does."""
+        """Updates every parameter that has a gradient. Returns the value of `closure`, which is called first."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -132,10 +133,10 @@ class OrthogonalisedMomentum(torch.optim.Optimizer):
 
 @component
 class Muon(Optim):
-    """Convolution kernels by orthogonalised momentum, everything else by Adam: `dip_exp.optims.muon`.
+    """Orthogonalised momentum for convolution kernels, Adam for everything else: see `OrthogonalisedMomentum`.
 
-    lr:        of what Adam moves. kernel_lr: of the kernels. momentum: theirs.
-    fewer:     a task's own number of steps is divided by this; steps that you give are not.
+    lr:        step size of Adam. kernel_lr: step size of the kernels. momentum: of the kernels.
+    fewer:     a task's own number of steps is divided by this; a number that you set is not.
     """
 
     kernel_lr: Positive = 0.02

@@ -1,4 +1,4 @@
-"""What every optimizer of conf/optim is: settings of the descent, and the torch optimizer they describe."""
+"""The base class of the optimizers in conf/optim: settings of the descent, and the torch optimizer that they build."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 Over = Literal["net", "input", "both", "norms_and_input"]
 
 NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
-"""The normalisation layers, of which `norms_and_input` optimises what they have of weights."""
+"""The normalisation layers, whose weights `norms_and_input` optimises."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which steps of a sampler are samples of x_hat: from `first` (counted from 0) on, one of every `every`."""
+    """Which steps of a sampler are samples of x_hat: every `every`-th step from `first` (counted from 0) on."""
 
     first: int
     every: int
@@ -29,19 +29,19 @@ class Sampling:
 
 @component
 class Optim(ABC):
-    """The settings all optimizers share.
+    """The settings that all optimizers share.
 
     steps:        iterations. lr: step size.
     over:         what is optimised: the network's weights, z, or both; or z and the weights of the normalisation
-                  layers, all others staying as drawn (Deep Random Projector: Li, Wang, Zhuang, Sun, CVPR 2023).
+                  layers, with all other weights as drawn (Deep Random Projector: Li, Wang, Zhuang, Sun, CVPR 2023).
     average:      decay of the running average of x_hat (0.99 in the released code); 0 averages nothing.
-    clip:         the gradient's norm is reduced to this where it is larger.
-    weight_noise: before each step every kernel moves by N(0, (this * its std)^2), for good: the 2017 code's
-                  regulariser (0.02), which the code of 2018 and later draws and throws away.
-    rollback:     on a fall of the fit's PSNR by more than 5 dB between two steps. `right`: weights, statistics and
-                  optimizer go back to the step before and the bad gradient is dropped. `released`: as the released
-                  notebook, only the weights go back, the bad gradient is applied all the same, and every 100th step
-                  is not looked at.
+    clip:         largest norm of the gradient; a larger gradient is scaled down to it.
+    weight_noise: before each step, noise N(0, (this * its std)^2) is added to every kernel permanently: the regulariser
+                  of the 2017 code (0.02). The code of 2018 and later draws the noise but discards it.
+    rollback:     what happens when the fit's PSNR falls by more than 5 dB between two steps. `right`: weights,
+                  statistics and optimizer return to the step before, and the bad gradient is dropped. `released`: as in
+                  the released notebook, only the weights return, the bad gradient is still applied, and every 100th
+                  step is not checked.
     """
 
     steps: PositiveInt = 2000
@@ -54,26 +54,26 @@ class Optim(ABC):
 
     @abstractmethod
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
-        """Returns the optimizer of these parameters."""
+        """Returns the torch optimizer of these parameters."""
 
     @property
     def passes(self) -> float:
-        """How many passes of the network, there and back, a step takes, about."""
+        """The approximate number of passes of the network, forward and backward, in one step."""
         return 1.0
 
     def diffusion(self) -> float:
-        """Returns the standard deviation of the noise that every kernel gets after each step."""
+        """Returns the standard deviation of the noise that is added to every kernel after each step."""
         return 0.0
 
     def sampling(self) -> Sampling | None:
-        """Returns which steps are samples of the output; None for an optimizer that ends at a point."""
+        """Returns which steps are samples of the output; None for an optimizer that does not sample."""
         return None
 
 
 def leave_gradients(net: nn.Module, over: Over) -> None:
-    """Takes the gradient from every weight that `over` does not name; what its owner has frozen stays frozen.
+    """Disables the gradients of all weights that `over` does not name; weights that were frozen before stay frozen.
 
-    Raises ValueError where `over` names normalisation layers and the network has none with weights to optimise.
+    Raises ValueError if `over` names normalisation layers and the network has none with trainable weights.
     """
     if over in ("net", "both"):
         return

@@ -15,14 +15,14 @@ from dip_exp.optims.optim import Sampling
 @component
 class SGLD(Adam):
     """Stochastic gradient Langevin dynamics: Adam's step, then noise on every kernel (Cheng et al., CVPR 2019, "A
-    Bayesian Perspective on the Deep Image Prior", and its released code, whose numbers are the defaults).
+    Bayesian Perspective on the Deep Image Prior"; the defaults are those of its released code).
 
-    noise:        of standard deviation (this * lr), the code's 2. 0 is Adam.
+    noise:        the noise has standard deviation this * lr; 2 in the released code, 0 gives Adam.
     weight_decay: added to the gradient, as a Gaussian prior on the weights.
     burn_in:      share of the steps before the first sample (7000 of 20000).
-    sample_every: one step of so many is a sample of x_hat; their mean is the output kind `posterior`.
+    sample_every: steps between two samples of x_hat; their mean is the output kind `posterior`.
 
-    It is no exact sampler: the noise fits neither Adam's preconditioning nor the energy's scale.
+    The sampler is not exact: the noise matches neither Adam's preconditioning nor the energy's scale.
     """
 
     noise: NonNegative = 2.0

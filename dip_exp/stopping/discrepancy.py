@@ -1,4 +1,4 @@
-"""The discrepancy principle (Morozov 1966): what is left of the observation is as large as its noise."""
+"""The discrepancy principle (Morozov 1966): stop when the residual has fallen to the noise level."""
 
 from typing import Any
 
@@ -12,10 +12,12 @@ from dip_exp.tasks.problem import Problem
 
 @stateful
 class Discrepancy(StopRule):
-    """Ends where mean |A(average) - y|^2 has fallen to `tau` times what the noise leaves, clipping included.
+    """Ends the run when mean |A(average) - y|^2 has fallen to `tau` times its expected value for the noise alone,
+    including clipping.
 
-    sigma: standard deviation of the noise in 8-bit units; None: as the task knows it (a clean picture degraded here).
-    tau:   below 1, since the best average has already taken on some of the noise; smaller is later.
+    sigma: standard deviation of the noise in 8-bit units; None: the task's own (known for a clean picture degraded
+           here).
+    tau:   below 1, because the best average has already fitted some of the noise; a smaller value stops later.
     """
 
     sigma: Positive | None = None

@@ -1,4 +1,4 @@
-"""Exponential moving variance of the output (ES-EMV; Wang et al., arXiv 2112.06074): no window to keep."""
+"""Exponential moving variance of the output (ES-EMV; Wang et al., arXiv 2112.06074), which needs no window."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from dip_exp.stopping.variance import Variance
 class ExponentialVariance(Variance):
     """V <- (1 - a) (V + a |x - m|^2), m <- m + a (x - m), a = 1 / memory.
 
-    memory: steps; None: as many as the running average remembers.
+    memory: in steps; None: the memory of the running average.
     """
 
     name = "emv"

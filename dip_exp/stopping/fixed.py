@@ -8,7 +8,7 @@ from dip_exp.stopping.rule import CONTINUE, StopRule, Verdict
 
 @component
 class Fixed(StopRule):
-    """Never stops: the run goes its optim.steps, and its last average is the result."""
+    """Never ends the run: it takes all optim.steps, and its last average is the result."""
 
     ends = False
 

@@ -1,4 +1,4 @@
-"""Held-out pixels: a few of the observation are left out of the loss and tell when the fit no longer improves."""
+"""Held-out pixels: a share of the observation is left out of the loss and shows when the fit stops improving."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -16,11 +16,11 @@ from dip_exp.tasks.problem import Problem
 
 @stateful
 class HeldOut(Patient):
-    """Ends where mean |A(average) - y|^2 over the pixels left out has not been smaller for `patience` steps, and keeps
-    the average of its least.
+    """Ends the run when mean |A(average) - y|^2 over the held-out pixels has not reached a new minimum for `patience`
+    steps. Keeps the average at the minimum.
 
-    share:    of the known pixels of y, all channels of a pixel together.
-    patience: steps. every: steps between two looks; each costs a pass of A.
+    share:    of the known pixels of y; all channels of a pixel are held out together.
+    patience: steps. every: steps between two checks; each check costs one pass of A.
     """
 
     active = True

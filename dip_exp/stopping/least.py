@@ -1,4 +1,4 @@
-"""The least value of a series so far, found on the device, and for how long there was none smaller."""
+"""The minimum of a series so far, and how many steps ago it was, computed on the device."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class Least:
-    """The least of a series since its largest value: what comes before that is warm-up.
+    """The minimum of a series since its maximum; what comes before the maximum is warm-up.
 
-    A network's first outputs are nearly constant, so that a variance starts low, rises while the picture appears and
-    only then falls: a minimum counts once it follows the top.
+    The first outputs of a network are nearly constant, so the variance starts low, rises while the picture appears, and
+    falls only then. A minimum therefore counts only after the maximum.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -19,7 +19,7 @@ class Least:
         self.step = torch.zeros((), dtype=torch.int64, device=device)
 
     def note(self, step: int, value: Tensor) -> Tensor:
-        """Takes the value of a step and returns, as one value on the device, whether it is the least so far."""
+        """Records the value of a step. Returns, as a scalar on the device, whether it is the minimum so far."""
         value = value.double()
         rises = value > self.top
         better = (value < self.value) & ~rises
@@ -29,7 +29,7 @@ class Least:
         return better
 
     def waited(self, step: int) -> int:
-        """Returns for how many steps there was none smaller (waits for the device)."""
+        """Returns the number of steps since the last new minimum or maximum (waits for the device)."""
         return step - int(self.step)
 
     @property

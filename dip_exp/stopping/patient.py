@@ -1,4 +1,4 @@
-"""What every rule shares that waits for the least value of a series and then ends the run."""
+"""The base class of rules that wait for the minimum of a series and then end the run."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from dip_exp.stopping.rule import StopRule, Verdict
 
 @stateful
 class Patient(StopRule):
-    """Keeps the average of a series' least value, and ends where there was none smaller for `patience` steps."""
+    """Keeps the average at the minimum of a series, and ends the run after `patience` steps without a new minimum."""
 
     patience: PositiveInt = 1000
 
     def wait_on(self, device: torch.device) -> None:
-        """Begins a series whose values lie on a device."""
+        """Starts a new series, with values on `device`."""
         self._least = Least(device)
 
     def judged(self, step: int, value: Tensor, *, look: bool, what: str, digits: int) -> Verdict:
-        """Returns the verdict on the value of a step, one value on the device.
+        """Returns the verdict on a step, given its value as a scalar on the device.
 
-        look: whether to wait for the device, without which a run does not end. what: the series, as the reason begins;
-        digits: of the least value in it.
+        look: whether to wait for the device; only then can the run end. what: names the series at the start of the
+        reason. digits: significant digits of the minimum in the reason.
         """
         keep = self._least.note(step, value)
         if not look or self._least.waited(step) < self.patience or not self._least.found:

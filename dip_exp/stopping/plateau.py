@@ -1,4 +1,4 @@
-"""A plateau of the loss: the fit has what it finds quickly, and what is left comes slowly."""
+"""A plateau of the loss: the fit has found what it finds quickly, and the rest comes slowly."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
 
 @stateful
 class Plateau(StopRule):
-    """Ends where the smoothed loss has fallen by less than `fall` of itself within `window` steps.
+    """Ends the run when the smoothed loss has fallen by less than `fall` of itself within `window` steps.
 
-    window: None: twice as many steps as the running average remembers. The loss is smoothed over half of the window.
+    window: steps; None: twice the memory of the running average. The loss is smoothed over half of the window.
     fall:   a share of the loss.
     """
 
@@ -25,7 +25,7 @@ class Plateau(StopRule):
         self._past: list[float] = []
 
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
-        share = max(2 / self._window, 1 / (step + 1))  # a plain mean of what there is, until there is enough of it
+        share = max(2 / self._window, 1 / (step + 1))  # a plain mean until there are enough values
         self._smooth.lerp_(loss.to(self._smooth.dtype), share)
         if (step + 1) % CHECK_EVERY:
             return CONTINUE

@@ -10,21 +10,21 @@ from torch import Tensor
 from dip_exp.tasks.problem import Problem
 
 CHECK_EVERY = 10
-"""Steps between two looks at what lies on the device, each of which waits for it. A run ends up to so many steps late;
-the step whose picture is kept is exact all the same."""
+"""Steps between two checks that wait for the device. A run ends up to this many steps late; the step whose picture is
+kept is exact all the same."""
 
 Keep = bool | Tensor
-"""Whether this step is the best so far: a bool, or one value on the device, which nobody has to wait for."""
+"""Whether this step is the best so far: a bool, or a scalar on the device, for which nothing has to wait."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule says after a step.
+    """What a rule decides after a step.
 
-    keep:   the running average as it is now is the best candidate so far; it becomes the picture `stopped`.
+    keep:   the current running average is the best candidate so far; it becomes the picture `stopped`.
     stop:   the run ends now.
     reason: why, in words, for the record; read when `stop` is true.
-    also:   further pictures by output kind, kept as `keep` says of `stopped`.
+    also:   additional kinds to keep, with the same meaning as `keep`.
     """
 
     keep: Keep = False
@@ -38,10 +38,10 @@ CONTINUE = Verdict()
 
 @dataclass(frozen=True)
 class View:
-    """What a rule may look at while a run goes; its tensors lie where the run does.
+    """What a rule may read during a run. Its tensors are on the run's device.
 
-    problem: as it is descended. average: the running average of x_hat, (1, C, H, W), up to date at every `update`.
-    memory: how many steps it remembers, 1 / (1 - decay). seed: for what a rule draws.
+    problem: the one that is fitted. average: the running average of x_hat, (1, C, H, W), up to date at every `update`.
+    memory: how many steps the average remembers, 1 / (1 - decay). seed: for the rule's random draws.
     """
 
     problem: Problem
@@ -51,48 +51,49 @@ class View:
 
 
 class StopRule(ABC):
-    """A rule is a small final class: `@component`, or `@stateful` where it remembers.
+    """A rule is a small final class: a `@component`, or `@stateful` if it has state.
 
-    A run that ends without any `keep` keeps its last average. `active`: the rule changes what is descended, so that it
-    needs a run of its own; a passive one only watches. `ends`: the rule may end a run before its last step.
+    A run that ends without any `keep` keeps its last average. `active`: the rule changes what is fitted, so it needs a
+    run of its own; a passive rule only watches. `ends`: the rule may end a run before its last step.
     """
 
     active: ClassVar[bool] = False
     ends: ClassVar[bool] = True
 
     def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
-        """Returns the problem that is descended: the given one, or what an active rule makes of it. `z` is the
-        network's input, `seed` is for what a rule draws.
+        """Returns the problem to fit: the given one, or the one that an active rule derives from it. `z` is the
+        network's input, `seed` is for the rule's random draws.
 
-        Raises ValueError where the rule cannot judge such a problem or input.
+        Raises ValueError if the rule cannot judge such a problem or input.
         """
         return problem
 
-    def begin(self, view: View) -> None:  # noqa: B027 (most rules need no beginning)
+    def begin(self, view: View) -> None:  # noqa: B027 (most rules need no setup)
         """Called once before the first step, and before `load`."""
 
     def extra(self, step: int, z: Tensor, x_hat: Tensor, net: Callable[[Tensor], Tensor]) -> Tensor | None:
-        """Returns a scalar that an active rule adds to the energy of a step, z (1, c, H, W) being the step's input."""
+        """Returns a scalar that an active rule adds to the energy of a step, or None. z (1, c, H, W) is the step's
+        input; `net` maps such an input to x_hat."""
         return None
 
     @property
     def dearer(self) -> float:
-        """How many times longer a step takes under this rule, roughly."""
+        """The approximate factor by which this rule lengthens a step."""
         return 1.0
 
     @abstractmethod
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
-        """Returns the verdict on step `step` (from 0): its output x_hat (1, C, H, W), its energy `loss`."""
+        """Returns the verdict on step `step` (from 0), given its output x_hat (1, C, H, W) and its energy `loss`."""
 
     def told(self) -> dict[str, Any]:
-        """Returns what the record is to hold of the rule besides its reason: numbers and strings."""
+        """Returns what the record holds about the rule besides its reason: numbers and strings."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """Returns what must survive an interruption, as tensors, numbers and strings."""
+        """Returns the state that must survive an interruption: tensors, numbers and strings."""
         return {}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` returned."""
+        """Restores what `state` returned. Raises ValueError if this rule has no state and the checkpoint holds some."""
         if state:
             raise ValueError(f"{type(self).__name__}: a checkpoint holds {sorted(state)} but this rule keeps nothing")

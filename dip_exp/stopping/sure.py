@@ -1,4 +1,4 @@
-"""Stein's unbiased risk estimate as the loss, and its zero crossing as the end (Jo, Chun, Choi, ICCV 2021)."""
+"""Stein's unbiased risk estimate as the loss; the run ends at its zero crossing (Jo, Chun, Choi, ICCV 2021)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,18 +13,18 @@ from dip_exp.tasks import noise
 from dip_exp.tasks.problem import Problem, identity
 
 PROBE = 1e-3
-"""Size of the step along which the divergence is differenced: far above float32's rounding, small against a picture."""
+"""Step size of the finite difference for the divergence: far above float32's rounding, small against a picture."""
 
 
 @stateful
 class Sure(StopRule):
-    """loss = |f(y) - y|^2 / N + 2 sigma^2 div f(y) / N, less sigma^2 an estimate of the error to the truth. Ends where
-    that estimate, smoothed over `window` of its values, falls to zero: from there on it is the noise that is fitted.
+    """loss = |f(y) - y|^2 / N + 2 sigma^2 div f(y) / N. Minus sigma^2, it estimates the error to the truth.
 
-    The network's input must be the observation itself (`input=picture`). The divergence is Monte Carlo's
-    (Ramani, Blu, Unser 2008): one more pass through the network, forth and back, every `every` steps.
+    The run ends when that estimate, smoothed over `window` of its values, falls to zero: after that, the fit only takes
+    on noise. The network's input must be the observation itself (`input=picture`). The divergence is a Monte Carlo
+    estimate (Ramani, Blu, Unser 2008): one more forward and backward pass every `every` steps.
 
-    sigma:  standard deviation of the white Gaussian noise in 8-bit units; None: as the task knows it.
+    sigma:  standard deviation of the white Gaussian noise in 8-bit units; None: the task's own.
     """
 
     active = True
@@ -72,7 +72,7 @@ class Sure(StopRule):
         apart = (net(z + PROBE * probe) - x_hat) * probe[..., :height, :width]
         divergence = apart.mean() / PROBE
         self._divergence = divergence.detach()
-        return self.every * self._price * divergence  # in the place of those left out
+        return self.every * self._price * divergence  # makes up for the steps without it
 
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
         if self._divergence is None:

@@ -1,4 +1,4 @@
-"""What the two rules that watch the output's variance share: which pixels they look at, and what they make of it."""
+"""The base class of the two rules that watch the output's variance: it samples the pixels and waits for the minimum."""
 
 from abc import abstractmethod
 
@@ -12,13 +12,14 @@ from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Verdict, View
 
 @stateful
 class Variance(Patient):
-    """Ends where the variance of the last outputs has not been smaller for `patience` steps, and keeps its average.
+    """Ends the run when the variance of the recent outputs has not reached a new minimum for `patience` steps. Keeps
+    the average at the minimum.
 
-    patience: steps without a smaller variance after which the run ends.
-    sample:   pixel values looked at, at most; which ones is drawn once.
+    patience: steps without a new minimum after which the run ends.
+    sample:   largest number of pixel values used; which ones is drawn once.
     """
 
-    name = "variance"  # by which a reason begins
+    name = "variance"  # the first word of the reason
 
     sample: PositiveInt = 16384
 
@@ -30,12 +31,12 @@ class Variance(Patient):
 
     @abstractmethod
     def begin_sampled(self, count: int, memory: int, device: torch.device) -> None:
-        """Makes room for `count` values of every output; `memory` as the view has it."""
+        """Allocates the state for `count` values of every output; `memory` is that of the `View`."""
 
     @abstractmethod
     def variance(self, step: int, values: Tensor) -> Tensor | None:
-        """Returns the mean variance of the last outputs, those sampled `values` (count,) included, as one double on the
-        device; None while there are too few."""
+        """Returns the mean variance of the recent outputs, including this step's sampled `values` (count,), as a
+        float64 scalar on the device; None while there are too few."""
 
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
         flat = x_hat.flatten().float()
@@ -47,7 +48,7 @@ class Variance(Patient):
 
 
 def sampled(total: int, most: int, device: torch.device) -> Tensor | None:
-    """Returns `most` of `total` places, the same ones every time, in order; None where all are to be taken."""
+    """Returns `most` of `total` indices, in ascending order and always the same ones; None if all are to be taken."""
     if total <= most:
         return None
     order = torch.randperm(total, generator=torch.Generator().manual_seed(0))

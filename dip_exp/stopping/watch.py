@@ -1,4 +1,4 @@
-"""Several passive rules watch one run and none ends it: one trajectory compares them."""
+"""Several passive rules watch one run and none ends it, so that one trajectory compares them."""
 
 from typing import Any
 
@@ -11,10 +11,11 @@ from dip_exp.tasks.problem import Problem
 
 @stateful
 class Watch(StopRule):
-    """The run goes its optim.steps. Each rule's choice is an output kind of its own, `stopped_<name>`, and the record
-    says when it would have ended the run; a rule that cannot judge the problem is passed over, with its reason.
+    """The run takes all optim.steps. Each rule's choice is a separate output kind, `stopped_<name>`, and the record
+    says when that rule would have ended the run. A rule that cannot judge the problem is skipped, and the record says
+    why.
 
-    rules: passive rules by name.
+    rules: passive rules by name. Raises ValueError for an active rule.
     """
 
     ends = False

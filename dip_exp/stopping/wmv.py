@@ -1,4 +1,4 @@
-"""Windowed moving variance of the output (ES-WMV; Wang et al., arXiv 2112.06074): it is least near the best picture."""
+"""Windowed moving variance of the output (ES-WMV; Wang et al., arXiv 2112.06074): smallest near the best picture."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from dip_exp.stopping.variance import Variance
 
 @stateful
 class WindowedVariance(Variance):
-    """VAR(t) = 1/W sum over the last W outputs of |x_i - their mean|^2, over the pixels.
+    """VAR(t) = 1/W sum over the last W outputs of |x_i - their mean|^2, averaged over the pixels.
 
-    window: W; None: twice as many steps as the running average remembers. The pictures in the window are then as old,
-            on the mean, as those in the average (M steps for a decay of 1 - 1/M), and the least variance is found
-            where the average is best; with the publication's 100 it comes hundreds of steps too soon.
+    window: W; None: twice the memory of the running average. The outputs in the window then have the same mean age as
+            those in the average (M steps for a decay of 1 - 1/M), and the variance is smallest where the average is
+            best. With the publication's 100 the minimum comes hundreds of steps too early.
     """
 
     name = "wmv"
@@ -25,7 +25,7 @@ class WindowedVariance(Variance):
     def begin_sampled(self, count: int, memory: int, device: torch.device) -> None:
         self._window = self.window or 2 * memory
         self._ring = torch.zeros((self._window, count), dtype=torch.float32, device=device)
-        # Sums of floats, each added once and taken off once: double precision loses nothing of a variance by it.
+        # Each float32 value is added once and subtracted once, so float64 sums keep the variance accurate.
         self._sum = torch.zeros(count, dtype=torch.float64, device=device)
         self._squares = torch.zeros((), dtype=torch.float64, device=device)
 

@@ -1,4 +1,4 @@
-"""The same functions in less time and memory. In: a network of `archs`. Out: its fast twin, equal to rounding."""
+"""Fast twins: networks equal to those of `archs` up to rounding, with less time and memory."""
 
 from torch import nn
 
@@ -7,5 +7,5 @@ from dip_exp.archs.skip import SkipModule
 
 
 def twin(net: nn.Module) -> nn.Module:
-    """Returns the network that computes what `net` does, faster, with the same weights; `net` where there is none."""
+    """Returns the fast twin of `net`, with the same weights and the same function; `net` itself if it has none."""
     return FastSkip(net) if isinstance(net, SkipModule) else net

@@ -1,11 +1,11 @@
-"""The convolutions of a step, each with its own backward pass: it keeps what was not made here and makes the rest anew.
+"""Convolutions with custom backward passes that save only the map before each BatchNorm and recompute the rest.
 
-A block of the paper's networks is convolution, BatchNorm, LeakyReLU, padding, convolution, ... Autograd keeps the input
-of every one of them; here a convolution keeps the one map before its BatchNorm, and its backward pass repeats the cheap
-elementwise part. All maps are float tensors (N, C, H, W); none of it can be differentiated twice.
+A block of the paper's networks is convolution, BatchNorm, LeakyReLU, padding, convolution, ... Autograd saves the input
+of each of these. Here a convolution saves only the map before its BatchNorm, and its backward pass recomputes the cheap
+elementwise part. All maps are float tensors (N, C, H, W); no function here can be differentiated twice.
 
-Maps may be bfloat16 where weights are float32: a convolution then reads its weights rounded, and keeps them so; their
-gradients are float32 once they are summed. A network's twin in half precision is these same functions (`FastSkip`).
+Maps may be bfloat16 while weights are float32. A convolution then uses and saves a rounded copy of its weights; their
+gradients are converted to float32 before they are summed. Half precision uses these same functions (`FastSkip`).
 """
 
 from typing import Any, NamedTuple
@@ -23,8 +23,8 @@ Grads = tuple[Tensor | None, ...]
 
 
 class How(NamedTuple):
-    """The stride of a convolution, whether its border is reflected (else zero), and whether it computes in the type of
-    its weights, whatever that of the map is (else in the map's)."""
+    """How a convolution computes. mirror: its border is reflected (else zeros). full: it computes in the dtype of its
+    weights (else in that of the map)."""
 
     stride: int
     mirror: bool
@@ -32,12 +32,12 @@ class How(NamedTuple):
 
 
 def cast(weight: Tensor, x: Tensor) -> Tensor:
-    """Returns a kernel (O, C, H, W) in the type and layout of the map it meets; itself where it has them."""
+    """Returns a kernel (O, C, H, W) in the dtype and layout of the map x; the kernel itself if the dtypes agree."""
     return weight.to(dtype=x.dtype, memory_format=maps.layout(x)) if weight.dtype != x.dtype else weight
 
 
 def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
-    """A convolution of output ceil(H / stride) x ceil(W / stride), in the type of its weight."""
+    """Returns the convolution, with ceil(H / stride) x ceil(W / stride) pixels, in the dtype of its weight."""
     width = weight.shape[2] // 2
     x, bias = x.to(weight.dtype), None if bias is None else bias.to(weight.dtype)
     if how.mirror:
@@ -48,7 +48,8 @@ def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
 def _conv_adjoint(
     g: Tensor, x: Tensor, weight: Tensor, how: How, needs: tuple[bool, bool, bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Returns the gradients of `_conv` in x, weight and bias, where `needs` asks for them, that in x in its type."""
+    """Returns the gradients of `_conv` with respect to x (in its dtype), weight and bias, each if `needs` asks for
+    it."""
     width = weight.shape[2] // 2
     meeting = x.to(weight.dtype)
     padded = maps.mirrored(meeting, width) if how.mirror else meeting
@@ -62,7 +63,7 @@ def _conv_adjoint(
 
 
 class Conv(Function):
-    """`_conv`, keeping x itself and not its padded copy."""
+    """`_conv`, which saves x itself instead of its padded copy."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
@@ -79,7 +80,7 @@ class Conv(Function):
 
 
 class NormActConv(Function):
-    """`_conv` of LeakyReLU(BatchNorm(c)); a 1x1 convolution goes band by band."""
+    """`_conv` of LeakyReLU(BatchNorm(c)); a 1x1 convolution of stride 1 is computed in bands of rows."""
 
     @staticmethod
     def forward(
@@ -114,7 +115,7 @@ class NormActConv(Function):
         bands = _bands(c, weight, ctx.how)
         gc = gweight = gbias = None
         if len(bands) > 1:
-            # What comes of a band of g takes its place: the twin's maps have one reader each, so g is nobody else's.
+            # Reuse g's storage for the result. Safe because each map of the twin has exactly one consumer.
             alike = g.shape == c.shape and g.dtype == c.dtype and g.is_contiguous(memory_format=maps.layout(c))
             gc = g if alike else torch.empty_like(c)
         for rows in bands:
@@ -140,12 +141,12 @@ def _bands(c: Tensor, weight: Tensor, how: How) -> list[slice]:
 
 
 def summed(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """Returns a + b, of what is there; a is overwritten."""
+    """Returns a + b, where None counts as zero; a is overwritten."""
     return b if a is None or b is None else a.add_(b)
 
 
 class NormActFork(Function):
-    """Two convolutions of the same LeakyReLU(BatchNorm(c)): (weight, bias, how) of the one, then of the other."""
+    """Two convolutions of the same LeakyReLU(BatchNorm(c)); each is given by its weight, bias and `How`."""
 
     @staticmethod
     def forward(

@@ -1,7 +1,7 @@
-"""Memory that a step gives back is there for the next one, and not with the operating system in between.
+"""Keeps freed blocks in glibc's heap between steps, instead of returning them to the kernel.
 
-A step frees what the next one asks for again. GNU's C library returns every block above some MB to the kernel at once,
-which then hands out, page by page, zeros that nobody reads: up to half of the time of a step on a CPU.
+Every step frees memory that the next one allocates again. glibc returns every block above some MB to the kernel at
+once, and the kernel then provides zeroed pages whose zeros nobody reads: up to half of a step's time on a CPU.
 """
 
 import ctypes
@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
-"""Of mallopt(3)."""
+"""Parameters of mallopt(3)."""
 
 LARGEST_THRESHOLD = 32 * 2**20
-"""Where the library's own, growing threshold ends, above which a block is the kernel's."""
+"""The limit, in bytes, to which glibc raises its mmap threshold by itself. A block above that threshold is mapped from
+the kernel and returned to it."""
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keeps freed memory in the process while it lasts, then gives it back. Does nothing without GNU's C library."""
+    """Keeps freed memory in the process while the context is open, then returns it. Does nothing without glibc."""
     if platform.libc_ver()[0] != "glibc":
         yield
         return

@@ -1,6 +1,6 @@
-"""The way up: two maps normalised, one of them doubled, joined and convolved, without any of that being made.
+"""The decoder's upsampling, concatenation and convolution, fused: the upsampled and joined maps are never materialised.
 
-All maps are float tensors (N, C, H, W); none of it can be differentiated twice.
+All maps are float tensors (N, C, H, W); no function here can be differentiated twice.
 """
 
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ from dip_exp.archs.fast.convs import Grads, cast, summed
 from dip_exp.archs.fast.norms import Norm
 
 CHANNELS_AT_ONCE = 64
-"""Of the convolution's output: what is made of them is gone before the next. A channels-last map is made whole, for its
-channels lie side by side."""
+"""Output channels computed at a time; their temporaries are freed before the next group. A channels-last map is
+computed in one go, because the channels of a pixel are adjacent in memory."""
 
 
 class Branch(NamedTuple):
-    """A map that comes to a join: LeakyReLU(BatchNorm(c)), then the join's own BatchNorm over its channels."""
+    """One input of a join: LeakyReLU(BatchNorm(c)), then the join's BatchNorm restricted to its channels."""
 
     c: Tensor
     own: Norm
@@ -29,21 +29,22 @@ class Branch(NamedTuple):
 
     @classmethod
     def of(cls, saved: tuple[Tensor, ...]) -> "Branch":
-        """Returns the branch whose `saved` these tensors are."""
+        """Returns the branch whose `saved` gave these tensors."""
         c, *numbers = saved
         return cls(c, Norm._make(numbers[:4]), Norm._make(numbers[4:]))
 
     @property
     def saved(self) -> tuple[Tensor, ...]:
-        """What a backward pass needs: the map, and the numbers of both norms."""
+        """The tensors that the backward pass needs: the map, and the parameters and statistics of both norms."""
         return self.c, *self.own, *self.joint
 
     def made(self, slope: float) -> Tensor:
-        """Returns the branch, normalised."""
+        """Returns the branch after its activation and both norms."""
         return self.joint.applied(norms.norm_act(self.c, self.own, slope))
 
     def adjoint(self, g: Tensor, slope: float, *, doubled: bool) -> tuple[Grads, Tensor, Tensor]:
-        """Returns the gradients in (c, own gamma, own beta), in joint gamma and in joint beta; g may be overwritten."""
+        """Returns the gradients with respect to (c, own gamma, own beta), joint gamma and joint beta; g may be
+        overwritten. doubled: the joint statistics are those of the upsampled map."""
         x = norms.norm_act(self.c, self.own, slope)
         gx, ggamma, gbeta = norms.adjoint(g, x, self.joint, doubled=doubled)
         return norms.adjoint(norms.leaky_adjoint(gx, x, slope), self.c, self.own), ggamma, gbeta
@@ -57,15 +58,18 @@ def _branch(
 
 
 class JoinConv(Function):
-    """The 3x3 convolution, border reflected, of the BatchNorm of `kept` (or nothing) joined with `deep` doubled in
-    height and width: bilinearly, without align_corners, or to the nearest. Both are given before their own BatchNorm
-    and LeakyReLU. 16 multiplications for each weight and pixel of `deep` where the plain way takes 36.
+    """The 3x3 convolution, with reflected border, of BatchNorm(`kept` concatenated with `deep` upsampled x2).
 
-    BatchNorm is one factor and one shift per channel, and doubling weighs to one: the two change places, and only mean
-    and variance are those of the doubled map. The convolution of a join is the sum of the convolutions. Nearest
-    doubling shows a 3x3 kernel two by two pixels, weighted by one of four sums of its taps (`maps.TAPS`). Bilinear
-    doubling is nearest doubling followed by [1, 2, 1] / 4 along each axis, a filter that changes places with the
-    convolution and with the reflection: it comes last.
+    `kept` may be None. Upsampling is bilinear without align_corners, or nearest. Both maps are given before their own
+    BatchNorm and LeakyReLU. Per pair of channels and pixel of `deep` this takes 16 multiplications, where the direct
+    computation takes 36.
+
+    BatchNorm is one scale and one shift per channel, and upsampling weights sum to one, so the two commute; only the
+    mean and variance must be those of the upsampled map. The convolution of a concatenation is the sum of the
+    convolutions. On a nearest-upsampled map a 3x3 kernel covers 2x2 source pixels, so it equals one of four 2x2 kernels
+    of summed taps, chosen by pixel parity (`maps.TAPS`). Bilinear upsampling is nearest upsampling followed by the
+    filter [1, 2, 1] / 4 along each axis. That filter commutes with the convolution and with the reflection, so it is
+    applied last.
     """
 
     LAST = (0.25, 0.5, 0.25)
@@ -116,7 +120,8 @@ class JoinConv(Function):
 
     @staticmethod
     def _doubling(x: Tensor, bilinear: bool) -> tuple[Tensor, tuple[maps.Pieces, maps.Pieces]]:
-        """Returns x with its border, and where the phases of its convolution go."""
+        """Returns x with the border that the upsampling needs, and where the phases of its convolution go (rows,
+        columns)."""
         pieces = maps.bilinear_pieces if bilinear else maps.nearest_pieces
         return maps.repeated(x, 2 if bilinear else 1), (pieces(x.shape[2]), pieces(x.shape[3]))
 
@@ -130,7 +135,7 @@ class JoinConv(Function):
         framed = None if beside is None else maps.mirrored(beside.made(ctx.slope), 1)
         padded, (rows, columns) = JoinConv._doubling(below.made(ctx.slope), ctx.bilinear)
         size = (padded.shape[2] - 1, padded.shape[3] - 1)
-        needed = ctx.needs_input_grad[8]  # a frozen kernel has no gradient to pay for
+        needed = ctx.needs_input_grad[8]  # a frozen kernel needs no gradient
         gweight = torch.empty_like(weight) if needed else None
         gpadded = gframed = None
         for some in _some(weight, g):
@@ -162,7 +167,7 @@ class JoinConv(Function):
 
 
 def _both(g: Tensor, x: Tensor, weight: Tensor, needed: bool) -> tuple[Tensor, Tensor]:
-    """Returns the gradients of an unpadded convolution in x and, where that is `needed`, in weight."""
+    """Returns the gradients of an unpadded convolution with respect to x and, if `needed`, to weight."""
     gx, gw, _ = torch.ops.aten.convolution_backward(
         g, x, cast(weight, x), None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, needed, False]
     )
@@ -170,6 +175,6 @@ def _both(g: Tensor, x: Tensor, weight: Tensor, needed: bool) -> tuple[Tensor, T
 
 
 def _some(weight: Tensor, x: Tensor) -> list[slice]:
-    """Slices of the output channels."""
+    """Returns slices of the output channels."""
     at_once = len(weight) if maps.layout(x) == torch.channels_last else CHANNELS_AT_ONCE
     return [slice(at, at + at_once) for at in range(0, len(weight), at_once)]

@@ -1,9 +1,9 @@
-"""Linear maps and their adjoints that the fast convolutions are made of: borders, and the four phases of a doubled map.
+"""The linear maps behind the fast convolutions, and their adjoints: borders, and the four phases of an upsampled map.
 
-All take and return float tensors (N, C, H, W). A bfloat16 map lies channels last, which is what a processor's units for
-it read; any other lies as PyTorch's default has it. Every adjoint is additions and copies of slices, in one fixed
-order: where PyTorch's own backward of reflection padding and of bilinear upsampling raises, or turns slow, under
-`torch.use_deterministic_algorithms(True)` on a GPU, these do neither.
+All take and return float tensors (N, C, H, W). A bfloat16 map is channels-last, as the CPU's bfloat16 units expect; any
+other map has PyTorch's default layout. Every adjoint consists of additions and copies of slices, in one fixed order.
+PyTorch's own backward passes of reflection padding and of bilinear upsampling raise an error or become slow under
+`torch.use_deterministic_algorithms(True)` on a GPU; these do neither.
 """
 
 from collections.abc import Iterator
@@ -13,29 +13,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Piece = tuple[slice, slice]
-"""Where a phase's pixels go along one axis, and which of them."""
+"""Two slices along one axis: the target pixels, and the pixels of the phase that go there."""
 
 Pieces = tuple[list[Piece], list[Piece]]
-"""Of the even phase and of the odd one."""
+"""The pieces of the even phase and those of the odd phase."""
 
 
 def layout(x: Tensor) -> torch.memory_format:
-    """Returns how a map of x's type lies in memory."""
+    """Returns the memory format of a map with the dtype of x."""
     return torch.channels_last if x.dtype == torch.bfloat16 else torch.contiguous_format
 
 
 def empty(like: Tensor, *shape: int) -> Tensor:
-    """Returns a new map of this shape (N, C, H, W), of the type, the device and the layout of `like`."""
+    """Returns an uninitialised map of this shape (N, C, H, W), with the dtype, device and layout of `like`."""
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout(like))
 
 
 def dense(x: Tensor) -> Tensor:
-    """Returns x without gaps, in the layout of its type."""
+    """Returns x contiguous in the layout of its dtype."""
     return x.contiguous(memory_format=layout(x))
 
 
 def mirrored(x: Tensor, width: int) -> Tensor:
-    """Returns x with `width` pixels more on every side, reflected about the border pixel (c b | a b c)."""
+    """Returns x with `width` more pixels on every side, reflected about the border pixel (c b | a b c)."""
     return F.pad(x, (width, width, width, width), mode="reflect") if width > 0 else x
 
 
@@ -45,7 +45,7 @@ def mirrored_adjoint(g: Tensor, width: int) -> Tensor:
 
 
 def repeated(x: Tensor, width: int) -> Tensor:
-    """Returns x with `width` pixels more on every side, reflected about the border's outer edge (b a | a b c)."""
+    """Returns x with `width` more pixels on every side, reflected about the border's outer edge (b a | a b c)."""
     n, c, h, w = x.shape
     out = empty(x, n, c, h + 2 * width, w + 2 * width)
     out[..., width : width + h, width : width + w] = x
@@ -65,7 +65,8 @@ def repeated_adjoint(g: Tensor, width: int) -> Tensor:
 
 
 def _fold_back(g: Tensor, width: int, about: int) -> Tensor:
-    """Adds to every pixel what its copies outside received; pixel `width - k` is a copy of `width + k - about`."""
+    """Returns g without its border, after adding each border pixel to the pixel that it copies; pixel `width - k` is a
+    copy of `width + k - about`. g is overwritten."""
     for axis in (2, 3):
         end = g.shape[axis] - 1
         for k in range(1, width + 1):
@@ -77,17 +78,17 @@ def _fold_back(g: Tensor, width: int, about: int) -> Tensor:
 
 
 def filtered(x: Tensor, taps: tuple[float, float, float], padding: int) -> Tensor:
-    """Returns x, every channel by itself, through the outer product of `taps` with itself, over a border of zeros."""
+    """Returns each channel of x, zero-padded by `padding`, filtered with the outer product of `taps` with itself."""
     row = x.new_tensor(taps)
     kernel = torch.outer(row, row).expand(x.shape[1], 1, 3, 3)
     return F.conv2d(x, kernel, None, 1, padding, 1, x.shape[1])
 
 
-# -- a doubled map by its four phases ----------------------------------------------------------------------------------
+# -- the four phases of an upsampled map -------------------------------------------------------------------------------
 
 TAPS = {0: [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], 1: [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]}
-"""Of a row n with n[2i] = n[2i + 1] = x[i], three taps see two pixels of x: at even places the first alone and the
-other two together, at odd places the first two together and the last alone."""
+"""For a row n with n[2i] = n[2i + 1] = x[i], three taps cover two pixels of x. At even positions the first tap covers
+the first pixel and the other two the second; at odd positions the first two cover the first pixel."""
 
 
 def phase_taps(like: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ def phase_taps(like: Tensor) -> Tensor:
 
 
 def kernels(weight: Tensor) -> Tensor:
-    """Returns the four 2x2 kernels of every 3x3 one, (O, C, 3, 3) -> (4 O, C, 2, 2)."""
+    """Returns the four 2x2 kernels of each 3x3 kernel, (O, C, 3, 3) -> (4 O, C, 2, 2)."""
     o, c = weight.shape[:2]
     return (weight.flatten(2) @ phase_taps(weight)).view(o, c, 4, 2, 2).transpose(1, 2).reshape(4 * o, c, 2, 2)
 
@@ -110,7 +111,7 @@ def kernels_adjoint(g: Tensor) -> Tensor:
 
 
 def nearest_pieces(count: int) -> Pieces:
-    """Returns the even and the odd pieces of 2 `count` pixels, out of `count` + 1 of each phase."""
+    """Returns the even and the odd pieces of 2 `count` pixels, taken from `count` + 1 pixels of each phase."""
     return (
         [(slice(0, None, 2), slice(0, count))],
         [(slice(1, None, 2), slice(1, count + 1))],
@@ -118,10 +119,11 @@ def nearest_pieces(count: int) -> Pieces:
 
 
 def bilinear_pieces(count: int) -> Pieces:
-    """Returns the even and the odd pieces of 2 `count` + 2 pixels, from -1 on, out of `count` + 3 of each phase.
+    """Returns the even and the odd pieces of 2 `count` + 2 pixels, starting at pixel -1, taken from `count` + 3 pixels
+    of each phase.
 
-    What lies beyond either border is seen through the reflection: there the pair of x is met in the other order, which
-    makes an even place of pixel -1, though it is odd, and an odd one of pixel 2 `count`.
+    Past the border the reflection reverses a pair of pixels, so pixel -1 uses the even phase and pixel 2 `count` the
+    odd one.
     """
     return (
         [(slice(0, 1), slice(0, 1)), (slice(1, 2 * count, 2), slice(1, count + 1))],
@@ -130,7 +132,7 @@ def bilinear_pieces(count: int) -> Pieces:
 
 
 def interleaved(phases: Tensor, rows: Pieces, columns: Pieces) -> Tensor:
-    """Returns the map of `phases` (N, 4 C, h, w), the four phases of a channel side by side; see `bilinear_pieces`."""
+    """Returns the map made up of `phases` (N, 4 C, h, w), a channel's four phases adjacent; see `bilinear_pieces`."""
     n, c, _, _ = phases.shape
     out = empty(phases, n, c // 4, _length(rows), _length(columns))
     phases = phases.unflatten(1, (c // 4, 4))

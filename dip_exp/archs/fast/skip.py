@@ -1,4 +1,4 @@
-"""The fast twin of the `Skip` network: the same weights, the same function, its maps made when they are read."""
+"""The fast twin of the `Skip` network: same weights, same function; normalised maps are computed only when read."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -14,11 +14,11 @@ from dip_exp.archs.layers import LEAKY_SLOPE, ConvBlock
 from dip_exp.archs.skip import Level, SkipModule, Up
 
 SMALLEST = 32
-"""Pixels: a smaller map costs what its number of operations costs, and the plain blocks have the fewest."""
+"""Pixels. On a map with a shorter side the number of operations sets the time; plain blocks have the fewest."""
 
 
 class Pending(NamedTuple):
-    """A map whose BatchNorm and LeakyReLU are left to whoever reads it."""
+    """A map whose BatchNorm and LeakyReLU have not been applied yet; its reader applies them."""
 
     c: Tensor
     block: ConvBlock
@@ -29,15 +29,15 @@ class Pending(NamedTuple):
         return self.block.norm
 
     def made(self) -> Tensor:
-        """Returns the map."""
+        """Returns the map with norm and activation applied."""
         return self.block.act(self.norm(self.c))
 
 
 class FastSkip(nn.Module):
-    """Computes what its `plain` network computes, to rounding; `plain` holds the weights and is the definition.
+    """Computes what its `plain` network computes, up to rounding; `plain` holds the weights and is the definition.
 
-    Under autocast to bfloat16 on a CPU its maps are bfloat16, channels last; the last convolution, all numbers per
-    channel, and what is summed over a map stay float32.
+    Under autocast to bfloat16 on a CPU its maps are bfloat16 and channels-last. The last convolution, all per-channel
+    numbers and all sums over a map stay float32.
     """
 
     def __init__(self, plain: SkipModule) -> None:
@@ -48,13 +48,13 @@ class FastSkip(nn.Module):
         """Returns x_hat (1, C, H', W')."""
         if z.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(z.device.type):
             if z.device.type == "cuda" or torch.get_autocast_dtype("cpu") != torch.bfloat16:
-                return self.plain(z)  # autocast does not see into a backward pass of one's own
+                return self.plain(z)  # autocast does not apply in custom backward passes
             with torch.autocast("cpu", enabled=False):
                 return self._mapped(z.to(torch.bfloat16, memory_format=torch.channels_last))
         return self._mapped(z)
 
     def _mapped(self, z: Tensor) -> Tensor:
-        """Returns x_hat by maps of z's type."""
+        """Returns x_hat, computed with maps of z's dtype."""
         levels = list(cast("Iterable[Level]", self.plain.levels))
         kept: list[Pending | None] = []
         x: Tensor | Pending = z
@@ -70,9 +70,9 @@ class FastSkip(nn.Module):
 
 
 def _through(x: Tensor | Pending, block: ConvBlock, *, full: bool = False) -> Pending:
-    """Returns x through the convolution, and pool, of `block`; its norm and activation are left pending.
+    """Returns x after the convolution and the pooling of `block`; its norm and activation are pending.
 
-    full: the convolution computes in the type of its weights.
+    full: the convolution computes in the dtype of its weights.
     """
     conv = block.conv
     if isinstance(x, Pending) and _is_small(x.c):
@@ -88,7 +88,7 @@ def _through(x: Tensor | Pending, block: ConvBlock, *, full: bool = False) -> Pe
 
 
 def _fork(x: Tensor | Pending, skip: ConvBlock | None, halve: ConvBlock) -> tuple[Pending | None, Pending]:
-    """Returns x through `skip`, where there is one, and through `halve`."""
+    """Returns x after `skip` (None if there is none) and x after `halve`."""
     if skip is None:
         return None, _through(x, halve)
     if isinstance(x, Tensor) or _is_small(x.c):
@@ -101,7 +101,7 @@ def _fork(x: Tensor | Pending, skip: ConvBlock | None, halve: ConvBlock) -> tupl
 
 
 def _up(up: Up, deep: Pending, kept: Pending | None) -> Pending:
-    """Returns the way up through `up`, its last block pending."""
+    """Returns the output of `up`, with the norm and activation of its last block pending."""
     conv, norm = up.merge.conv, up.norm
     size = (2 * deep.c.shape[2], 2 * deep.c.shape[3])
     if _is_small(deep.c) or not _in_phases(up) or (kept is not None and kept.c.shape[2:] != size):
@@ -128,7 +128,7 @@ def _up(up: Up, deep: Pending, kept: Pending | None) -> Pending:
 
 
 def _plainly(c: Tensor) -> AbstractContextManager[Any]:
-    """Returns the context in which plain layers compute in the type of c."""
+    """Returns the context in which plain layers compute in the dtype of c."""
     return torch.autocast(c.device.type, c.dtype) if c.dtype == torch.bfloat16 else nullcontext()
 
 
@@ -148,7 +148,7 @@ def _is_small(c: Tensor) -> bool:
 
 
 def _in_phases(up: Up) -> bool:
-    """Tells whether the convolution of the doubled map can be made of convolutions of the map."""
+    """Returns whether the convolution of the upsampled map can be computed as convolutions of the small map."""
     conv = up.merge.conv
     doubled = up.upsample.mode == "nearest" or not up.upsample.align_corners
     return doubled and conv.kernel_size == (3, 3) and conv.padding_mode == "reflect"
