@@ -60,9 +60,13 @@ class Toy(Arch):
 
     width: PositiveInt = 8
 
-    def build(self, channels_in: int, channels_out: int, size: tuple[int, int]) -> nn.Module:
-        middle = nn.Conv2d(channels_in, self.width, 3, padding=1)
-        last = nn.Conv2d(self.width, channels_out, 1)
+    @property
+    def multiple(self) -> int:
+        return 1
+
+    def build(self, in_channels: int, out_channels: int, size: tuple[int, int]) -> nn.Module:
+        middle = nn.Conv2d(in_channels, self.width, 3, padding=1)
+        last = nn.Conv2d(self.width, out_channels, 1)
         return nn.Sequential(middle, nn.LeakyReLU(0.2), last, nn.Sigmoid())
 '''
 ARCH_YAML = """# A toy: two convolutions.
@@ -160,7 +164,7 @@ def yaml_of(group: str, keys: str) -> str:
     default = {"input": "noise", "optim": "adam", "stop": "fixed"}[group]
     lines = (ROOT / "conf" / group / f"{default}.yaml").read_text().splitlines()
     room = {"input": "inputs", "optim": "optims", "stop": "stopping"}[group]
-    own = {"noise": ("kind:", "scale:", "channels:"), "adam": ("betas:", "eps:"), "fixed": ()}[default]
+    own = {"noise": ("law:", "scale:", "channels:"), "adam": ("betas:", "eps:"), "fixed": ()}[default]
     kept = [line for line in lines if line and not line.startswith(("#", "_target_", *own))]
     return "\n".join([f"# A toy.\n_target_: dip_exp.{room}.toy.Toy", *kept, keys]) + "\n"
 

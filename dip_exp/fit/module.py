@@ -267,7 +267,10 @@ class Fit(pl.LightningModule):
         self.start = snapshot["start"]
         self._cpu_before = snapshot.get("cpu_seconds")
         self.ended, self.reason = snapshot["ended"], snapshot["reason"]
-        self.by_rule = snapshot.get("by_rule", False)  # older checkpoints lack it: taken as unfinished
+        by_rule = self.ended and not self.reason.startswith(
+            "optim.steps: "
+        )  # a checkpoint from before `by_rule` existed
+        self.by_rule = snapshot.get("by_rule", by_rule)
 
     def _of(self) -> str:
         """Returns a hash of the seed and the observation, which identifies the fit."""
