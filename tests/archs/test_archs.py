@@ -1,6 +1,8 @@
 """Laws of the architectures: equal to a second writing of the released ones, counted, seeded, of the right size."""
 
+import copy
 import dataclasses
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from dip_exp import config
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.deep_decoder import DeepDecoder
 from dip_exp.archs.layers import LanczosHalf, crop_concat
@@ -24,18 +27,17 @@ from tests.conftest import ROOT
 YAMLS = sorted((ROOT / "conf" / "arch").glob("*.yaml"))
 NAMES = [path.stem for path in YAMLS]
 
-if not OmegaConf.has_resolver("scaled"):
-    OmegaConf.register_new_resolver(
-        "scaled", lambda paper, mini, *, _root_: paper if _root_.scale == "paper" else mini, replace=True
-    )
-
 
 def fields(name: str, scale: str = "paper") -> dict[str, Any]:
-    """The resolved keys of one yaml."""
-    path = YAMLS[NAMES.index(name)]
-    root = OmegaConf.create({"scale": scale, "arch": OmegaConf.load(path)})
-    resolved: Any = OmegaConf.to_container(root, resolve=True)
-    return resolved["arch"]
+    """The resolved keys of one option, its yaml's and those of the yaml it is based on."""
+    return copy.deepcopy(_composed(name, scale))
+
+
+@cache
+def _composed(name: str, scale: str) -> dict[str, Any]:
+    cfg = config.compose([f"arch={name}", f"scale={scale}"])
+    resolved: Any = OmegaConf.to_container(cfg.arch, resolve=True)
+    return resolved
 
 
 def from_yaml(name: str, scale: str = "paper", **changes: Any) -> Arch:
