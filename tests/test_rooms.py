@@ -4,6 +4,7 @@ docs/architecture.md prints the list as it stands here.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,26 @@ def test_start_up_imports_nothing_heavy(code: str):
     check = f"import atexit, sys, os\natexit.register(lambda: os._exit(7 * any(m in sys.modules for m in {heavy})))\n"
     done = subprocess.run([sys.executable, "-c", check + code], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_documentation_prints_the_rooms_as_they_are_tested():
+    text = (ROOT / "docs/architecture.md").read_text()
+    table = text.split("<!-- rooms:begin -->")[1].split("<!-- rooms:end -->")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert [re.findall(r"`(\w+)`", row) for row in rows] == ROOMS
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Returns which room imports which."""
+    found = set()
+    for path in MODULES:
+        rooms = {name.split(".")[1] for name in imported(path) if "." in name}
+        if room_of(path) != "__init__":
+            found |= {(room_of(path), room) for room in (rooms & RANK.keys()) - {room_of(path)}}
+    return found
+
+
+def test_the_picture_of_rooms_stays_small():
+    """25 boxes and 82 arrows between them; the flat modules were 64 boxes with 205."""
+    assert len(RANK) <= 26
+    assert len(arrows()) <= 95
