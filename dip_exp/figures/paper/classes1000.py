@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 from dip_exp.experiments.tables import Tables
+from dip_exp.figures.parts import labels
 from dip_exp.figures.parts.grids import Cell, grid, swept
 
 if TYPE_CHECKING:
     from dip_exp.figures.parts.pictures import Drawn
 
 NAME = "classes1000"
-
-NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0, a substitute"}
 
 
 def draw(tables: Tables) -> "Drawn":
@@ -19,4 +18,10 @@ def draw(tables: Tables) -> "Drawn":
     done = set(found["set.task.unit"]) if len(found) else set()
     classes = [name for name in swept(tables, NAME, "task.unit") if name in done][:100]
     cells = [Cell(name, {"task.unit": name}, "last") for name in classes]
-    return grid(tables, NAME, f"A picture for every class ({NETS[tables.scale]})", cells, min(len(cells), 10) or 1)
+    return grid(
+        tables,
+        NAME,
+        f"A picture for every class ({labels.net('VGG-16', tables.scale)})",
+        cells,
+        min(len(cells), 10) or 1,
+    )

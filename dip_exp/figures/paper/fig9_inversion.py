@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dip_exp.experiments.tables import Tables
+from dip_exp.figures.parts import labels
 from dip_exp.figures.parts.grids import Cell, grid, swept
 
 if TYPE_CHECKING:
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
 NAME = "fig9_inversion"
 
 PRIORS = {"invert/network": "deep prior", "invert/pixels_tv": "total variation"}
-NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0, a substitute for AlexNet"}
 
 
 def draw(tables: Tables) -> "Drawn":
@@ -22,5 +22,5 @@ def draw(tables: Tables) -> "Drawn":
         first = {"variant": "invert/network", "task.layer": layers[0]} if layers else {}
         cells.append(Cell("picture", first, "observation") if not cells else None)
         cells += [Cell(layer, {"variant": variant, "task.layer": layer}, "last", name) for layer in layers]
-    title = f"What the layers keep of a picture ({NETS[tables.scale]})"
+    title = f"What the layers keep of a picture ({labels.net('AlexNet', tables.scale)})"
     return grid(tables, NAME, title, cells, len(layers) + 1)

@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 from dip_exp.experiments.tables import Tables
+from dip_exp.figures.parts import labels
 from dip_exp.figures.parts.grids import Cell, grid, swept
 
 if TYPE_CHECKING:
     from dip_exp.figures.parts.pictures import Drawn
 
 NAME = "ijcv17_units"
-
-NETS = {"paper": "AlexNet", "mini": "EfficientNet-Lite0, a substitute for AlexNet"}
 
 
 def draw(tables: Tables) -> "Drawn":
@@ -21,4 +20,10 @@ def draw(tables: Tables) -> "Drawn":
         for layer in layers
         for unit in units
     ]
-    return grid(tables, NAME, f"Pictures that excite a channel ({NETS[tables.scale]})", cells, min(len(cells), 6) or 1)
+    return grid(
+        tables,
+        NAME,
+        f"Pictures that excite a channel ({labels.net('AlexNet', tables.scale)})",
+        cells,
+        min(len(cells), 6) or 1,
+    )

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dip_exp.experiments.tables import Tables
+from dip_exp.figures.parts import labels
 from dip_exp.figures.parts.grids import Cell, grid, swept
 
 if TYPE_CHECKING:
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
 NAME = "ijcv18_classes"
 
 PRIORS = {"maximize/network": "deep prior", "maximize/pixels_tv": "total variation"}
-NETS = {"paper": "VGG-16", "mini": "EfficientNet-Lite0, a substitute for VGG-16"}
 
 
 def draw(tables: Tables) -> "Drawn":
@@ -22,4 +22,6 @@ def draw(tables: Tables) -> "Drawn":
         for variant, prior in PRIORS.items()
         for name in classes
     ]
-    return grid(tables, NAME, f"Pictures that excite a class ({NETS[tables.scale]})", cells, len(classes) or 1)
+    return grid(
+        tables, NAME, f"Pictures that excite a class ({labels.net('VGG-16', tables.scale)})", cells, len(classes) or 1
+    )

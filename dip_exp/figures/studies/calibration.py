@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dip_exp.experiments.tables import Frame, Tables
-from dip_exp.figures.parts import rows, style
+from dip_exp.figures.parts import labels, rows, style
 from dip_exp.figures.parts.score_table import Table
 
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ NAME = "calibration"
 SAMPLED = "sgld"
 """The experiment whose samples are set beside the runs."""
 
-TASKS = {
-    "denoise": "denoising, σ 25",
-    "superres": "super-resolution ×4",
-    "inpaint": "half of the pixels",
-}
+TASKS = labels.of_tasks()
 LEVELS = 255
 """Axes are in 8-bit levels."""
 

@@ -5,13 +5,13 @@ stay float32.
 """
 
 from dip_exp.experiments.tables import Frame, Tables
-from dip_exp.figures.parts import rows
+from dip_exp.figures.parts import labels, rows
 from dip_exp.figures.parts.checks import Check
 from dip_exp.figures.parts.score_table import Table
 
 NAME = "half_precision"
 
-TASKS = {"denoise": "denoising, σ 25", "superres": "super-resolution ×4", "inpaint": "half of the pixels"}
+TASKS = labels.of_tasks()
 HEADINGS = (
     *("task", "fits", "last, fp32", "bf16 less fp32", "average, fp32", "bf16 less fp32 "),
     *("peak (oracle), fp32", "bf16 less fp32  ", "step of the peak, bf16 to fp32"),

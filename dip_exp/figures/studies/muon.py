@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dip_exp.experiments.tables import Frame, Tables
-from dip_exp.figures.parts import rows, style
+from dip_exp.figures.parts import labels, rows, style
 from dip_exp.figures.parts.checks import Check
 from dip_exp.figures.parts.score_table import Table
 
@@ -18,18 +18,10 @@ if TYPE_CHECKING:
 
 NAME = "muon"
 
-TASKS = {
-    "superres": "super-resolution ×4",
-    "superres_x8": "super-resolution ×8",
-    "denoise": "denoising, σ 25",
-    "denoise_s50": "denoising, σ 50",
-    "inpaint": "half of the pixels",
-    "inpaint_text": "text",
-    "inpaint_region": "holes",
-    "inpaint_sparse": "2 % of the pixels",
-    "jpeg": "JPEG, quality 10",
-    "flash": "flash and no flash",
-}
+TASKS = labels.of_tasks(
+    *("superres", "superres_x8", "denoise", "denoise_s50", "inpaint"),
+    *("inpaint_text", "inpaint_region", "inpaint_sparse", "jpeg", "flash"),
+)
 COLOURS = {"adam": style.BLACK, "muon": style.VERMILION}
 LABELS = {"adam": "Adam", "muon": "optim=muon"}
 

@@ -4,12 +4,12 @@ Not of the paper but for its own, `dip`. Every method's settings are those of on
 """
 
 from dip_exp.experiments.tables import Frame, Tables
-from dip_exp.figures.parts import rows
+from dip_exp.figures.parts import labels, rows
 from dip_exp.figures.parts.score_table import Table
 
 NAME = "priors"
 
-TASKS = {"denoise": "denoising, σ 25", "superres": "super-resolution ×4", "inpaint": "half of the pixels"}
+TASKS = labels.of_tasks()
 METHODS = {
     "dip": "deep image prior",
     "tv": "total variation alone",

@@ -7,25 +7,15 @@ follow from the noise by one stated rule, and those that are told the noise leve
 from typing import NamedTuple
 
 from dip_exp.experiments.tables import Frame, Tables
-from dip_exp.figures.parts import rows
+from dip_exp.figures.parts import labels, rows
 from dip_exp.figures.parts.score_table import Table
 
 NAME = "restorers"
 
-TASKS = {
-    "denoise_s15": "Gaussian noise, σ 15",
-    "denoise": "Gaussian noise, σ 25",
-    "denoise_s50": "Gaussian noise, σ 50",
-    "denoise_poisson": "Poisson noise",
-    "denoise_impulse": "impulse noise",
-    "denoise_speckle": "speckle",
-    "jpeg": "JPEG",
-    "inpaint": "half of the pixels",
-    "inpaint_text": "text",
-    "inpaint_region": "holes",
-    "superres": "super-resolution ×4",
-    "flash": "flash and no flash",
-}
+TASKS = labels.of_tasks(
+    *("denoise_s15", "denoise", "denoise_s50", "denoise_poisson", "denoise_impulse", "denoise_speckle", "jpeg"),
+    *("inpaint", "inpaint_text", "inpaint_region", "superres", "flash"),
+)
 
 OURS = "stopped_emv"
 

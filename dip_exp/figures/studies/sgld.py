@@ -8,7 +8,7 @@ it was set on another picture (coffee), where theirs is too much for so few step
 from typing import TYPE_CHECKING
 
 from dip_exp.experiments.tables import Frame, Tables
-from dip_exp.figures.parts import rows, style
+from dip_exp.figures.parts import labels, rows, style
 from dip_exp.figures.parts.score_table import Table
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ NAME = "sgld"
 
 LONG = {"sgld/long_adam": ("Adam", style.BLACK), "sgld/long": ("SGLD", style.VERMILION)}
 VARIANTS = {
-    "sgld/denoise": "denoising, σ 25",
+    "sgld/denoise": labels.TASKS["denoise"],
     "sgld/no_noise": "denoising, no noise (Adam)",
-    "sgld/superres": "super-resolution ×4",
-    "sgld/inpaint": "half of the pixels",
+    "sgld/superres": labels.TASKS["superres"],
+    "sgld/inpaint": labels.TASKS["inpaint"],
     "sgld/long": "denoising, three times the steps",
     "sgld/long_adam": "the same by Adam",
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dip_exp.experiments.tables import Tables
-from dip_exp.figures.parts import rows, style
+from dip_exp.figures.parts import labels, rows, style
 from dip_exp.figures.parts.score_table import Table
 
 if TYPE_CHECKING:
@@ -19,17 +19,15 @@ if TYPE_CHECKING:
 
 NAME = "stopping"
 
-TASKS = {
-    "denoise_s15": ("Gaussian, σ 15", 900),
-    "denoise": ("Gaussian, σ 25", 900),
-    "denoise_s50": ("Gaussian, σ 50", 600),
-    "denoise_poisson": ("Poisson", 900),
-    "denoise_impulse": ("impulse", 900),
-    "denoise_speckle": ("speckle", 900),
-    "inpaint": ("half of the pixels", 1500),
-    "superres": ("super-resolution ×4", 700),
+STEPS = {
+    **dict.fromkeys(("denoise_s15", "denoise"), 900),
+    "denoise_s50": 600,
+    **dict.fromkeys(("denoise_poisson", "denoise_impulse", "denoise_speckle"), 900),
+    "inpaint": 1500,
+    "superres": 700,
 }
-"""Names, and the number of steps that each task has under stop=fixed (scale=mini)."""
+TASKS = {task: (labels.TASKS[task], steps) for task, steps in STEPS.items()}
+"""Labels, and the number of steps that each task has under stop=fixed (scale=mini)."""
 
 RULES = {
     "fixed": ("fixed number of steps", style.GREY, "|"),
