@@ -7,10 +7,10 @@ GAP = 12
 LABEL = 34
 FONT = 18
 LEAST_HEIGHT = 320
-"""Pixels. A shorter sheet is enlarged by a whole factor, by nearest neighbour, so that pixels stay sharp."""
+"""In pixels. A shorter sheet is enlarged by a whole factor, by nearest neighbour, so that pixels stay sharp."""
 
 MOST_HEIGHT = 800
-"""Pixels. Taller pictures are reduced: the sheet is for viewing, and each picture is also saved at full size."""
+"""In pixels. Taller pictures are reduced: the sheet is for viewing, and each picture is also saved at full size."""
 
 
 def side_by_side(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:

@@ -12,7 +12,7 @@ from dip_exp.component import Fraction, NonNegative, PathText, PositiveInt, comp
 from dip_exp.observe.degrade import gaussian
 
 UNREGISTERED = 0.5
-"""Pixels. A larger shift between the pictures of a pair is reported to the user."""
+"""In pixels. A larger shift between the pictures of a pair is reported to the user."""
 
 
 @dataclass(frozen=True)

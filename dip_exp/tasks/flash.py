@@ -51,7 +51,7 @@ class FlashNoFlash(Task):
 
 
 def stuck(y: np.ndarray, x_hat: np.ndarray) -> list[str]:
-    """Returns a list with a warning if the fit is stuck at one colour ("stuck at red", as the authors warn), or empty.
+    """Returns [warning] if the fit is stuck at one colour (the authors warn of "stuck at red"), else an empty list.
 
     A good fit has the channel means of y, (1, C, H, W); a stuck fit has a channel near 0 or 1 everywhere.
     """
