@@ -1,4 +1,4 @@
-"""Pictures in and out: sources, files, crops. float32 (1,C,H,W) in [0,1]; knows no task and no torch."""
+"""Reads, crops and writes pictures: float32 (1,C,H,W) in [0,1]. Imports neither tasks nor torch."""
 
 from dip_exp.images.crop import centre_crop, shrink, square
 from dip_exp.images.decode import MAX_PIXELS

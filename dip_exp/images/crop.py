@@ -1,4 +1,4 @@
-"""Pictures cut and reduced: centre crops, central squares, area means."""
+"""Cropping and reducing pictures: centre crops, central squares, area means."""
 
 import numpy as np
 from PIL import Image
@@ -7,8 +7,8 @@ from PIL import Image
 def centre_crop(x: np.ndarray, multiple: int) -> np.ndarray:
     """Returns the largest central part of x (...,H,W) whose sides are multiples of `multiple`.
 
-    An odd surplus loses its larger half at the right and the bottom, as in the authors' released code
-    (utils/common_utils.py, crop_image). Raises ValueError where a side is shorter than `multiple`.
+    If the surplus is odd, the larger half is removed at the right and the bottom, as in the authors' released code
+    (utils/common_utils.py, crop_image). Raises ValueError if a side is shorter than `multiple`.
     """
     height, width = _sides(x, multiple, "centre_crop")
     if min(height, width) < multiple:
@@ -22,9 +22,9 @@ def centre_crop(x: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def square(x: np.ndarray, side: int) -> np.ndarray:
-    """Returns the central square of x (...,H,W), float32 in [0,1], brought to (side, side).
+    """Returns the central square of x (...,H,W), float32 in [0,1], resized to (side, side).
 
-    Reduced by area means, enlarged by cubic convolution and clipped. Raises ValueError for a side below 1.
+    It is reduced by area means, or enlarged by cubic convolution and clipped. Raises ValueError for a side below 1.
     """
     height, width = _sides(x, side, "square")
     short = min(height, width)
@@ -47,8 +47,8 @@ def _sides(x: np.ndarray, multiple: int, who: str) -> tuple[int, int]:
 def shrink(x: np.ndarray, longest: int) -> np.ndarray:
     """Returns x (...,H,W), float32 in [0,1], reduced so that its longer side is `longest`; never enlarged.
 
-    Every new pixel is the mean of the area it covers, so that the picture's mean stays and nothing rings. The shorter
-    side is rounded, to 1 at least. Raises ValueError for `longest` below 1.
+    Each new pixel is the mean of the area it covers, which keeps the picture's mean and avoids ringing. The shorter
+    side is rounded, and at least 1. Raises ValueError for `longest` below 1.
     """
     if longest < 1:
         raise ValueError(f"shrink: longest side is {longest}; choose 1 or more (shrink_to)")
@@ -62,12 +62,12 @@ def shrink(x: np.ndarray, longest: int) -> np.ndarray:
 
 
 def _area_means(x: np.ndarray, count: int) -> np.ndarray:
-    """Returns the means of x (...,N,M) over `count` equal, in general fractional, stretches of its N rows."""
+    """Returns the means of x (...,N,M) over `count` equal intervals of its N rows, whose ends may be fractional."""
     size = x.shape[-2]
     edges = np.arange(count + 1) * size / count
     whole = np.minimum(edges.astype(int), size - 1)
-    # Sums up to each edge; sums differ by little, so they are kept in double. No matrix product: its last bits would
-    # depend on the machine's threads, and the observation must not.
+    # Cumulative sums up to each edge, in float64 because they are subtracted from each other. No matrix product: its
+    # last bits depend on the number of threads, and the observation must not.
     sums = np.zeros((*x.shape[:-2], size + 1, x.shape[-1]))
     np.cumsum(x, axis=-2, dtype=np.float64, out=sums[..., 1:, :])
     upto = sums[..., whole, :] + (edges - whole)[:, None] * x[..., whole, :]

@@ -1,4 +1,4 @@
-"""The bytes of a picture file as pixels, at the depth they were stored with. `images` is the door."""
+"""Decodes the bytes of a picture file at the stored bit depth. The public interface is `images`."""
 
 import struct
 import warnings
@@ -13,10 +13,10 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 Depth = Literal["uint8", "uint16", "float"]
 
-MAX_PIXELS = 2**26  # 8192 x 8192: below PIL's own warning, far above what a network can be fitted to
+MAX_PIXELS = 2**26  # 8192 x 8192: below PIL's own warning, far more than a network can fit
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
 ICC_TAG, ORIENTATION_TAG = 34675, 274
-# Decoders meet broken files with whatever their parser tripped over; MemoryError is not among them and passes.
+# What decoders raise for broken files. MemoryError is deliberately not listed, so it propagates.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error, zlib.error, png.Error)
 BROKEN += (tifffile.TiffFileError, ArithmeticError)
 
@@ -28,7 +28,7 @@ class Pixels(NamedTuple):
 
 
 def check_range(values: np.ndarray, who: str) -> None:
-    """Raises ValueError, naming `who`, where values are NaN, infinite or outside [0, 1]."""
+    """Raises ValueError, naming `who`, if a value is NaN, infinite or outside [0, 1]."""
     bad = values.size - int(np.isfinite(values).sum())
     if bad:
         raise ValueError(f"{who}: {bad} of {values.size} values are NaN or infinite; replace them first")
@@ -45,7 +45,7 @@ def _refuse_broken(who: str, error: Exception) -> NoReturn:
 
 
 def decode(data: bytes, who: str) -> Pixels:
-    """Returns the upright pixels of a picture file's bytes. Raises ValueError, naming `who`, as `images.read` does."""
+    """Returns the pixels in a picture file's bytes, upright. Raises ValueError, naming `who`, as `images.read` does."""
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _decode_tiff(data, who)
     if data.startswith(b"\x89PNG\r\n\x1a\n") and data[24:25] == b"\x10":  # PIL reads 16-bit colour as 8 bit
@@ -86,7 +86,7 @@ def _check_pages(pages: int, who: str) -> None:
 
 def _decode_pil(data: bytes, who: str, page: int = 0) -> Pixels:
     image = _open(data, who)
-    if image.format not in ("TIFF", "MPO"):  # TIFF was counted; MPO is a phone's JPEG with previews behind the photo
+    if image.format not in ("TIFF", "MPO"):  # TIFF pages are already counted; MPO is a phone's JPEG plus previews
         _check_pages(getattr(image, "n_frames", 1), who)
     try:
         if page:
@@ -129,7 +129,7 @@ def _decode_png16(data: bytes, who: str) -> Pixels:
         values = np.vstack([np.asarray(row, dtype=np.uint16) for row in rows]).reshape(height, width, info["planes"])
     except BROKEN as error:
         _refuse_broken(who, error)
-    if reader.transparent is not None:  # one colour declared see-through
+    if reader.transparent is not None:  # one colour is declared transparent
         opaque = (values != np.array(reader.transparent)).any(axis=2, keepdims=True)
         values = np.concatenate([values, np.where(opaque, 65535, 0).astype(np.uint16)], axis=2)
     return Pixels(_upright(values, orientation), "uint16", image.info.get("icc_profile") or None)
@@ -141,7 +141,7 @@ def _decode_tiff(data: bytes, who: str) -> Pixels:
         pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
     except BROKEN as error:
         _refuse_broken(who, error)
-    # Thumbnails and masks may follow the picture as pages of their own.
+    # Thumbnails and masks may follow the picture as separate pages.
     main = [page for page in pages if not (page.is_reduced or page.is_mask)]
     _check_pages(len(main), who)
     page = main[0]
@@ -179,9 +179,9 @@ def _tiff_pixels(values: np.ndarray, page: tifffile.TiffPage, who: str) -> Pixel
     if values.shape[2] not in (colours, colours + 1):
         raise ValueError(f"{who}: it has {values.shape[2]} samples a pixel, grey has 1 and RGB 3 (and alpha 1 more)")
     extra = int(page.extrasamples[0]) if page.extrasamples else None
-    if extra == 0:  # declared to be neither alpha nor colour
+    if extra == 0:  # declared as neither alpha nor colour
         values = values[:, :, :colours]
-    if page.photometric == 0:  # stored with white at zero
+    if page.photometric == 0:  # zero is stored as white
         white = 65535 if depth == "uint16" else 1
         values = np.concatenate([white - values[:, :, :1], values[:, :, 1:]], axis=2)
     if extra == 1:
@@ -191,7 +191,7 @@ def _tiff_pixels(values: np.ndarray, page: tifffile.TiffPage, who: str) -> Pixel
 
 
 def _unassociated(values: np.ndarray, depth: Depth) -> np.ndarray:
-    """Divides the alpha out of colours that were stored multiplied by it."""
+    """Returns values (H,W,S) with premultiplied colours divided by their alpha."""
     white = 65535 if depth == "uint16" else 1
     alpha = values[:, :, -1:].astype(np.float64) / white
     colours = np.where(alpha > 0, values[:, :, :-1] / np.maximum(alpha, 1e-12), 0).clip(0, white)
@@ -200,7 +200,7 @@ def _unassociated(values: np.ndarray, depth: Depth) -> np.ndarray:
 
 
 def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
-    """Applies an EXIF orientation (1 to 8; anything else is none) to (H,W,S)."""
+    """Returns values (H,W,S) with an EXIF orientation (1 to 8) applied; any other number changes nothing."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""Gets the paper's test pictures: a file at a time, from its public source or a folder at hand, checked by sha256."""
+"""Fetches the paper's test pictures, one file at a time, from public sources or a local folder; checks each sha256."""
 
 import os
 import shutil
@@ -15,10 +15,10 @@ from dip_exp.images.files import file_sha256
 from dip_exp.images.sets import Entry
 
 Source = Callable[[Entry, Path], Path]
-"""Returns where the content of a file of a set now lies, given an empty folder to work in. Raises FetchError."""
+"""Takes an entry and an empty working folder, and returns the path of the file's content. Raises FetchError."""
 
 WEIGHTS = "weights"
-"""The set that is no pictures, and is got only when it is named."""
+"""The set of network weights, which is fetched only if it is named."""
 
 LICENCE = (
     "The licences of these pictures are unclear (Kodak's excepted): "
@@ -29,12 +29,13 @@ OTHER = "is not the declared file: its sha256 is another"
 
 
 class FetchError(Exception):
-    """One file could not be had from a source; the text is the reason."""
+    """A source could not provide a file; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one file. here: it was, as declared; wrong: it is there with other content. why: in words."""
+    """The outcome for one file. here: it was already there and correct; wrong: it is there with other content. why: the
+    reason in words."""
 
     entry: Entry
     status: Literal["here", "fetched", "missing", "wrong", "failed"]
@@ -42,7 +43,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether the file is here now, with the declared sha256."""
+        """Whether the file is now in place, with the declared sha256."""
         return self.status in ("here", "fetched")
 
     @property
@@ -52,8 +53,8 @@ class Result:
 
 
 def choose(names: Iterable[str]) -> tuple[Entry, ...]:
-    """Returns the files of the named sets and the named files (set/name), in the manifest's order; "all": of all sets
-    but the networks' weights, which are large. Raises Refused, listing the sets."""
+    """Returns the files of the named sets and the named files (set/name), in the manifest's order. "all" names all sets
+    except the networks' weights, which are large. Raises Refused for an unknown name, listing the sets."""
     wanted = set(names)
     unknown = sorted(wanted - {"all", *sets.families(), *(entry.option for entry in sets.manifest())})
     if unknown:
@@ -63,12 +64,12 @@ def choose(names: Iterable[str]) -> tuple[Entry, ...]:
 
 
 def _is(path: Path, entry: Entry) -> bool:
-    # The size first: nothing of another size need be read.
+    # Compare the size first, so that a file of another size is not read.
     return path.is_file() and path.stat().st_size == entry.size and file_sha256(path) == entry.sha256
 
 
 def listing(into: Path) -> str:
-    """Returns a table of the sets: files, megabytes (10^6 bytes), how many are in `into` as declared, where from."""
+    """Returns a table of the sets: files, megabytes (10^6 bytes), correct files in `into`, source repositories."""
     width = max(map(len, sets.families()))
     lines = [f"{'set':{width}}  files     MB  here  from"]
     for name, entries in sets.families().items():
@@ -79,12 +80,12 @@ def listing(into: Path) -> str:
 
 
 def megabytes(entries: Iterable[Entry]) -> float:
-    """Returns what the files take together, in 10^6 bytes."""
+    """Returns the total size of the files, in 10^6 bytes."""
     return sum(entry.size for entry in entries) / 1e6
 
 
 def check(entries: Iterable[Entry], into: Path) -> Iterator[Result]:
-    """Yields for each file whether it is in the folder `into`: here, missing, wrong or failed. Changes nothing."""
+    """Yields the status of each file in the folder `into`: here, missing, wrong or failed. Changes nothing."""
     for entry in entries:
         path = into / entry.path
         try:
@@ -99,10 +100,10 @@ def check(entries: Iterable[Entry], into: Path) -> Iterator[Result]:
 
 
 def fetch(entries: Iterable[Entry], into: Path, source: Source, replace: bool = False) -> Iterator[Result]:
-    """Gets what is not in the folder `into` yet, and yields each file when it is done with; it goes as far as iterated.
+    """Fetches the files that the folder `into` lacks, and yields the result of each; works only while it is iterated.
 
-    A file lands whole and verified, or not at all. One that is there and wrong stays, unless `replace`. A file that
-    fails does not stop the others. Raises Refused if there can be no folder `into`.
+    A file is written complete and verified, or not at all. A wrong file that is already there is kept, unless `replace`
+    is true. A file that fails does not stop the others. Raises Refused if the folder `into` cannot be created.
     """
     try:
         into.mkdir(parents=True, exist_ok=True)
@@ -119,13 +120,13 @@ def fetch(entries: Iterable[Entry], into: Path, source: Source, replace: bool = 
 
 
 def _get(entry: Entry, target: Path, source: Source) -> Result:
-    # In the nearest folder there is: on the target's own disk, so that renaming is one step, and no empty set is left.
+    # The nearest existing folder: on the target's filesystem, so that the rename is atomic, and no empty set is left.
     nearest = next(folder for folder in target.parents if folder.exists())
     try:
         with TemporaryDirectory(prefix=".fetch-", dir=nearest) as name:
             given = Path(name, "given")
             given.mkdir()
-            # Copied, not moved: the copy is what is verified, and gets a new file's rights (pooch's are private).
+            # Copied, not moved: the copy is verified, and has a new file's permissions (those of pooch are private).
             copy = shutil.copyfile(source(entry, given), Path(name, "copy"))
             if not _is(copy, entry):
                 return Result(entry, "failed", f"what came {OTHER}; nothing of it was kept")
@@ -139,13 +140,13 @@ def _get(entry: Entry, target: Path, source: Source) -> Result:
 
 
 def network(host: str = sets.HOST) -> Source:
-    """Returns the source that downloads from the files' public repositories. Raises Refused for no http(s) address."""
+    """Returns the source that downloads from the public repositories. Raises Refused if `host` is not http(s)."""
     if not host.startswith(("https://", "http://")):
         raise Refused(f"--host {host!r} is no address; it begins with https:// or http://, like {sets.HOST}")
     import pooch
     import requests
 
-    pooch.get_logger().setLevel("ERROR")  # it tells of every file on stderr
+    pooch.get_logger().setLevel("ERROR")  # it reports every file on stderr
 
     def download(entry: Entry, folder: Path) -> Path:
         url = entry.url(host)
@@ -159,7 +160,7 @@ def network(host: str = sets.HOST) -> Source:
             reason = f"no connection ({type(error).__name__})"
         except requests.RequestException as error:
             reason = f"the download broke off ({type(error).__name__})"
-        except ValueError:  # pooch's word for a wrong hash; requests' own ValueErrors are RequestExceptions
+        except ValueError:  # pooch raises it for a wrong hash; those of requests are RequestExceptions
             reason = f"what came {OTHER}; nothing of it was kept"
         raise FetchError(f"{reason}: {url}")
 
@@ -167,9 +168,9 @@ def network(host: str = sets.HOST) -> Source:
 
 
 def folder(root: Path) -> Source:
-    """Returns the source that takes files from below `root`: by the manifest's path, else by content, of any name.
+    """Returns the source that finds files below `root`: by the manifest's path, or else by content under any name.
 
-    Raises Refused if there is no such folder.
+    Raises Refused if the folder does not exist.
     """
     if not root.is_dir():
         raise Refused(f"--from {str(root)!r} is no folder; name the one that holds the files, under any names")
@@ -177,7 +178,7 @@ def folder(root: Path) -> Source:
     @cache
     def by_size() -> dict[int, list[Path]]:
         found: dict[int, list[Path]] = {}
-        for place, _, names in os.walk(root):  # passes over folders that may not be read
+        for place, _, names in os.walk(root):  # skips unreadable folders
             for path in (Path(place, name) for name in sorted(names)):
                 if path.is_file():
                     found.setdefault(path.stat().st_size, []).append(path)

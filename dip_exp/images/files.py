@@ -1,4 +1,4 @@
-"""Picture files, read into float32 pictures and written at the depth of their source."""
+"""Reads picture files as float32 pictures, and writes pictures at the bit depth of their source."""
 
 import difflib
 import hashlib
@@ -24,13 +24,13 @@ WHITE = {"uint8": 255, "uint16": 65535, "float": 1}
 
 
 def read(path: str | os.PathLike[str], sha256: str | None = None) -> Picture:
-    """Returns the picture of a PNG, JPEG, TIFF or WebP file; the content decides which, not the name.
+    """Returns the picture in a PNG, JPEG, TIFF or WebP file. The content decides the format, not the name.
 
-    Grey stays one channel; 16-bit and float files keep their depth; palettes and CMYK become RGB (CMYK through its
-    profile, which is then not kept); the EXIF orientation is applied; alpha is kept aside, and dropped where it is 1
-    everywhere. A 16-bit PNG takes up to two seconds a megapixel. `sha256`: what the file must be; None: anything.
-    Raises FileNotFoundError, IsADirectoryError, PermissionError, or ValueError for what is no whole single picture of
-    at most MAX_PIXELS, or not the declared one.
+    Grey stays one channel; 16-bit and float files keep their depth. Palettes and CMYK become RGB (CMYK through its
+    profile, which is then dropped). The EXIF orientation is applied. Alpha is returned separately, and dropped if it is
+    1 everywhere. A 16-bit PNG takes up to two seconds per megapixel. `sha256`: the hash that the file must have; None:
+    not checked. Raises FileNotFoundError, IsADirectoryError or PermissionError; ValueError if the file is not one
+    complete picture of at most MAX_PIXELS, or does not have the declared hash.
     """
     path = Path(path)
     who = f"image {str(path)!r}"
@@ -51,7 +51,7 @@ def read(path: str | os.PathLike[str], sha256: str | None = None) -> Picture:
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """Returns the sha256 (hex) of a file's bytes, decoding nothing. Raises as `read` does for what is not a file."""
+    """Returns the sha256 (hex) of a file's bytes, without decoding. Raises as `read` if it is not a readable file."""
     with _opened(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -59,10 +59,10 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 def read_mask(
     path: str | os.PathLike[str], flip: bool = False, threshold: float = 0.5, sha256: str | None = None
 ) -> np.ndarray:
-    """Returns a mask file as (1,1,H,W) float32 of 0 and 1: luma from `threshold` on is 1, known; below it 0, missing.
+    """Returns a mask file as (1,1,H,W) float32 of 0 and 1: luma from `threshold` up is 1, known; below it 0, missing.
 
-    A picture of one colour whose alpha varies is read by its alpha (opaque is known). `flip` exchanges the two.
-    Raises as `read`.
+    If all pixels have one colour and the alpha varies, the alpha is used instead (opaque is known). `flip` swaps known
+    and missing. Raises as `read`.
     """
     picture = read(path, sha256)
     brightness = to_grey(picture.x)
@@ -116,9 +116,9 @@ def write(
 ) -> Path:
     """Writes x (1,C,H,W), float32, clipped to [0,1], as an 8-bit PNG, rounded to the nearest level; returns the path.
 
-    `like` gives its colour profile (where it fits the channels) and its alpha, resized bicubically to x; `alpha`
-    (H,W) replaces that. Replaces an existing file in one step. Raises TypeError or ValueError for what is no picture,
-    and OSError as the system gives it.
+    The colour profile of `like` is kept if it fits the channels, and so is its alpha, resized bicubically to x; `alpha`
+    (H,W) replaces that alpha. An existing file is replaced atomically. Raises TypeError or ValueError if x is not a
+    picture, OSError if the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
@@ -129,10 +129,10 @@ def write(
 
 
 def write_restored(folder: str | os.PathLike[str], x: np.ndarray, like: Picture) -> list[Path]:
-    """Writes the restored x (1,C,H,W) into an existing folder as deeply as its source was; returns the files' paths.
+    """Writes the restored x (1,C,H,W) into an existing folder at the bit depth of its source; returns the files' paths.
 
-    restored.png has 8 bits, or 16 where `like` had; for a float source restored.tif holds float32 besides. Clipping,
-    profile, alpha and errors are those of `write`.
+    restored.png has 8 bits, or 16 if `like` has 16; for a float source, restored.tif holds float32 as well. Clipping,
+    profile, alpha and errors are as for `write`.
     """
     target = Path(folder) / "restored.png"
     values = _with_alpha(_clipped(x, f"write {str(target)!r}"), like, None)
@@ -146,7 +146,7 @@ def write_restored(folder: str | os.PathLike[str], x: np.ndarray, like: Picture)
 
 
 def _clipped(x: np.ndarray, who: str) -> np.ndarray:
-    """Returns x clipped to [0,1]: networks and filters overshoot a little. A NaN has no level to be rounded to."""
+    """Returns x clipped to [0,1], as networks and filters overshoot a little. Raises ValueError for NaN or infinity."""
     _check_layout(x, who)
     bad = x.size - int(np.isfinite(x).sum())
     if bad:
@@ -155,7 +155,7 @@ def _clipped(x: np.ndarray, who: str) -> np.ndarray:
 
 
 def _with_alpha(x: np.ndarray, like: Picture | None, alpha: np.ndarray | None) -> np.ndarray:
-    """Returns (H,W,S) in [0,1], the alpha last where there is one."""
+    """Returns (H,W,S) in [0,1]; the last channel is the alpha, if there is one."""
     values = x[0].transpose(1, 2, 0)
     height, width = values.shape[:2]
     if alpha is None and like is not None and like.alpha is not None:

@@ -1,4 +1,4 @@
-"""A picture in memory: float32 (1,C,H,W) in [0,1], with what its file carried beside the pixels."""
+"""A picture in memory: float32 (1,C,H,W) in [0,1], and the metadata of its file."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,13 @@ from dip_exp.images.decode import Depth, check_range
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture, its pixels apart from what a file carries beside them.
+    """One picture: its pixels, and the metadata of its file.
 
-    x: (1,C,H,W) float32 in [0,1], C 1 (grey) or 3 (RGB). alpha: (H,W) float32 in [0,1], or None where all is opaque;
-    colours are not multiplied by it. icc: the colour profile's bytes, or None. depth: what the source stored, so that
-    outputs are stored alike. name: for display. sha256: of the file's bytes, or of a packaged picture's pixels;
-    cropping and shrinking do not change it. Raises ValueError or TypeError where x or alpha is not such an array.
+    x: (1,C,H,W) float32 in [0,1]; C is 1 (grey) or 3 (RGB). alpha: (H,W) float32 in [0,1], or None if the picture is
+    opaque; the colours are not premultiplied. icc: the bytes of the colour profile, or None. depth: sample type of the
+    source, so that outputs are stored with the same one. name: for display. sha256: of the file's bytes, or of a
+    packaged picture's pixels; cropping and shrinking do not change it. Raises ValueError or TypeError if x or alpha is
+    not such an array.
     """
 
     x: np.ndarray
@@ -57,9 +58,9 @@ def _check_layout(x: np.ndarray, who: str) -> None:
 
 
 def to_grey(x: np.ndarray) -> np.ndarray:
-    """Returns the luma (1,1,H,W) of x (1,C,H,W): 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601); grey stays as it is."""
+    """Returns the luma (1,1,H,W) of x (1,C,H,W): 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601); a grey x is unchanged."""
     if x.shape[1] == 1:
         return x
-    # Summed in double, so that equal colours stay the grey they are.
+    # Summed in float64, so that equal R, G and B give exactly their value.
     red, green, blue = x.astype(np.float64).transpose(1, 0, 2, 3)
     return (0.299 * red + 0.587 * green + 0.114 * blue).astype(np.float32)[:, None]

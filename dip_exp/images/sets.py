@@ -1,6 +1,6 @@
-"""The paper's test pictures and networks, not in the repository: where each comes from, what it must be, where it lies.
+"""The manifest of the paper's test pictures and network weights, which are not in the repository.
 
-`sets.csv` is the manifest: one row a file, with its source and sha256. `scripts/fetch_images.py` downloads by it.
+`sets.csv` has one row per file: its source, its sha256 and its path. `scripts/fetch_images.py` downloads from it.
 """
 
 import csv
@@ -10,7 +10,7 @@ from importlib.resources import files
 from urllib.parse import quote
 
 HOST = "https://raw.githubusercontent.com"
-"""Where the source repositories are served from."""
+"""The server of the source repositories' files."""
 
 FETCH = "python scripts/fetch_images.py"
 
@@ -19,11 +19,11 @@ FETCH = "python scripts/fetch_images.py"
 class Entry:
     """One file of a set.
 
-    path: below the data folder. width, height: pixels, 0 for no picture. mode: Pillow's, "text" or "weights" (a
-    network's). size: bytes. role: what
-    `image=` takes it for: "clean", or "observed" where it is itself noisy, masked or a JPEG to be restored; a text has
-    none. sha256: of the file, 64 hexadecimal digits. repo, commit, source: the public repository (owner/name) it is in,
-    the commit it was taken at, and its path in there. note: what is known of it.
+    path: below the data folder. width, height: in pixels; 0 if the file is not a picture. mode: Pillow's mode, "text",
+    or "weights" (of a network). size: in bytes. role: its role under `image=`: "clean", or "observed" if the picture is
+    itself noisy, masked or a JPEG to be restored; empty if the file is not a picture. sha256: of the file, 64
+    hexadecimal digits. repo, commit, source: the public repository (owner/name, or the address of a host other than
+    GitHub), the commit, and the path in the repository. note: remarks on the file.
     """
 
     set: str
@@ -42,22 +42,22 @@ class Entry:
 
     @property
     def option(self) -> str:
-        """What `image=` calls it: set/name."""
+        """Its value for `image=`: set/name."""
         return f"{self.set}/{self.name}"
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is one: `image=` takes it."""
+        """Whether the file is a picture, so that `image=` accepts it."""
         return self.width > 0
 
     @property
     def family(self) -> str:
-        """The set as it is fetched: the first part of its name ("authors" of "authors/sr")."""
+        """The name under which the set is fetched: its first part ("authors" for "authors/sr")."""
         return self.set.partition("/")[0]
 
     def url(self, host: str = HOST) -> str:
-        """Returns the public address of the file; `host` serves GitHub's repositories under the same paths. A file that
-        is in no repository of GitHub's has its own host as `repo`, which another `host` stands for."""
+        """Returns the public address of the file. `host` serves GitHub's repositories under the same paths. The `repo`
+        of a file that is not on GitHub is the address of its host; a `host` other than HOST replaces it."""
         if self.repo.startswith("https://"):
             place = self.repo if host == HOST else host.rstrip("/")
             return f"{place}/{self.commit}/{quote(self.source)}"
@@ -66,7 +66,7 @@ class Entry:
 
 @cache
 def manifest() -> tuple[Entry, ...]:
-    """Returns every file of every set, in the manifest's order."""
+    """Returns the files of all sets, in the manifest's order."""
     text = files("dip_exp.images").joinpath("sets.csv").read_text(encoding="utf-8")
     return tuple(_entry(row) for row in csv.DictReader(text.splitlines()))
 
@@ -91,7 +91,7 @@ def _entry(row: dict[str, str]) -> Entry:
 
 @cache
 def families() -> dict[str, tuple[Entry, ...]]:
-    """Returns {set as it is fetched: its files}."""
+    """Returns {family: its files}."""
     found: dict[str, list[Entry]] = {}
     for entry in manifest():
         found.setdefault(entry.family, []).append(entry)
@@ -99,12 +99,12 @@ def families() -> dict[str, tuple[Entry, ...]]:
 
 
 def by_content(sha256: str | None) -> Entry | None:
-    """Returns the file of a set that has this content, or None."""
+    """Returns the file with this sha256, or None if no set has it."""
     return next((entry for entry in manifest() if entry.sha256 == sha256), None)
 
 
 def missing(path: str, sha256: str | None) -> str:
-    """Returns the words for a declared file that is not there: which set it is of, and the command that gets it."""
+    """Returns the error text for a missing declared file: its set, and the command that fetches it."""
     entry = by_content(sha256)
     if entry is None:
         return f"{path!r} is not there"

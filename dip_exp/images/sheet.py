@@ -1,4 +1,4 @@
-"""In: labelled pictures. Out: one picture with them side by side, for the eye. No torch, no plotting library."""
+"""Draws labelled pictures side by side in one picture, for viewing. Uses neither torch nor a plotting library."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -7,17 +7,17 @@ GAP = 12
 LABEL = 34
 FONT = 18
 LEAST_HEIGHT = 320
-"""Small pictures are enlarged by a whole number, pixels kept square and sharp, until they are at least this high."""
+"""In pixels. A shorter sheet is enlarged by a whole factor, by nearest neighbour, so that pixels stay sharp."""
 
 MOST_HEIGHT = 800
-"""Larger ones are reduced to this: the sheet is for the eye, and every picture is kept whole beside it."""
+"""In pixels. Taller pictures are reduced: the sheet is for viewing, and each picture is also saved at full size."""
 
 
 def side_by_side(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
-    """Returns the panels (label, picture (1, C, H, W) in [0, 1]) in a row under their labels, (1, 3, H', W').
+    """Returns the panels (label, picture (1, C, H, W) in [0, 1]) in a row under their labels, (1, 3, H', W') in [0, 1].
 
-    A picture smaller than the largest is enlarged to its height by repeating pixels. A label's second line, after a
-    newline, is set smaller and greyer.
+    Shorter pictures are enlarged to the height of the tallest by nearest neighbour. The second line of a label, after
+    a newline, is smaller and grey.
     """
     height = max(picture.shape[2] for _, picture in panels)
     height = min(height * max(1, -(-LEAST_HEIGHT // height)), MOST_HEIGHT)

@@ -1,4 +1,4 @@
-"""The picture sources of conf/image: packaged pictures, files, a blank one."""
+"""The picture sources of conf/image: packaged pictures, files, and a blank picture."""
 
 import hashlib
 from dataclasses import replace
@@ -21,7 +21,7 @@ Role = Literal["clean", "observed"]
 def packaged(name: str) -> Picture:
     """Returns one of scikit-image's own pictures: astronaut, chelsea, coffee, rocket (RGB) or camera (grey), all 8-bit.
 
-    Its sha256 is that of the decoded pixels, row by row. Needs no network. Raises ValueError for another name.
+    Its sha256 is that of the decoded pixels in row-major order. Needs no network. Raises ValueError for other names.
     """
     if name not in get_args(PackagedName):
         known = ", ".join(get_args(PackagedName))
@@ -36,13 +36,13 @@ def packaged(name: str) -> Picture:
 
 @component
 class _Source:
-    """What every picture source is asked for besides where it lies.
+    """Options common to all picture sources.
 
-    role: "clean", the picture is the truth, is degraded here and the result scored; "observed", the picture is what
-    there is, it is restored as it is and scored against nothing. The rest is applied in this order: box, the part
-    [left, top, width, height] in pixels; grey, its luma; trim_multiple, the part from the top left whose sides are
-    multiples of it (the truths of the super-resolution tables); shrink_to, the longest side in pixels; crop_multiple,
-    the central part whose sides are multiples of it.
+    role: "clean": the picture is the truth; it is degraded here, and the result is scored. "observed": the picture is
+    the observation; it is restored as it is, and nothing is scored. The other options are applied in this order: box,
+    crop to [left, top, width, height] in pixels; grey, keep the luma alone; trim_multiple, crop at the right and bottom
+    to sides that are multiples of it (the truths of the super-resolution tables); shrink_to, the longest side in
+    pixels; crop_multiple, centre crop to sides that are multiples of it.
     """
 
     role: Role = "clean"
@@ -76,12 +76,12 @@ class _Source:
         return replace(source, x=np.ascontiguousarray(x), alpha=None if alpha is None else np.ascontiguousarray(alpha))
 
     def shape(self) -> tuple[int, int, int]:
-        """Returns (C, H, W) of what `read` would return; raises as it does."""
+        """Returns (C, H, W) of the picture that `read` returns; raises as `read` does."""
         x = self.read().x
         return x.shape[1], x.shape[2], x.shape[3]
 
     def read(self) -> Picture:
-        """Returns the picture after all that is asked for."""
+        """Returns the picture with all options applied."""
         raise NotImplementedError
 
 
@@ -102,7 +102,7 @@ class Packaged(_Source):
     name: PackagedName
 
     def read(self) -> Picture:
-        """Returns the picture after box, grey, shrink_to and crop_multiple; its sha256 is that of the whole."""
+        """Returns the picture with all options applied; its sha256 is that of the unprocessed picture."""
         return self._processed(packaged(self.name))
 
     def content(self) -> str:
@@ -114,7 +114,7 @@ class Packaged(_Source):
 class File(_Source):
     """A picture file, by path (a leading ~/ is the home folder). Yaml: image=file image.path=..., or image=SET/NAME.
 
-    sha256: what the file must be (the paper's sets); null: whatever it is.
+    sha256: the hash that the file must have (for the paper's sets); null: not checked.
     """
 
     path: PathText
@@ -122,15 +122,15 @@ class File(_Source):
     sha256: str | None = None
 
     def read(self) -> Picture:
-        """Returns the picture after box, grey, shrink_to, crop_multiple; its sha256 is the file's. Raises as `read`."""
+        """Returns the picture with all options applied; its sha256 is the file's. Raises as `images.read`."""
         return self._processed(read(self._path(), self.sha256))
 
     def content(self) -> str:
-        """Returns the sha256 of the file's bytes, declared or computed, decoding nothing. Raises as `file_sha256`."""
+        """Returns the sha256 of the file's bytes, declared or computed, without decoding. Raises as `file_sha256`."""
         return self.sha256 or file_sha256(self._path())
 
     def shape(self) -> tuple[int, int, int]:
-        """Returns (C, H, W) of what `read` would return; a declared picture of a set is not opened for it."""
+        """Returns (C, H, W) of the picture that `read` returns; a declared picture of a set is not opened for this."""
         entry = by_content(self.sha256)
         if entry is None or not entry.is_picture:
             return super().shape()
@@ -145,17 +145,17 @@ class File(_Source):
 
 @component
 class Blank(_Source):
-    """No picture: a black one of `size` [width, height], for tasks that restore nothing (samples, maximisation)."""
+    """A black picture of `size` [width, height], for tasks that restore nothing (samples, maximisation)."""
 
     size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
     role: Role = "observed"
 
     def read(self) -> Picture:
-        """Returns the black picture after box, shrink_to and crop_multiple."""
+        """Returns the black picture with all options applied."""
         width, height = self.size
         x = np.zeros((1, 3, height, width), np.float32)
         return self._processed(Picture(x, None, None, "uint8", "blank", self.content()))
 
     def content(self) -> str:
-        """Returns the sha256 of its size: there is nothing else to it."""
+        """Returns the sha256 of its size, which determines the picture."""
         return hashlib.sha256(f"blank {self.size}".encode()).hexdigest()

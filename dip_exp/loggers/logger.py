@@ -1,4 +1,4 @@
-"""Base of the loggers, and the two that need nothing: silent, and a growing CSV file."""
+"""The base class of loggers, and the two without a service: no logging, and a CSV file written during the run."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from dip_exp.fit.callbacks import Curve
 
 @dataclass(frozen=True)
 class Run:
-    """What a logger may know of a run: its folder and identity, which attempt at it this is, and its settings."""
+    """What a logger knows of a run: its folder, its identity, the number of this attempt at it, and its settings."""
 
     folder: Path
     run_id: str
@@ -27,27 +27,27 @@ class Run:
 
 @dataclass
 class Session:
-    """One run's window: a Lightning logger, if any, and the callbacks that feed it."""
+    """The logging of one run: a Lightning logger, if any, and the callbacks that feed it."""
 
     logger: Logger | None = None
     callbacks: list[pl.Callback] = field(default_factory=list)
 
     def results(self, scores: dict[str, dict[str, float | None]]) -> None:
-        """Shows the final table."""
+        """Logs the final scores, {output kind: {score: value}}."""
 
     def close(self, *, failed: bool) -> None:
-        """Lets go of everything; called however the run ended."""
+        """Releases all resources; called however the run ends."""
 
 
 @component
 class Watch(ABC):
-    """every: steps between two looks at the run (a row on the bar, in the CSV file, in W&B)."""
+    """A logger. every: steps between two log entries (on the progress bar, in the CSV file, in W&B)."""
 
     every: PositiveInt = 50
 
     @abstractmethod
     def open(self, run: Run) -> Session:
-        """Returns the session of a run that is about to start."""
+        """Returns the session for a run that is about to start."""
 
 
 @component

@@ -1,4 +1,4 @@
-"""Weights & Biases: a view of the run. Its failures never end one; the record and its CSV are the truth."""
+"""Logs to Weights & Biases. Its failures never end a run; the record and its CSV file are authoritative."""
 
 import logging
 import os
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 @component
 class Wandb(Watch):
-    """mode: offline keeps the run in `folder` for `wandb sync`; online uses the account of WANDB_API_KEY or
-    `wandb login`, and goes on offline where there is none or the service does not answer in `init_timeout` seconds."""
+    """mode: offline stores the run in `folder` for `wandb sync`; online uses the account of WANDB_API_KEY or
+    `wandb login`, and falls back to offline without an account or an answer within `init_timeout` seconds."""
 
     mode: Literal["offline", "online"] = "offline"
     project: str = "dip_exp"
@@ -34,7 +34,7 @@ class Wandb(Watch):
     init_timeout: Positive = 20.0
 
     def open(self, run: Run) -> Session:
-        """Returns a session over Lightning's WandbLogger; W&B's own failures never end a run."""
+        """Returns a session that uses Lightning's WandbLogger; failures of W&B never end a run."""
         curve = Curve(run.folder / "history.csv")
         online = self.mode == "online" and _has_key()
         if self.mode == "online" and not online:
@@ -42,7 +42,7 @@ class Wandb(Watch):
         for offline in (False, True) if online else (True,):
             try:
                 logger = self._logger(run, offline=offline)
-            except Exception as error:  # a window that does not open costs a message, not the run
+            except Exception as error:  # a logger that fails must not end the run
                 instead = "without it" if offline else "offline"
                 log.warning("logger: W&B did not answer (%s): going on %s", _first_line(error), instead)
             else:
@@ -90,7 +90,7 @@ def _has_key() -> bool:
         import wandb
 
         return bool(wandb.api.api_key)
-    except Exception:  # a broken installation or an unreadable key file is no account
+    except Exception:  # a broken installation or unreadable key file counts as no account
         return False
 
 
@@ -99,12 +99,12 @@ def _first_line(error: Exception) -> str:
 
 
 FINISH_TIMEOUT_SECONDS = 60.0
-"""How long the end of a run may wait for an upload; what is left lies on disk for `wandb sync`."""
+"""How long the end of a run may wait for an upload; the rest stays on disk for `wandb sync`."""
 
 
 @contextmanager
 def _environment_kept(**settings: str) -> Iterator[None]:
-    """Sets environment variables for a while; Lightning's logger leaves one of its own behind (WANDB_MODE)."""
+    """Sets environment variables temporarily; also restores WANDB_MODE, which Lightning's logger sets."""
     before = dict(os.environ)
     os.environ.update(settings)
     try:
@@ -118,7 +118,7 @@ def _environment_kept(**settings: str) -> Iterator[None]:
 
 @contextmanager
 def _shielded() -> Iterator[None]:
-    """W&B may fail at any call; the run goes on, and the record is written all the same."""
+    """Turns any exception of W&B into a warning, so that the run continues and its record is written."""
     try:
         yield
     except Exception as error:
@@ -148,11 +148,11 @@ class _WandbSession(Session):
 
     def _run(self) -> Any:
         assert isinstance(self.logger, Logger)
-        return self.logger.experiment  # type: ignore[attr-defined]  # WandbLogger's own
+        return self.logger.experiment  # type: ignore[attr-defined]  # WandbLogger has it
 
 
 class _WandbWatch(pl.Callback):
-    """Logs the curve as the run is looked at, and pictures with their SSIM at steps 10, 20, 50, 100, ..."""
+    """Logs the curve at each log entry; logs pictures and their SSIM at steps 10, 20, 50, 100, ... and at the end."""
 
     def __init__(self, logger: Any) -> None:
         self._logger = logger

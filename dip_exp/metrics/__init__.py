@@ -1,4 +1,4 @@
-"""How pictures are compared: PSNR and SSIM under named protocols, calibration of a spread. No torch."""
+"""Output kinds, PSNR and SSIM under named protocols, calibration of standard deviations. Imports no torch."""
 
 from dip_exp.metrics.kinds import MAPS, ORACLES
 from dip_exp.metrics.similarity import PROTOCOLS, SSIM_WINDOW, Protocol, decibels, psnr, scores, ssim

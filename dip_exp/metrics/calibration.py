@@ -1,6 +1,6 @@
-"""A map of predicted standard deviations: as a picture for the eye, and against the error where there is a truth.
+"""Maps of predicted standard deviations: their picture, and their comparison with the error if there is a truth.
 
-In: arrays (1, C, H, W). Out: a picture, or numbers. No torch.
+Maps and pictures are arrays (1, C, H, W). Imports no torch.
 """
 
 from dataclasses import asdict, dataclass
@@ -9,24 +9,25 @@ from typing import Any
 import numpy as np
 
 BINS = 20
-"""Of equal count, from the values predicted surest to the least sure."""
+"""Number of bins. They have equal counts, and are sorted by increasing predicted standard deviation."""
 
 WHITE = 99
-"""The percentile of the map that is shown white: a few wild pixels must not leave the rest black."""
+"""Percentile of the map that is shown as white, so that a few outliers do not leave the rest black."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """How a predicted standard deviation compares with the error.
 
-    std, error:       by bin, the mean predicted standard deviation and the root of the mean squared error.
-    ratio:            RMS error over RMS of the prediction: 1 where its size is right, 3 where it is three times too
-                      sure; None where nothing was predicted but certainty.
-    rank_correlation: Spearman's, of prediction and absolute error: 1 where the worst pixels are the least sure, 0 where
-                      the map says nothing of them; None where one of the two is constant.
-    ause:             area under the sparsification error (Ilg et al., ECCV 2018): the RMS error of what is left when
-                      the least sure values are taken away, less that when the worst are, as a share of the whole RMS
-                      error and averaged over shares taken away; 0 is best. None without an error.
+    std, error:       for each bin, the mean predicted standard deviation and the RMS error.
+    ratio:            RMS error divided by RMS prediction: 1 if the size is right, 3 if the errors are three times as
+                      large as predicted; None if all predictions are 0.
+    rank_correlation: Spearman's correlation of prediction and absolute error: 1 if they have the same order, 0 if the
+                      map says nothing about the errors; None if one of the two is constant.
+    ause:             area under the sparsification error (Ilg et al., ECCV 2018): the RMS error that remains after the
+                      values with the largest predictions are removed, minus that after the values with the largest
+                      errors are removed, divided by the total RMS error and averaged over the fraction removed; 0 is
+                      best. None if all errors are 0.
     """
 
     std: list[float]
@@ -36,14 +37,14 @@ class Calibration:
     ause: float | None
 
     def plain(self) -> dict[str, Any]:
-        """Returns it as a record keeps it."""
+        """Returns the fields as a record stores them."""
         return asdict(self)
 
 
 def calibrate(std: np.ndarray, error: np.ndarray) -> Calibration:
-    """Returns how predicted standard deviations compare with errors of one shape, in any order and number of axes.
+    """Returns how predicted standard deviations compare with errors. Both have the same shape, with any number of axes.
 
-    Raises ValueError for other shapes, fewer than `BINS` values, values that are not finite, or a negative prediction.
+    Raises ValueError for unequal shapes, fewer than `BINS` values, values that are not finite, or negative predictions.
     """
     predicted, wrong = (np.asarray(values, dtype=np.float64).ravel() for values in (std, error))
     if std.shape != error.shape or predicted.size < BINS:
@@ -67,10 +68,10 @@ def calibrate(std: np.ndarray, error: np.ndarray) -> Calibration:
 def measured(
     std: np.ndarray, x_hat: np.ndarray, x: np.ndarray | None, missing: np.ndarray | None = None
 ) -> Calibration | None:
-    """Returns how a map compares with the error of x_hat, clipped, all (1, C, H, W).
+    """Returns how a map compares with the error of x_hat, clipped to [0, 1]; all are (1, C, H, W).
 
-    missing: boolean, broadcasting to x: only these values are looked at, for the known ones are put back. None where
-    there is no truth, or too few values.
+    missing: boolean, broadcasts to x: only these values are compared, because the known ones are pasted back. Returns
+    None if there is no truth of x_hat's shape, or fewer than `BINS` values.
     """
     if x is None or x.shape != x_hat.shape:
         return None
@@ -83,8 +84,8 @@ def measured(
 def said(
     kind: str, std: np.ndarray, x_hat: np.ndarray, x: np.ndarray | None, missing: np.ndarray | None, *, of: int
 ) -> dict[str, Any]:
-    """Returns what a record says of a map: the kind it is of, how many pictures, its size and its picture's white, and
-    with a truth how it compares with the error (`measured`)."""
+    """Returns a record's entries for a map. spread: its output kind, the number `of` pictures behind it, its RMS, and
+    the standard deviation that is shown as white. calibration: `measured`, None without a truth."""
     found = measured(std, x_hat, x, missing)
     return {
         "spread": {"kind": kind, "of": of, "rms": _rms(std), "white": shown(std)[1]},
@@ -93,12 +94,12 @@ def said(
 
 
 def shown(std: np.ndarray) -> tuple[np.ndarray, float]:
-    """Returns a map (1, C, H, W) as a grey picture (1, 1, H, W) in [0, 1], and the standard deviation that is white.
+    """Returns a map (1, C, H, W) as a grey picture (1, 1, H, W) in [0, 1], and the standard deviation shown as white.
 
-    Channels are joined by their root mean square. Black is 0; white is the 99th percentile of what is above.
+    Channels are combined by their root mean square. Black is 0; white is the 99th percentile of the positive values.
     """
     joined = np.sqrt(np.mean(np.square(std, dtype=np.float64), axis=1, keepdims=True))
-    above = joined[joined > 0]  # known pixels that were put back have no spread
+    above = joined[joined > 0]  # known pixels that were pasted back have a spread of 0
     white = float(np.percentile(above, WHITE)) if above.size else 0.0
     return (joined / white if white > 0 else joined).clip(0, 1).astype(np.float32), white
 
@@ -116,7 +117,7 @@ def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
 
 
 def _ause(by_prediction: np.ndarray, by_error: np.ndarray) -> float:
-    """Both from what is kept longest to what is taken away first."""
+    """Returns the AUSE of errors in two orders: by prediction and by size, increasing. The last are removed first."""
     kept = np.arange(1, by_error.size + 1)
     left = [np.sqrt(np.cumsum(np.square(errors)) / kept) for errors in (by_prediction, by_error)]
     return float(np.mean(left[0] - left[1]) / left[1][-1])

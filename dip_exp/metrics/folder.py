@@ -1,7 +1,7 @@
-"""In: a folder of results and a folder of truths. Out: PSNR and SSIM of every result, under one named protocol.
+"""Scores a folder of results against a folder of truths: PSNR and SSIM of each, under one named protocol.
 
-The pictures are matched by file stem: results/baby.png is scored against truth/baby.tif. No run and no network is
-needed, so that anybody's pictures can be scored as ours are. Knows no torch.
+Pictures are matched by file stem: results/baby.png is scored against truth/baby.tif. No run and no network is needed,
+so that any pictures can be scored as ours are. Imports no torch.
 """
 
 import csv
@@ -23,7 +23,7 @@ COLUMNS = ("picture", "psnr_db", "ssim", "protocol", "left", "top", "width", "he
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a picture, in pixels from its top left corner."""
+    """A rectangular part of a picture, in pixels from its top left corner."""
 
     left: int
     top: int
@@ -44,9 +44,9 @@ class Box:
 class Row:
     """The score of one picture.
 
-    picture: the file's stem. psnr: dB, infinite where the two are equal. ssim: in [-1,1], or None where what is
-    compared is smaller than SSIM's window. box: the part of the (trimmed) truth that was compared, before the
-    protocol's own border comes off.
+    picture: the file's stem. psnr: in dB, infinite if the two are equal. ssim: in [-1,1], or None if the compared part
+    is smaller than SSIM's window. box: the part of the (trimmed) truth that was compared, before the protocol removes
+    its own border.
     """
 
     picture: str
@@ -56,9 +56,9 @@ class Row:
 
 
 def pictures(folder: str | Path, who: str) -> dict[str, Path]:
-    """Returns {stem: path} of the picture files of a folder, by stem; hidden and other files and folders are passed by.
+    """Returns {stem: path} of a folder's picture files, sorted by stem. Hidden and other files are ignored.
 
-    Raises Refused, naming `who`, where there is no such folder, no picture in it, or two pictures of one stem.
+    Raises Refused, naming `who`, if the folder cannot be listed, has no picture, or has two pictures with one stem.
     """
     folder = Path(folder)
     try:
@@ -92,23 +92,23 @@ def score_folder(
     trim: int = 1,
     crop_multiple: int | None = None,
 ) -> list[Row]:
-    """Returns one row for every picture of the folder `results`, by stem.
+    """Returns one row per picture in the folder `results`, sorted by stem.
 
     Args:
-        results: the folder whose pictures are scored, at their own depth: 8-bit files as they are. Alpha is not looked
-            at, and where one of a pair is grey and the other RGB, the grey one counts as R = G = B.
-        truth: the folder that has a picture of the same stem for each.
-        protocol: a name of `metrics.PROTOCOLS`.
-        window: a folder that has a picture of the same stem and of the truth's size for each; only the smallest box
-            that holds all its pixels that are not black is scored.
-        trim: the truth is cut at its right and bottom to sides that are multiples of this.
-        crop_multiple: only the truth's central part whose sides are multiples of this is scored, as
-            `image.crop_multiple` cuts it; not together with `window`.
+        results: the folder whose pictures are scored, at the bit depth of their files. Alpha is ignored. If one picture
+            of a pair is grey and the other RGB, the grey one counts as R = G = B.
+        truth: a folder that has a picture of the same stem for each result.
+        protocol: a name in `metrics.PROTOCOLS`.
+        window: a folder that has a picture of the same stem, and of the truth's size, for each result; only the
+            smallest box that contains all its non-black pixels is scored.
+        trim: the truth is cropped at the right and bottom to sides that are multiples of this.
+        crop_multiple: only the truth's centre crop to sides that are multiples of this is scored, as cropped by
+            `image.crop_multiple`; cannot be combined with `window`.
 
-    A result has the size of the trimmed truth, or of the part of it that is scored.
+    A result must have the size of the trimmed truth, or of its scored part.
 
     Raises:
-        Refused: whatever of this does not hold, in words; before anything is scored where no pixel is needed to know.
+        Refused: one of these conditions does not hold. Raised before any scoring if it shows without reading pixels.
     """
     if protocol not in PROTOCOLS:
         raise Refused(f"protocol: there is none called {protocol!r}; the known ones are {', '.join(PROTOCOLS)}")
@@ -133,14 +133,14 @@ def score_folder(
 
 
 def means(rows: Sequence[Row]) -> tuple[float, float | None]:
-    """Returns the means over at least one row of PSNR (dB) and of SSIM (None where a row has none)."""
+    """Returns the means over at least one row of PSNR (dB) and of SSIM (None if any row has none)."""
     similarities = [row.ssim for row in rows if row.ssim is not None]
     similarity = float(np.mean(similarities)) if len(similarities) == len(rows) else None
     return float(np.mean([row.psnr for row in rows])), similarity
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Returns the scores of at least one row as a text table, their means in its last line; "-" is no SSIM."""
+    """Returns the scores of at least one row as a text table, with the means in its last line; "-" means no SSIM."""
     lines = [("picture", "PSNR dB", "SSIM"), *((row.picture, *_words(row.psnr, row.ssim)) for row in rows)]
     lines.append((f"mean of {len(rows)}", *_words(*means(rows))))
     width = max(len(name) for name, _, _ in lines)
@@ -148,7 +148,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def check_target(path: str | Path | None) -> None:
-    """Raises Refused where no CSV can be written there: before the scoring, not after it."""
+    """Raises Refused if no CSV can be written to `path`. Called before the scoring, so that no work is lost."""
     if path is None:
         return
     path = Path(path)
@@ -162,7 +162,7 @@ def check_target(path: str | Path | None) -> None:
 
 
 def write_csv(path: str | Path, rows: Sequence[Row], protocol: str) -> None:
-    """Writes the rows, one a line, with the columns COLUMNS; an SSIM of None is an empty cell. Raises Refused."""
+    """Writes one line per row under the header COLUMNS; a missing SSIM is an empty cell. Raises Refused if it fails."""
     try:
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -209,7 +209,7 @@ def _trimmed(x: np.ndarray, multiple: int, path: Path) -> np.ndarray:
 
 
 def _not_black(path: Path, whole: Box, truth: Path) -> Box:
-    """Returns the smallest box that holds every pixel of which a channel is above 0."""
+    """Returns the smallest box that contains every pixel with a channel above 0."""
     x = _read(path)
     height, width = x.shape[2:]
     if (width, height) != whole.size:
@@ -225,7 +225,7 @@ def _not_black(path: Path, whole: Box, truth: Path) -> Box:
 
 
 def _central(x: np.ndarray, multiple: int, truth: Path) -> Box:
-    """Returns the part that `images.centre_crop` keeps."""
+    """Returns the box that `images.centre_crop` keeps."""
     try:
         height, width = images.centre_crop(x, multiple).shape[2:]
     except ValueError as error:
@@ -234,7 +234,7 @@ def _central(x: np.ndarray, multiple: int, truth: Path) -> Box:
 
 
 def _fitted(path: Path, x: np.ndarray, box: Box, truth: Path) -> np.ndarray:
-    """Returns the part of the result that is scored."""
+    """Returns the scored part of the result, (1,C,H,W)."""
     x_hat = _read(path)
     if x_hat.shape[2:] == x.shape[2:]:
         return box.of(x_hat)
@@ -255,5 +255,5 @@ def _row(stem: str, x_hat: np.ndarray, whole: np.ndarray, box: Box, protocol: st
     x_hat, x = (np.repeat(picture, channels // picture.shape[1], axis=1) for picture in (x_hat, x))
     try:
         return Row(stem, psnr(x_hat, x, PROTOCOLS[protocol]), ssim(x_hat, x, PROTOCOLS[protocol]), box)
-    except ValueError as error:  # the protocol's border takes all of a small picture
+    except ValueError as error:  # the protocol's border covers all of a small picture
         raise Refused(f"picture {stem!r} under protocol {protocol!r}: {error}") from None

@@ -1,6 +1,6 @@
-"""The output kinds: every picture that a run can leave, what it is, and what may be done with it.
+"""The output kinds: every picture that a run can write, what it means, and how it may be used.
 
-A kind is a name ("stopped"), the same in a record, in a table, and in the name of its file (stopped.png).
+A kind is a name ("stopped"), the same in records, in tables, and in file names (stopped.png).
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ STD = "std"
 @dataclass(frozen=True)
 class Kind:
     """meaning: in a few words. oracle: chosen with the truth, so never a result, and always labelled. is_map: a map of
-    numbers and not an estimate of the picture, so never scored. given: the same for every seed."""
+    numbers, not an estimate of the picture, so never scored. given: independent of the seed."""
 
     meaning: str
     oracle: bool = False
@@ -48,20 +48,19 @@ KINDS = {
 }
 
 DERIVED = Kind("made of the stopped picture")
-"""Any other kind: a task's own."""
+"""All other kinds; each is defined by a task."""
 
 ORACLES = tuple(name for name, kind in KINDS.items() if kind.oracle)
 MAPS = tuple(name for name, kind in KINDS.items() if kind.is_map)
 
 
 def kind(name: str) -> Kind:
-    """Returns what a kind is: one of `KINDS`, a further classical restorer's (baseline_<name>), the choice of a rule
-    that only watches (stopped_<rule>), or a task's own."""
+    """Returns the properties of a kind: one of `KINDS`, a rival's picture (baseline_<name>), the choice of a passive
+    stop rule (stopped_<rule>), or a kind defined by a task."""
     first = name.partition("_")[0]
     return KINDS.get(name) or (KINDS[first] if first in (BASELINE, STOPPED) else DERIVED)
 
 
 def of_the_seed(names: Iterable[str]) -> list[str]:
-    """Returns those of the kinds that another seed would have made otherwise, in their order: neither what was given,
-    nor oracles, nor maps."""
+    """Returns the kinds among `names` that depend on the seed, in the same order. Oracles and maps are left out."""
     return [name for name in names if not (kind(name).given or kind(name).oracle or kind(name).is_map)]

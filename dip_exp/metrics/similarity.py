@@ -1,7 +1,7 @@
-"""PSNR and SSIM under named scoring protocols: channels, crop and quantisation are part of a score's name.
+"""PSNR and SSIM under named scoring protocols: the name fixes channels, crop and quantisation.
 
-`Protocol.view` works on numpy arrays and on torch tensors alike (it uses only what both have), so that a fit can
-score on its device; `psnr` and `ssim` take numpy arrays.
+`Protocol.view` takes numpy arrays and torch tensors (it uses only what both have), so that a fit can score on its
+device; `psnr` and `ssim` take numpy arrays.
 """
 
 import math
@@ -14,20 +14,20 @@ from dip_exp.component import NonNegativeInt, component
 
 A = TypeVar("A")
 
-SSIM_WINDOW = 11  # pixels: sigma 1.5, cut off at 3.5 sigma on each side
+SSIM_WINDOW = 11  # pixels: sigma 1.5, truncated at 3.5 sigma on each side
 
 
 @component
 class Protocol:
-    """What of a picture is compared.
+    """Which values of a picture are compared.
 
     Attributes:
-        channels: "rgb", all channels as they are, pooled; "grey", luma 0.299 R + 0.587 G + 0.114 B; "y", the same luma
-            in video range, (luma * 219 + 16) / 255, as the authors' super-resolution_eval_script.py. A grey picture is
-            itself for "rgb" and "grey", and R = G = B for "y".
+        channels: "rgb", all channels, pooled; "grey", luma 0.299 R + 0.587 G + 0.114 B; "y", the same luma in video
+            range, (luma * 219 + 16) / 255, as in the authors' super-resolution_eval_script.py. A grey picture is
+            unchanged by "rgb" and "grey", and counts as R = G = B for "y".
         crop: pixels removed at [top, left, bottom, right].
-        quantise: "none"; "round" to 8 bits, as a PNG written here; "floor" to 8 bits, as the PNGs of the authors, who
-            cut x * 255 off to whole numbers (half a grey level darker, up to 0.16 dB at 39 dB).
+        quantise: "none"; "round" to 8 bits, as in a PNG written here; "floor" to 8 bits, as in the authors' PNG files,
+            which truncate x * 255 (half a grey level darker on average, up to 0.16 dB at 39 dB).
     """
 
     channels: Literal["rgb", "y", "grey"] = "rgb"
@@ -35,14 +35,14 @@ class Protocol:
     quantise: Literal["none", "round", "floor"] = "none"
 
     def view(self, x: A) -> A:
-        """Returns what is compared of the picture x, (1,C,H,W).
+        """Returns the compared values of the picture x, (1,C,H,W).
 
-        x is clipped to [0,1], quantised, converted and cropped, in this order. x is a numpy array or a torch tensor of
-        floats; the result has its kind, dtype and device, and shape
-        (1,C',H',W') with C' = 1 for "y" and "grey". Values are in [0,1].
+        x is a numpy array or a torch tensor of floats. It is clipped to [0,1], quantised, converted and cropped, in
+        this order. The result has the same type, dtype and device, shape (1,C',H',W') with C' = 1 for "y" and "grey",
+        and values in [0,1].
 
         Raises:
-            ValueError: "y" or "grey" with other than 1 or 3 channels, or a crop that leaves nothing.
+            ValueError: x is not 4-D, x has neither 1 nor 3 channels under "y" or "grey", or the crop leaves nothing.
         """
         picture: Any = x
         if picture.ndim != 4:
@@ -81,9 +81,9 @@ class Protocol:
         return luma if self.channels == "grey" else (luma * 219 + 16) / 255
 
 
-# The authors' super-resolution script takes the picture's crop to multiples of 32 and then 4 pixels off at the top
-# and left, 5 at the bottom and right (an exclusive end at the last index), at x4 and x8 alike. Their tables need its
-# floored PNGs.
+# The authors' super-resolution script crops the picture to multiples of 32, then removes 4 pixels at the top and left
+# and 5 at the bottom and right (an exclusive end at the last index), for x4 and x8 alike. Reproducing their
+# tables takes floored PNG files.
 PROTOCOLS: dict[str, Protocol] = {
     "rgb": Protocol(),  # denoising and the paper's Table 1: floats, whole picture, all channels pooled
     "grey": Protocol(channels="grey"),
@@ -104,15 +104,16 @@ def decibels(mse: float) -> float:
 
 
 def psnr(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol, where: np.ndarray | None = None) -> float:
-    """Returns the PSNR in dB of the estimate x_hat of the clean picture x, both (1,C,H,W); infinite if equal.
+    """Returns the PSNR in dB of the estimate x_hat against the clean picture x, both (1,C,H,W); infinite if equal.
 
-    The data range is 1; the squared error is pooled over all channels and pixels of `protocol.view`. x_hat may leave
-    [0,1] (it is clipped), x may not. `where`, boolean (1,1,H,W) or (1,C,H,W), scores only the pixels where it is true:
-    the missing ones of an inpainting; for `channels="rgb"` only.
+    The data range is 1; the squared error is averaged over all channels and pixels of `protocol.view`. x_hat may leave
+    [0,1] (it is clipped), x may not. `where`, boolean (1,1,H,W) or (1,C,H,W), restricts the score to the pixels where
+    it is true, such as the missing ones in inpainting; it needs `channels="rgb"`.
 
     Raises:
-        TypeError: a picture is no array of floats, or `where` none of booleans.
-        ValueError: shapes differ, a value is not finite, x leaves [0,1], or `where` selects nothing.
+        TypeError: a picture is not an array of floats, or `where` is not an array of booleans.
+        ValueError: shapes differ, a value is not finite, x leaves [0,1], `where` selects nothing, or `where` is given
+            with other `channels`.
     """
     _check_pair(x_hat, x, "psnr")
     error = (_view64(x_hat, protocol) - _view64(x, protocol)) ** 2
@@ -129,8 +130,8 @@ def ssim(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol) -> float | None:
     """Returns the mean structural similarity of x_hat and x, both (1,C,H,W), in [-1,1]; None if too small.
 
     Wang et al., IEEE TIP 2004: Gaussian window sigma 1.5 (11x11), population covariance, K1 = 0.01, K2 = 0.03, data
-    range 1, mean over the channels of `protocol.view`. A view smaller than the window has no SSIM: None, which,
-    unlike NaN, JSON can hold.
+    range 1, mean over the channels of `protocol.view`. None, and not NaN, which JSON cannot represent, if the view is
+    smaller than the window.
 
     Raises:
         TypeError, ValueError: as `psnr`.
@@ -152,8 +153,8 @@ def scores(
 ) -> dict[str, float | None]:
     """Returns {psnr, ssim[, psnr_missing]} of x_hat against the clean picture x, both (1,C,H,W).
 
-    PSNR in dB; None where it is infinite, which JSON cannot hold. `missing`, boolean, broadcasting to x: psnr_missing
-    is that over these pixels alone. Raises as `psnr`.
+    PSNR is in dB; None if it is infinite, which JSON cannot represent. `missing`, boolean, broadcasts to x:
+    psnr_missing is the PSNR over these pixels alone. Raises as `psnr`.
     """
     row: dict[str, float | None] = {"psnr": _finite(psnr(x_hat, x, protocol)), "ssim": ssim(x_hat, x, protocol)}
     if missing is not None:

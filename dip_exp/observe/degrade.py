@@ -1,6 +1,6 @@
 """Pure functions that turn a clean picture x into an observation y: noise, JPEG, low resolution, Fig. 2's targets.
 
-Pictures are float32 arrays (1,C,H,W) in [0,1]. Whatever is random takes its generator as an argument; the same
+Pictures are float32 arrays (1,C,H,W) in [0,1]. Random functions take their generator as an argument; the same
 generator state gives the same observation.
 """
 
@@ -9,14 +9,14 @@ import io
 import numpy as np
 from PIL import Image
 
-LEVELS = 255.0  # the 8-bit grey levels in which papers quote noise
+LEVELS = 255.0  # papers quote noise in 8-bit grey levels
 
 
 def check_picture(x: np.ndarray, who: str) -> None:
-    """Raises unless `x` is a picture: a float array (1,C,H,W) with values in [0,1]. `who` opens the message.
+    """Raises unless `x` is a picture: a float array (1,C,H,W) with values in [0,1]. The message starts with `who`.
 
     Raises:
-        TypeError: `x` is no numpy array of floats.
+        TypeError: `x` is not a numpy array of floats.
         ValueError: the shape or the range is wrong, or a value is not finite.
     """
     if not isinstance(x, np.ndarray) or not np.issubdtype(x.dtype, np.floating):
@@ -34,10 +34,10 @@ def check_picture(x: np.ndarray, who: str) -> None:
 
 
 def gaussian(x: np.ndarray, sigma_255: float, rng: np.random.Generator, clip: bool = True) -> np.ndarray:
-    """Returns x + n, n ~ N(0, (sigma_255/255)^2) for each value, as float32 and not rounded to 8 bits.
+    """Returns x + n, n ~ N(0, (sigma_255/255)^2) for each value, as float32, not rounded to 8 bits.
 
-    `sigma_255` is in 8-bit grey levels. With `clip` the result is clipped to [0,1], as the authors do (their released
-    denoising notebook), which makes the noise a little weaker than its name: measured 24.1 to 24.7 for 25. Without
+    `sigma_255` is in 8-bit grey levels. With `clip` the result is clipped to [0,1], as in the authors' released
+    denoising notebook, which makes the noise a little weaker than its name: measured 24.1 to 24.7 for 25. Without
     `clip` values leave [0,1].
     """
     check_picture(x, "gaussian")
@@ -57,9 +57,9 @@ def poisson(x: np.ndarray, peak: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def impulse(x: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    """Returns x with salt and pepper: each value, channels apart, becomes 0 or 1 with probability `amount`/2 each.
+    """Returns x with salt and pepper: each value of each channel becomes 0 or 1, with probability `amount`/2 each.
 
-    Mean (1-amount)*x + amount/2; a value that is not hit is unchanged.
+    The mean is (1-amount)*x + amount/2; all other values are unchanged.
     """
     check_picture(x, "impulse")
     _check_range("impulse", "amount", amount, 0, 1)
@@ -80,8 +80,7 @@ def speckle(x: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray
 def jpeg(x: np.ndarray, quality: int) -> np.ndarray:
     """Returns x rounded to 8 bits, compressed as JPEG at `quality` 1..95 and decoded; grey or RGB.
 
-    Chroma is subsampled as Pillow does by default (4:2:0); Deep Image Prior, CVPR 2018, Fig. 3, starts from such a
-    file.
+    Chroma is subsampled 4:2:0, Pillow's default. Deep Image Prior, CVPR 2018, Fig. 3, restores such a file.
     """
     check_picture(x, "jpeg")
     if not isinstance(quality, int) or not 1 <= quality <= 95:
@@ -94,13 +93,13 @@ def jpeg(x: np.ndarray, quality: int) -> np.ndarray:
 
 
 def lanczos_reduce(x: np.ndarray, factor: int) -> np.ndarray:
-    """Returns the low-resolution picture (1,C,H/factor,W/factor) the authors observe: 8-bit Lanczos3 with antialiasing.
+    """Returns the authors' low-resolution observation (1,C,H/factor,W/factor): 8-bit Lanczos3 with antialiasing.
 
-    x is rounded to 8 bits before, and the result is 8-bit too: PIL's resize with ANTIALIAS, today's LANCZOS (authors'
-    released code, utils/sr_utils.py). Their loss uses another kernel: `operators.Downsample` with "lanczos2".
+    x is first rounded to 8 bits, and the result has 8 bits too: PIL's resize with ANTIALIAS, now called LANCZOS
+    (authors' released code, utils/sr_utils.py). Their loss uses another kernel: `operators.Downsample` with "lanczos2".
 
     Raises:
-        ValueError: a side is no multiple of `factor`; crop the picture first.
+        ValueError: a side is not a multiple of `factor`; crop the picture first.
     """
     check_picture(x, "lanczos_reduce")
     height, width = x.shape[2:]

@@ -1,4 +1,4 @@
-"""Flash pictures for flash/no-flash restoration: where the second picture of the pair comes from. Knows no task."""
+"""Sources of the flash picture for flash/no-flash restoration. Imports no task."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from dip_exp.component import Fraction, NonNegative, PathText, PositiveInt, comp
 from dip_exp.observe.degrade import gaussian
 
 UNREGISTERED = 0.5
-"""Pixels: a pair that is shifted by more is told of."""
+"""In pixels. A larger shift between the pictures of a pair is reported to the user."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """flash, y: the picture with flash and the noisy one without, (1, C, H, W) in [0, 1]. x: the truth of the latter,
-    where there is one. notes: what the user should know of the pair, a sentence each."""
+    """flash, y: the picture with flash and the noisy one without, (1, C, H, W) in [0, 1]. x: the truth of y, or None.
+    notes: sentences that tell the user about the pair."""
 
     flash: np.ndarray
     y: np.ndarray
@@ -27,22 +27,22 @@ class Pair:
 
 
 class Flash(ABC):
-    """Says what the flash picture of a picture is. made_up: both of the pair are made of one clean picture."""
+    """Provides the flash picture of a pair. made_up: both pictures of the pair are synthesised from a clean picture."""
 
     made_up: ClassVar[bool] = True
 
     @abstractmethod
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
-        """Returns the pair. `picture` is the one without flash, or, where the pair is made up, clean."""
+        """Returns the pair. `picture` is the one without flash, or the clean one if the pair is made up."""
 
 
 @component
 class Synthetic(Flash):
-    """A pair made of one picture, for trying things out, and no photograph: labelled so wherever it is shown.
+    """A synthetic pair made from one picture, for trying things out. Its note says so wherever the pair is shown.
 
-    Without flash: the picture in dim light (`exposure`) of a warm cast, with noise of `sigma` (8-bit units). With
-    flash: cool light that falls off from the centre (`falloff` of it is lost in the corners) and a hard shadow (of
-    depth `shadow`) in the middle, right of the centre, without noise.
+    Without flash: the picture in dim light (`exposure`) with a warm cast, plus noise of standard deviation `sigma`
+    (8-bit units). With flash: cool light that falls off from the centre (the corners lose the fraction `falloff`), and
+    a hard shadow (which takes the fraction `shadow`) right of the centre; no noise.
     """
 
     exposure: Fraction = 0.6
@@ -66,8 +66,9 @@ class Synthetic(Flash):
 
 @component
 class FlashFile(Flash):
-    """The flash picture in a file, of the size of the other. register: moves it onto the other first, by whole and
-    fractional pixels (nothing else is mended: no rotation, no parallax). crop_multiple: as the other picture's."""
+    """The flash picture in a file, of the same size as the other picture. register: align it with the other by a
+    translation, in whole and fractional pixels; rotation and parallax remain. crop_multiple: as for the other picture;
+    applied to the flash picture. sha256: the hash that the file must have; null: not checked."""
 
     made_up: ClassVar[bool] = False
 
@@ -104,9 +105,9 @@ class FlashFile(Flash):
 
 
 def shift_between(fixed: np.ndarray, moving: np.ndarray) -> tuple[float, float]:
-    """Returns by how many rows and columns `moving` must move to lie on `fixed`, to a tenth of a pixel.
+    """Returns the rows and columns by which `moving` must be shifted to align with `fixed`, to a tenth of a pixel.
 
-    Phase correlation of the strength of edges: brightness and colour of the light differ, edges of things do not.
+    Phase correlation of the gradient magnitudes: flash changes brightness and colour, but not where objects end.
     """
     from skimage.registration import phase_cross_correlation
 

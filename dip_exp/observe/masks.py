@@ -1,6 +1,6 @@
 """Masks of known pixels for inpainting: 1 is known (white), 0 is missing (black).
 
-Each mask is a component with one method, `draw`. A mask of one's own is a subclass of `Mask` that ends in `check_mask`.
+Each mask is a component with one method, `draw`. A new mask is a subclass of `Mask` whose `draw` ends in `check_mask`.
 """
 
 from abc import ABC, abstractmethod
@@ -12,14 +12,14 @@ from pydantic import Field
 
 from dip_exp.component import Fraction, PathText, Positive, PositiveInt, component, located
 
-# Python's 0.7 + 0.3 and its like may end a hair above 1; a box that reaches the border is meant to be allowed.
+# Rounding may put a sum of fractions just above 1; a box that reaches the border must be accepted.
 _ROUNDING = 1e-9
 
 
 class Mask(ABC):
     """Says which pixels of a picture are known.
 
-    made_up: the mask is an experiment's, and tells nothing of a picture that really is damaged.
+    made_up: the mask is invented for an experiment, and does not describe real damage.
     """
 
     made_up: ClassVar[bool] = True
@@ -28,15 +28,15 @@ class Mask(ABC):
     def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
         """Returns the mask of a picture of `shape` (C,H,W): float32 of {0,1}, shape (1,1,H,W) or (1,C,H,W), 1 is known.
 
-        Only masks that are random draw from `rng`. Raises ValueError when the mask leaves nothing or everything known.
+        Only random masks draw from `rng`. Raises ValueError if the mask leaves nothing or everything known.
         """
 
 
 def check_mask(mask: np.ndarray, shape: tuple[int, int, int], who: str) -> np.ndarray:
-    """Returns `mask` as it is, after checking that it fits a picture of `shape` (C,H,W). `who` opens the message.
+    """Returns `mask` unchanged if it fits a picture of `shape` (C,H,W). Messages start with `who`.
 
     Raises:
-        ValueError: the mask is no (1,1|C,H,W), holds other values than 0 and 1, or has all pixels known or all missing.
+        ValueError: the shape is not (1,1|C,H,W), a value is neither 0 nor 1, or all pixels are known or all missing.
     """
     channels, height, width = shape
     kinds = "1" if channels == 1 else f"1 or {channels}"
@@ -62,10 +62,10 @@ def check_mask(mask: np.ndarray, shape: tuple[int, int, int], who: str) -> np.nd
 
 @component
 class Bernoulli(Mask):
-    """Pixels missing at random, independently, with probability `missing`.
+    """Pixels are missing independently at random, with probability `missing`.
 
-    Deep Image Prior, CVPR 2018, section 4 and Table 1 use 0.5. The paper's masks miss a pixel in all channels at once;
-    `per_channel` draws each channel apart, as the authors' `get_bernoulli_mask` does on colour pictures.
+    Deep Image Prior, CVPR 2018, section 4 and Table 1, uses 0.5. In the paper's masks a missing pixel is missing in all
+    channels; `per_channel` draws each channel separately, as the authors' `get_bernoulli_mask` does for colour.
     """
 
     missing: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -80,12 +80,13 @@ class Bernoulli(Mask):
 
 @component
 class Text(Mask):
-    """Lines of writing over the picture: the letters are missing.
+    """Lines of text over the picture: the letters are missing.
 
-    Pillow's own font, `size` pixels high, without antialiasing; `text` is repeated to the right border. The lines are
-    about `spacing` * `size` pixels apart, so that the missing share (4 to 6 % with the defaults, from sides of 100
-    pixels on) hardly depends on the picture's size; each next line starts shifted, so that letters do not stack.
-    Nothing is random. Another Pillow may draw a letter a pixel off; use `File` where a mask must never change.
+    Pillow's default font, `size` pixels high, without antialiasing; `text` is repeated up to the right border. Lines
+    are about `spacing` * `size` pixels apart, so that the missing fraction (4 to 6 % with the defaults, for sides of at
+    least 100 pixels) hardly depends on the picture's size. Each line starts at another offset, so that letters do not
+    line up. Nothing is random. Another version of Pillow may shift a letter by a pixel; use `File` for a mask that must
+    never change.
     """
 
     text: Annotated[str, Field(min_length=1)] = "deep image prior "
@@ -119,7 +120,7 @@ class Text(Mask):
 class Boxes(Mask):
     """Missing rectangles, each [left, top, width, height] in fractions of the picture's width and height.
 
-    Fractions make one mask fit any size. Edges are rounded to whole pixels and every box misses at least one pixel.
+    Fractions make one mask fit any size. Edges are rounded to whole pixels, and each box covers at least one pixel.
     """
 
     made_up: ClassVar[bool] = False
@@ -153,8 +154,8 @@ class Boxes(Mask):
 class File(Mask):
     """The mask in a picture file of the picture's own size: white is known, black is missing; `flip` swaps them.
 
-    threshold: the luma from which a pixel is known; a hair above 0 reads the mask off a picture that is black where
-    pixels are missing. sha256: what the file must be; null: whatever it is.
+    threshold: the least luma of a known pixel; just above 0, it reads the mask from a picture whose missing pixels
+    are black. sha256: the hash that the file must have; null: not checked.
     """
 
     made_up: ClassVar[bool] = False
@@ -164,8 +165,8 @@ class File(Mask):
     sha256: str | None = None
 
     def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-        """See `Mask.draw`; (1,1,H,W), `rng` is not used. Raises ValueError when the sizes differ."""
-        from dip_exp.images import read_mask  # here: the other masks need no picture reader
+        """See `Mask.draw`; (1,1,H,W), `rng` is not used. Raises ValueError if the sizes differ."""
+        from dip_exp.images import read_mask  # imported here because the other masks need no picture reader
 
         known = read_mask(located(self.path), self.flip, self.threshold, self.sha256)
         if known.shape[2:] != shape[1:]:

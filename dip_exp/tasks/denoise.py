@@ -1,4 +1,4 @@
-"""Blind denoising (CVPR 2018 Sec. 3, Fig. 4): fit the noisy picture, and stop before the noise is fitted."""
+"""Blind denoising (CVPR 2018 Sec. 3, Fig. 4): fit the noisy picture, and stop before the fit includes the noise."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from dip_exp.tasks.task import Role, Task, tensor
 
 @component
 class Denoising(Task):
-    """A(x) = x, whatever the noise: the squared error is the energy of every kind, as in the paper."""
+    """A(x) = x. The energy is the squared error for every kind of noise, as in the paper."""
 
     @abstractmethod
     def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the noisy picture of a clean one, (1, C, H, W) both."""
+        """Returns the clean picture x with noise; both are (1, C, H, W)."""
 
     @abstractmethod
     def noise(self) -> Noise | None:
-        """Returns what is known of the noise that `degraded` adds; None where it adds none."""
+        """Returns the statistics of the noise that `degraded` adds; None if it adds none."""
 
     def restorers(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
-        """Returns the classical restorers of y, (1, C, H, W) in [0,1], by name, the main one first; sigma_255: the
-        noise in 8-bit units, None where it is to be estimated."""
+        """Returns {name: classical restorer of y}, the main one first. y is (1, C, H, W) in [0,1]; sigma_255 is the
+        noise level in 8-bit units, or None to estimate it."""
         return baselines.denoisers(y, sigma_255)
 
     def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
@@ -51,7 +51,7 @@ class Denoising(Task):
 class Denoise(Denoising):
     """White Gaussian noise.
 
-    sigma: standard deviation of what is added to a clean picture, in 8-bit units.
+    sigma: standard deviation of the noise added to a clean picture, in 8-bit units.
     clip:  clip the noisy picture to [0, 1], as the authors do.
     """
 

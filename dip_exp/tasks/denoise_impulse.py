@@ -1,4 +1,4 @@
-"""Denoising of salt and pepper."""
+"""Denoising of salt-and-pepper noise."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from dip_exp.tasks.noise import Noise
 
 @component
 class DenoiseImpulse(Denoising):
-    """Each value, channels apart, is 0 or 1 with probability `amount` / 2 each."""
+    """Each value of each channel becomes 0 or 1, with probability `amount` / 2 each."""
 
     amount: Fraction = 0.1
 

@@ -1,4 +1,4 @@
-"""Denoising of a picture made of few photons."""
+"""Denoising of a picture taken with few photons."""
 
 import numpy as np
 
@@ -18,5 +18,5 @@ class DenoisePoisson(Denoising):
         return degrade.poisson(x, self.peak, rng)
 
     def noise(self) -> Noise:
-        """Its variance is x / peak; what clipping takes of it is taken as of Gaussian noise, which counts resemble."""
+        """Returns noise of variance x / peak; the effect of clipping is approximated by that on Gaussian noise."""
         return Noise(lambda a_x: clipped_variance(a_x, (a_x.clamp(0, 1) / self.peak).sqrt()))

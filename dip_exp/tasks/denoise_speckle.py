@@ -1,4 +1,4 @@
-"""Denoising of speckle: noise in proportion to the light."""
+"""Denoising of speckle: noise proportional to the brightness."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from dip_exp.tasks.noise import Noise, clipped_variance
 
 @component
 class DenoiseSpeckle(Denoising):
-    """y = x (1 + n), clipped. sigma: standard deviation of n, a share of the light and not in 8-bit units."""
+    """y = x (1 + n), clipped. sigma: standard deviation of n, relative to the brightness, not in 8-bit units."""
 
     sigma: Positive = 0.2
 

@@ -1,4 +1,4 @@
-"""Image enhancement (IJCV 2020, Sec. 3.6, Fig. 19): what an early-stopped fit has not fitted yet is boosted."""
+"""Image enhancement (IJCV 2020, Sec. 3.6, Fig. 19): boost the detail that an early-stopped fit has not fitted."""
 
 from functools import partial
 
@@ -11,9 +11,9 @@ from dip_exp.tasks.task import Role, Task, tensor
 
 @component
 class Enhance(Task):
-    """A(x) = x, stopped early: the stopped picture is coarse, detail = x0 - coarse, boosted = x0 + strength * detail.
+    """A(x) = x, stopped early. The stopped picture is coarse; detail = x0 - coarse, boosted = x0 + strength * detail.
 
-    The strength is a choice of taste; the paper does not print its own. Nothing is scored: there is no truth.
+    The strength is a matter of taste; the paper does not state its own. Nothing is scored, because there is no truth.
     """
 
     strength: NonNegative = 1.0
@@ -31,7 +31,7 @@ class Enhance(Task):
 
 
 def detail(x0: np.ndarray, coarse: np.ndarray) -> np.ndarray:
-    """Returns x0 - coarse on a grey ground: 0.5 is none."""
+    """Returns 0.5 + x0 - coarse, clipped to [0, 1]: 0.5 means no detail."""
     return np.clip(0.5 + (x0 - coarse), 0, 1).astype(np.float32)
 
 

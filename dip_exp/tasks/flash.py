@@ -1,4 +1,4 @@
-"""Flash/no-flash (CVPR 2018, Fig. 10): the noisy picture without flash is fitted, and the flash picture is z."""
+"""Flash/no-flash (CVPR 2018, Fig. 10): fit the noisy picture without flash, with the flash picture as z."""
 
 from functools import partial
 
@@ -11,14 +11,14 @@ from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
 
 STUCK = 0.05
-"""How far the mean of a channel may be off before a fit counts as stuck: noise averages to far less than that."""
+"""A fit counts as stuck if the mean of a channel is off by more; the mean of the noise is far smaller."""
 
 
 @component
 class FlashNoFlash(Task):
-    """A(x) = x of the picture without flash; z is the flash picture (input=picture), whose edges carry no noise.
+    """A(x) = x for the picture without flash; z is the flash picture (input=picture), whose edges are free of noise.
 
-    flash: where the flash picture comes from (group task/flash): a file, or made up of a clean picture.
+    flash: source of the flash picture (group task/flash): a file, or synthesised from a clean picture.
     """
 
     flash: Flash = Synthetic()
@@ -51,9 +51,9 @@ class FlashNoFlash(Task):
 
 
 def stuck(y: np.ndarray, x_hat: np.ndarray) -> list[str]:
-    """Returns a sentence where the fit hung in a picture of one colour, as the authors warn of ("stuck at red").
+    """Returns [warning] if the fit is stuck at one colour (the authors warn of "stuck at red"), else an empty list.
 
-    A fit has the mean of what it fits, channel by channel; one that hangs has a channel near 0 or 1 everywhere.
+    A good fit has the channel means of y, (1, C, H, W); a stuck fit has a channel near 0 or 1 everywhere.
     """
     off = (x_hat - y).mean(axis=(0, 2, 3))
     worst = int(np.abs(off).argmax())

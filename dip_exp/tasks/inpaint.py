@@ -1,4 +1,4 @@
-"""Inpainting (CVPR 2018 eq. 6, Figs. 6 to 8, Table 1): fit the known pixels, and read the missing ones off x_hat."""
+"""Inpainting (CVPR 2018 eq. 6, Figs. 6 to 8, Table 1): fit the known pixels, and take the missing ones from x_hat."""
 
 from functools import partial
 from typing import Literal
@@ -14,11 +14,11 @@ from dip_exp.tasks.task import Role, Task, tensor
 
 @component
 class Inpaint(Task):
-    """A(x) = x, weighted by a mask whose white pixels are known and whose black ones are missing.
+    """A(x) = x, weighted by a mask: white pixels are known, black ones are missing.
 
-    mask:    where the mask comes from (group task/mask).
-    mean:    loss averaged over all pixels (the paper) or over the known ones.
-    paste:   put the known pixels of y back into the restored picture (the paper's numbers are without).
+    mask:    source of the mask (group task/mask).
+    mean:    average the loss over all pixels (the paper) or over the known ones.
+    paste:   paste the known pixels of y into the restored picture (the paper's numbers are without pasting).
     """
 
     mask: Mask = Bernoulli()

@@ -1,4 +1,4 @@
-"""Natural pre-image (CVPR 2018 Sec. 3 and Fig. 9, IJCV 2020 Sec. 3.4): a picture with the features of another one."""
+"""Natural pre-image (CVPR 2018 Sec. 3 and Fig. 9, IJCV 2020 Sec. 3.4): find a picture from its features."""
 
 from functools import partial
 
@@ -15,14 +15,14 @@ from dip_exp.tasks.task import Role, Task, tensor
 
 @component
 class Invert(Task):
-    """A(x) is the output of a layer of a trained classifier, and y that of the picture: what did the layer keep of it?
+    """A(x) is the output of a classifier's layer, and y is A of the picture. The result shows what the layer retains.
 
-    net:   the classifier (group task/net). layer: by name; a wrong one is refused with the list.
-    side:  of the square picture, in pixels; null: what the classifier was trained on. Only layers without fully
-           connected ones before them take another.
-    relative: the loss is divided by the mean square of y, so that 0.01 is one per cent of it at every layer, and an
-           extra term weighs the same; the descent by Adam is the same. The released code does not divide.
-    A picture of another shape is cut to its central square and resized: the classifier wants it so.
+    net:   the classifier (group task/net). layer: its name; the error for an unknown name lists the known ones.
+    side:  side of the square picture, in pixels; null: the side that the classifier was trained on. Layers
+           from the first fully connected one on may accept no other side.
+    relative: divide the loss by the mean square of y, so that 0.01 is one per cent of it at every layer, and an extra
+           term has the same relative weight; the descent by Adam is the same. The released code does not divide.
+    A picture of another shape is cropped to its central square and resized, because the classifier needs this shape.
     """
 
     net: Classifier

@@ -1,4 +1,4 @@
-"""Activation maximisation (IJCV 2020, Sec. 3.5, Figs. 17 and 18): a picture that excites one unit of a classifier."""
+"""Activation maximisation (IJCV 2020, Sec. 3.5, Figs. 17 and 18): a picture that activates one unit of a classifier."""
 
 from functools import partial
 from typing import Literal
@@ -16,13 +16,13 @@ from dip_exp.tasks.task import Role, Task
 
 @component
 class Maximize(Task):
-    """No observation: the loss rewards the activation of one unit. The picture that is given (image=blank) is not read.
+    """There is no observation: the loss rewards the activation of one unit. The picture (image=blank) is not read.
 
-    net, layer, side: as for inversion. unit: the number of a channel, or a class by name where the layer has the 1000
-    classes. window: the side of the centred part of a convolutional map whose sum is taken, clamped to the map (the
-    released code lets it go negative on maps under 40: trap T21).
-    goal: maximize descends -factor * activation; match descends factor * |target - activation| (the authors' for
-    classes).
+    net, layer, side: as for inversion. unit: the number of a channel, or the name of a class if the layer has the 1000
+    classes. window: side of the centred part of a convolutional map whose sum is the activation, clamped to the map (in
+    the released code its start becomes negative on maps below 40).
+    goal: maximize minimises -factor * activation; match minimises factor * |target - activation| (the authors' choice
+    for classes).
     """
 
     net: Classifier
@@ -82,7 +82,7 @@ class Maximize(Task):
 
 
 def centred(length: int, window: int) -> slice:
-    """Returns the centred part of an axis, `window` long, or all of an axis that is shorter."""
+    """Returns the slice of the central `window` elements of an axis, or of all elements if it is shorter."""
     first = max(length // 2 - window // 2, 0)
     return slice(first, min(first + window, length))
 

@@ -1,4 +1,4 @@
-"""What is known of an observation's noise: how far y lies from A(x) on average, clipping included."""
+"""Statistics of an observation's noise: the expected squared difference of y and A(x), clipping included."""
 
 import math
 from collections.abc import Callable
@@ -10,29 +10,29 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Noise:
-    """variance: of A(x), the expected (y - A(x))^2 of every value. sigma: the standard deviation of white Gaussian
-    noise before it was clipped, in [0, 1] units; None for noise of another kind."""
+    """variance: maps A(x) to the expected (y - A(x))^2 of each value. sigma: standard deviation of white Gaussian noise
+    before clipping, in units of [0, 1]; None for other noise."""
 
     variance: Callable[[Tensor], Tensor]
     sigma: float | None = None
 
 
 def gaussian(sigma: float, *, clipped: bool) -> Noise:
-    """Returns what is known of white Gaussian noise; `clipped`: the observation was cut to [0, 1] afterwards."""
+    """Returns the statistics of white Gaussian noise; `clipped`: the observation was then clipped to [0, 1]."""
     if clipped:
         return Noise(lambda a_x: clipped_variance(a_x, torch.as_tensor(sigma, dtype=a_x.dtype)), sigma)
     return Noise(lambda a_x: torch.full_like(a_x, sigma**2), sigma)
 
 
 def known(sigma_255: float | None, own: Noise | None) -> Noise | None:
-    """Returns the noise of a level that was given, in 8-bit units and clipped; where none was, a problem's `own`."""
+    """Returns clipped Gaussian noise of a given level in 8-bit units, or a problem's `own` noise if that is None."""
     return own if sigma_255 is None else gaussian(sigma_255 / 255, clipped=True)
 
 
 def clipped_variance(x: Tensor, sigma: Tensor) -> Tensor:
-    """Returns E (clip(x + n, 0, 1) - x)^2 for n ~ N(0, sigma^2), x in [0, 1] (what lies outside is taken to its edge).
+    """Returns E (clip(x + n, 0, 1) - x)^2 for n ~ N(0, sigma^2); x is first clamped to [0, 1].
 
-    The integral of n^2 between -x and 1 - x, and beyond them the squared distance to the edge times its probability.
+    It is the integral of n^2 over [-x, 1 - x], plus at each end the squared distance times the probability beyond it.
     """
     x = x.clamp(0, 1)
     sigma = sigma.to(x.device).clamp(min=1e-6)

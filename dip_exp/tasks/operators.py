@@ -1,4 +1,4 @@
-"""Forward operators A, from the network's picture x_hat to the space of the observation y, and checks for one's own.
+"""Forward operators A, which map x_hat to the space of the observation y, and tests for custom operators.
 
 An operator is a torch module without parameters: `A(x_hat)` is compared with y. `adjoint_gap` and `linearity_gap`
 test any callable that maps tensors to tensors.
@@ -19,11 +19,11 @@ _LOBES = {"lanczos2": 2, "lanczos3": 3}
 def reduction_kernel(factor: int, kernel: Kernel) -> torch.Tensor:
     """Returns the 1-D kernel that reduces by `factor`: float64, sum 1, symmetric.
 
-    Its taps are the pixels around the middle of a block of `factor` pixels, at distances t (in output pixels) of a
-    Lanczos window of a lobes, sinc(t) sinc(t/a) for |t| < a, with sinc(t) = sin(pi t)/(pi t). An even factor puts the
-    middle between two pixels (the authors' "phase 0.5", 2*a*factor taps: 4 times the factor for Lanczos2); an odd one
-    puts it on a pixel, with 2*a*factor - 1 taps. "box" is the mean of the block. Source: authors' released code,
-    models/downsampler.py.
+    The taps are the values of a Lanczos window with a lobes, sinc(t) sinc(t/a) for |t| < a with sinc(t) =
+    sin(pi t)/(pi t), at the pixels' distances t (in output pixels) from the centre of a block of `factor` pixels. For
+    an even factor the centre lies between two pixels (the authors' "phase 0.5"; 2*a*factor taps, which is 4 times the
+    factor for Lanczos2); for an odd factor it lies on a pixel (2*a*factor - 1 taps). "box" is the mean of the block.
+    Source: authors' released code, models/downsampler.py.
 
     Raises:
         ValueError: factor is below 2 or `kernel` is unknown.
@@ -45,24 +45,24 @@ def reduction_kernel(factor: int, kernel: Kernel) -> torch.Tensor:
 class Downsample(nn.Module):
     """Reduces both sides by an integer factor: d in the paper's super-resolution, E(x; x0) = ||d(x) - x0||^2.
 
-    (N,C,H,W) with any C becomes (N,C,H/factor,W/factor), each channel apart; output pixel k is centred on its block, at
-    input position factor*k + (factor-1)/2. Beyond the border the picture goes on with its border value. Computed as a
-    column and a row pass: the authors' two-dimensional kernel (models/downsampler.py, there "Lanczos2, phase 0.5") is a
-    product of two one-dimensional ones. The kernel is cast to the picture's dtype.
+    Maps (N,C,H,W) with any C to (N,C,H/factor,W/factor), each channel separately; output pixel k is centred on its
+    block, at input position factor*k + (factor-1)/2. The border is padded by replication. Computed as a column and a
+    row pass, because the authors' two-dimensional kernel (models/downsampler.py, there "Lanczos2, phase 0.5") is
+    separable. The kernel is cast to the picture's dtype.
     """
 
     weights: torch.Tensor
 
     def __init__(self, factor: int, kernel: Kernel = "lanczos2") -> None:
         super().__init__()
-        # float32: not every accelerator moves float64 buffers
+        # float32, because not every accelerator supports float64
         self.register_buffer("weights", reduction_kernel(factor, kernel).float(), persistent=False)
         self.factor = factor
         self.kernel = kernel
         self.margin = (len(self.weights) - factor) // 2
 
     def forward(self, x_hat: torch.Tensor) -> torch.Tensor:
-        """Returns A(x_hat). Raises ValueError when x_hat is no (N,C,H,W) or a side is no multiple of the factor."""
+        """Returns A(x_hat). Raises ValueError if x_hat is not (N,C,H,W) or a side is not a multiple of the factor."""
         if x_hat.ndim != 4:
             raise ValueError(
                 f"downsample: x_hat has shape {tuple(x_hat.shape)}; allowed is (N,C,H,W); add the missing axes"
@@ -97,12 +97,12 @@ def adjoint_gap(
 ) -> float:
     """Returns |<A x, y> - <x, A^T y>| / (|A x| |y|) for random normal x and y, with autograd's gradient as A^T.
 
-    At most about 1e-6 in float32 for a linear A whose gradient is right. Larger where A is not linear or a
-    hand-written gradient is wrong: then the gap shrinks only as 1 / sqrt(number of values), so test small shapes. x
-    and y are drawn on the generator's device.
+    At most about 1e-6 in float32 for a linear A with a correct gradient. Larger if A is not linear or a hand-written
+    gradient is wrong: then the gap shrinks only as 1 / sqrt(number of values), so test small shapes. x and y are drawn
+    on the generator's device.
 
     Raises:
-        ValueError: A(x) has another shape than `y_shape`, does not depend on x for autograd, or is 0.
+        ValueError: A(x) has another shape than `y_shape`, has no gradient with respect to x, or is 0.
     """
     x = torch.randn(x_shape, generator=generator, device=generator.device, dtype=dtype).requires_grad_()
     y = torch.randn(y_shape, generator=generator, device=generator.device, dtype=dtype)
@@ -133,9 +133,9 @@ def linearity_gap(
 ) -> float:
     """Returns |A(a u + b v) - a A(u) - b A(v)| / (|a A(u)| + |b A(v)|) for random normal u, v and a = 1.5, b = -0.7.
 
-    At most about 1e-6 in float32 for a linear A, much more for any other. 0 for A = 0, which is linear.
+    At most about 1e-6 in float32 for a linear A, much larger otherwise. 0 for A = 0, which is linear.
     """
-    a, b = 1.5, -0.7  # a + b is not 1, so that an offset in A shows too
+    a, b = 1.5, -0.7  # a + b is not 1, so that a constant offset in A is detected too
     u, v = (torch.randn(x_shape, generator=generator, device=generator.device, dtype=dtype) for _ in range(2))
     with torch.no_grad():
         Au, Av = a * A(u), b * A(v)
@@ -147,7 +147,7 @@ def linearity_gap(
 
 
 def _inner(u: torch.Tensor, v: torch.Tensor) -> float:
-    # Summed in float64: what is measured is the operator's rounding, not the sum's.
+    # Summed in float64, so that the gap measures the operator's rounding and not that of the sum.
     return float((u.detach().double() * v.detach().double()).sum())
 
 

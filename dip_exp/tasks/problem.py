@@ -1,6 +1,6 @@
-"""What is to be solved: an observation, how a picture would be observed, and how the two are compared.
+"""The problem that a fit solves: an observation, a forward operator, and a loss that compares the two.
 
-The letters of the paper: x clean picture, y (x0) observation, z the network's input, x_hat = f_theta(z) its output.
+Letters as in the paper: x clean picture, y (x0) observation, z the network's input, x_hat = f_theta(z) its output.
 """
 
 import copy
@@ -26,13 +26,13 @@ def identity(x_hat: Tensor) -> Tensor:
 
 
 def mse(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Returns the mean over all elements of (w (A(x_hat) - y))^2 (paper eqs. 3 to 6); unknown ones count as zeros."""
+    """Returns the mean over all elements of (w (A(x_hat) - y))^2 (paper eqs. 3 to 6); unknown ones count as 0."""
     residual = a_x - y if weight is None else (a_x - y) * weight
     return residual.square().mean()
 
 
 def known_mse(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Returns the same sum divided by the number of known elements: the loss no longer scales with their share."""
+    """Returns the same sum divided by the number of known elements: the loss does not scale with their fraction."""
     if weight is None:
         return mse(a_x, y)
     return ((a_x - y) * weight).square().sum() / weight.expand_as(y).sum()
@@ -40,10 +40,10 @@ def known_mse(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class TotalVariation:
-    """weight * sum over pixels and channels of (dx^2 + dy^2)^beta, a sum and not a mean (supplement, "prior effect").
+    """weight * sum over pixels and channels of (dx^2 + dy^2)^beta; a sum, not a mean (supplement, "prior effect").
 
-    beta = 0.5 is isotropic total variation. A 1e-12 inside the power keeps its gradient finite on flat areas, where
-    the released code's is not.
+    beta = 0.5 is isotropic total variation. The 1e-12 inside the power keeps the gradient finite in flat areas, where
+    it is not finite in the released code.
     """
 
     weight: float
@@ -57,29 +57,29 @@ class TotalVariation:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """min over theta of loss(A(f_theta(z)), y, weight) + prior(f_theta(z)): everything a fit needs to know of a task.
+    """min over theta of loss(A(f_theta(z)), y, weight) + prior(f_theta(z)): all that a fit needs from a task.
 
     y:        observation, float (1, c, h, w).
-    shape:    (C, H, W) of x_hat; left out: that of y.
-    forward:  A, differentiable: (1, C, H, W) -> shape of y.
+    shape:    (C, H, W) of x_hat; default: the shape of y.
+    forward:  A, differentiable; maps (1, C, H, W) to the shape of y.
     weight:   0 where y is unknown; broadcasts to y.
-    loss:     compares A(x_hat), y and weight.
-    prior:    an extra term on x_hat itself.
-    x:        the clean picture (1, C, H, W) in [0, 1] where there is one: only ever scored against, never fitted.
+    loss:     compares A(x_hat) with y under the weight.
+    prior:    an extra term on x_hat.
+    x:        the clean picture (1, C, H, W) in [0, 1], or None. Used only for scores, never fitted.
     protocol: how x_hat is scored against x.
-    paste:    (1, 1 or C, H, W) of {0, 1}: pixels of y that the user's picture keeps; needs y of x_hat's shape.
-    missing:  boolean, same shape: pixels scored a second time on their own.
-    baseline: a classical restorer's name and a function that returns its picture (1, C, H, W): the task's main one.
-    rivals:   {name: function}: further classical restorers, likewise; their names are parts of file names.
-    shown:    what stands for the observation in pictures: y itself, if left out; None where y is no picture and nothing
-              is to be shown.
-    noise:    what is known of the noise in y; None: nothing.
-    guide:    a picture that the input may take as z in the place of y (the flash picture).
-    derived:  {kind: function}: further pictures made of the restored one; the last is what the user gets.
-    remarks:  a function that says what there is to say of the restored picture (1, C, H, W), a sentence each.
-    notes:    what the user should know before the fit, a sentence each.
+    paste:    (1, 1 or C, H, W) of {0, 1}: pixels of y that are pasted into the result; y must have x_hat's shape.
+    missing:  boolean, same shape: pixels that are also scored on their own.
+    baseline: the task's main classical restorer: its name, and a function that returns its picture (1, C, H, W).
+    rivals:   {name: function}: further classical restorers, called alike; their names are parts of file names.
+    shown:    the picture that represents the observation; default: y. None if y is not a picture: nothing is shown.
+    noise:    statistics of the noise in y, or None if unknown.
+    guide:    a picture that the input may use as z instead of y (the flash picture).
+    derived:  {kind: function}: further pictures computed from the stopped one; the last is the result.
+    remarks:  a function that returns sentences about the restored picture (1, C, H, W).
+    notes:    sentences that the user should know before the fit.
 
-    Raises ValueError where shapes do not fit one another, or a rival's name could not be part of a file's.
+    Raises ValueError if shapes do not match, x is not in [0, 1], `protocol` does not suit x or `missing`, or a rival's
+    name cannot be part of a file name.
     """
 
     y: Tensor
@@ -120,7 +120,7 @@ class Problem:
         if self.x is not None:
             if not bool(torch.isfinite(self.x).all()) or float(self.x.min()) < 0 or float(self.x.max()) > 1:
                 raise ValueError("problem: x, the clean picture, must be finite and lie in [0, 1]")
-            self.protocol.view(self.x)  # a crop that leaves nothing is refused here, not after the fit
+            self.protocol.view(self.x)  # refuse a crop that leaves nothing now, not after the fit
         if self.missing is not None and self.protocol.channels != "rgb":
             raise ValueError("problem: missing pixels are scored with protocol rgb (or another of its channels) alone")
         if self.paste is not None and tuple(self.y.shape) != (1, *self.shape):
@@ -134,15 +134,15 @@ class Problem:
 
     @property
     def observation(self) -> Tensor | None:
-        """The picture that stands for the observation, where there is one."""
+        """The picture that represents the observation, or None."""
         return self.y if isinstance(self.shown, str) else self.shown
 
     def energy(self, x_hat: Tensor) -> Tensor:
-        """Returns E(x_hat; y), the scalar that is descended."""
+        """Returns the energy E(x_hat; y), the scalar that a fit minimises."""
         return self.terms(x_hat)[0]
 
     def terms(self, x_hat: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns E(x_hat; y) and, of that, what compares with the data."""
+        """Returns the energy E(x_hat; y), and its data term alone."""
         data = self.loss(self.forward(x_hat), self.y, self.weight)
         return (data if self.prior is None else data + self.prior(x_hat)), data
 
@@ -155,7 +155,7 @@ class Problem:
         moved["missing"] = None if self.missing is None else self.missing.to(device)
         forward = self.forward
         if isinstance(forward, torch.nn.Module):
-            forward = copy.deepcopy(forward).to(device)  # the caller's own stays where it is
+            forward = copy.deepcopy(forward).to(device)  # a copy, because the caller's must not move
         return replace(self, **moved, forward=forward)
 
 

@@ -1,4 +1,4 @@
-"""Fitting a target itself (CVPR 2018 Fig. 2): natural pictures are fitted quickly, noise only after a long plateau."""
+"""Reconstruction of a target (CVPR 2018 Fig. 2): natural pictures are fitted quickly, noise after a long plateau."""
 
 from typing import Literal
 
@@ -12,10 +12,10 @@ from dip_exp.tasks.task import Role, Task, tensor
 
 @component
 class Reconstruct(Task):
-    """A(x) = x, and the target is its own truth: the scores say how well it is fitted, not how well it is restored.
+    """A(x) = x, and the target is its own truth: the scores measure how well it is fitted, not restored.
 
-    target: the picture itself; with noise of `sigma` (8-bit units); with its pixels permuted; or U(0, 1) noise of its
-            size.
+    target: natural, the picture itself; noisy, with noise of `sigma` (8-bit units); scrambled, with its pixels
+            permuted; uniform, U(0, 1) noise of its size.
     clip:   clip the noisy target to [0, 1].
     """
 

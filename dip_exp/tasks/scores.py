@@ -1,4 +1,4 @@
-"""In: a problem and pictures by output kind. Out: their scores, each under the problem's one protocol."""
+"""Scores pictures by output kind, under the problem's protocol, and derives further pictures."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ from dip_exp.tasks.problem import Problem
 
 
 def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
-    """Returns {kind: {psnr, ssim[, psnr_missing]}} for every picture (1, C, H, W) of x's shape; empty without x.
+    """Returns {kind: {psnr, ssim[, psnr_missing]}} for every picture (1, C, H, W) of x's shape; {} without x.
 
-    PSNR in dB; None where it is infinite or undefined. psnr_missing: over the missing pixels alone.
+    Maps are not scored. PSNR is in dB; a score is None if infinite or undefined. psnr_missing: over missing pixels.
     """
     if problem.x is None:
         return {}
@@ -25,7 +25,7 @@ def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dic
 
 
 def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
-    """Returns the picture with the observation's known pixels put back, where the problem asks for that."""
+    """Returns the picture with the observation's known pixels pasted in, if the problem asks for it."""
     if problem.paste is None:
         return picture
     known = problem.paste.float().cpu().numpy()
@@ -33,7 +33,7 @@ def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
 
 
 def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns what is made of the stopped picture, by kind, in order: pasted, and what the problem derives. The last is
-    what the user gets; where there is none, that is the stopped picture itself."""
+    """Returns the pictures derived from the stopped picture, {kind: picture}: `pasted`, then those that the problem
+    derives. The last is the result; if there are none, the stopped picture is."""
     made = {} if problem.paste is None else {kinds.PASTED: paste(problem, stopped)}
     return {**made, **{kind: make(stopped) for kind, make in problem.derived.items()}}

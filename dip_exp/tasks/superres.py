@@ -1,4 +1,4 @@
-"""Super-resolution (CVPR 2018 eq. 5, Figs. 1 and 5): a picture that, reduced, is the low-resolution one."""
+"""Super-resolution (CVPR 2018 eq. 5, Figs. 1 and 5): find a picture whose reduction is the given one."""
 
 from functools import partial
 from typing import Annotated, Literal
@@ -17,12 +17,12 @@ from dip_exp.tasks.task import Role, Task, tensor
 
 @component
 class SuperResolution(Task):
-    """A = reduction by `factor`.
+    """A is reduction by `factor`.
 
-    kernel: the operator A in the loss.
-    pair:   how a clean picture is reduced to make y. `authors`: Pillow's Lanczos3 with 8-bit result, which is not A
-            (paper mode; what the paper's tables rest on); `consistent`: y = A(x).
-    A clean picture is first cropped, about its centre, to a multiple of the factor.
+    kernel: the kernel of A in the loss.
+    pair:   how a clean picture is reduced to y. `authors`: Pillow's Lanczos3 with an 8-bit result, which differs from A
+            (as in the paper's tables); `consistent`: y = A(x).
+    A clean picture is first centre-cropped to a multiple of the factor.
     """
 
     factor: Annotated[int, Field(ge=2)] = 4

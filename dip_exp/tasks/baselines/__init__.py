@@ -1,7 +1,7 @@
-"""Classical methods to compare with: each maps an observation y to a picture, float32 (1,C,H,W) in [0,1].
+"""Classical restorers for comparison: each maps an observation y to a picture, float32 (1,C,H,W) in [0,1].
 
-Their parameters follow from the noise level by one stated rule; none sees the clean picture. The constants of `nlm`,
-`tv` and `joint_bilateral` were set on scikit-image's astronaut, chelsea and coffee, those of `wavelets` on coffee.
+Their parameters follow from the noise level by one stated rule; none uses the clean picture. The constants of `nlm`,
+`tv` and `joint_bilateral` were tuned on scikit-image's astronaut, chelsea and coffee, those of `wavelets` on coffee.
 """
 
 from dip_exp.tasks.baselines.denoising import (

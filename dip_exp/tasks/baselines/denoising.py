@@ -1,4 +1,4 @@
-"""Removal of noise. Each method is told the noise level or, by None, estimates it from y: `_noise`."""
+"""Classical denoisers. Each takes the noise level, or None to estimate it from y (`_noise`)."""
 
 import warnings
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ import numpy as np
 from dip_exp.observe.degrade import check_picture
 from dip_exp.tasks.baselines.output import picture
 
-# What "no noise at all" is taken for, where a method must divide by the noise.
+# Least noise level that is assumed, in 8-bit grey levels, because some methods divide by it.
 LEAST_SIGMA_255 = 0.1
 
 # Blind TV never assumes less noise than this, in 8-bit grey levels (see `tv`).
@@ -18,7 +18,7 @@ TV_FLOOR_255 = 5.0
 # Differences in the flash picture, on the scale [0,1], that count as an edge (see `joint_bilateral`).
 FLASH_EDGE = 0.05
 
-# BM3D's library ends the whole process on a picture of one block, 8x8; two blocks are the least that is given to it.
+# The bm3d library ends the whole process on a picture of one 8x8 block, so that at least two blocks are required.
 BM3D_LEAST_SIDE = 16
 
 
@@ -31,7 +31,7 @@ def nlm(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_2
     compared over all channels jointly. The paper's NLM numbers come from another implementation (OpenCV's).
 
     Raises:
-        ValueError: `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: `sigma_255` is not above 0; y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     from skimage.restoration import denoise_nl_means
 
@@ -52,14 +52,14 @@ def nlm(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_2
 
 
 def tv(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
-    """Returns y smoothed by total variation: argmin TV(u) + |u - y|^2 / (2 sigma), Chambolle 2004, channels jointly.
+    """Returns y denoised by total variation: argmin TV(u) + |u - y|^2 / (2 sigma), Chambolle 2004, channels jointly.
 
     Rule: the weight is sigma, with pictures in [0,1]. `sigma_255` is in 8-bit grey levels; None estimates it from y
-    (Donoho and Johnstone 1994, the median of the finest wavelet coefficients) and takes at least 5 levels, because
-    JPEG, for which one wants this, sets just those coefficients to zero and looks noiseless to the estimate.
+    (Donoho and Johnstone 1994, the median of the finest wavelet coefficients) as at least 5 levels, because JPEG
+    compression, the main use of `tv`, sets just those coefficients to zero, so that the estimate would be near 0.
 
     Raises:
-        ValueError: `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: `sigma_255` is not above 0; y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     from skimage.restoration import denoise_tv_chambolle
 
@@ -73,12 +73,12 @@ def wavelets(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SI
     """Returns y with its wavelet coefficients shrunk, for noise of `sigma_255` 8-bit grey levels (None: estimated from
     y, Donoho and Johnstone 1994, at least `least_255`).
 
-    Rule: BayesShrink's soft thresholds (Chang et al. 2000), band by band, of three levels of the wavelet sym4, in YCbCr
-    where y has three channels; the mean over the 4x4 shifts of up to three pixels (cycle spinning, Coifman and Donoho
-    1995). scikit-image's implementation of all of it.
+    Rule: BayesShrink soft thresholds (Chang et al. 2000) per band, up to three levels of the sym4 wavelet, in YCbCr if
+    y has three channels; averaged over 4x4 shifts by 0 to 3 pixels (cycle spinning, Coifman and Donoho 1995). All steps
+    are scikit-image's.
 
     Raises:
-        ValueError: `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: `sigma_255` is not above 0; y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     import pywt
     from skimage.restoration import cycle_spin, denoise_wavelet
@@ -105,14 +105,14 @@ def bm3d(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_
     """Returns y denoised by block matching and 3D filtering (Dabov et al. 2007; its authors' package `bm3d`), for noise
     of `sigma_255` 8-bit grey levels (None: estimated from y, Donoho and Johnstone 1994, at least `least_255`).
 
-    Rule: the package's normal profile; RGB in its opponent colours, blocks matched in the first of them. One thread:
-    with more its sums come in another order each time. Some 20 s for 512x512 in colour. The package is an optional
-    extra, for its licence allows non-commercial use alone.
+    Rule: the package's normal profile; RGB in its opponent colours, with blocks matched in the first of them. It uses
+    one thread, because with more the order of its sums varies between calls. About 20 s for 512x512 in colour. The
+    package is an optional extra, because its licence allows only non-commercial use.
 
     Raises:
         ImportError: the package is not installed.
-        ValueError: a side is under 16 pixels; `sigma_255` is not above 0; y is no picture in [0,1] (TypeError: no array
-            of floats).
+        ValueError: a side is under 16 pixels; `sigma_255` is not above 0; y is not a picture in [0,1] (TypeError: not
+            an array of floats).
     """
     if not has_bm3d():
         raise ImportError(
@@ -138,12 +138,12 @@ def bm3d(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_
 
 
 def has_bm3d() -> bool:
-    """Returns whether the optional package is installed; imports nothing."""
+    """Returns whether the optional package is installed, without importing it."""
     return find_spec("bm3d") is not None
 
 
 def _some_opponent_is_flat(planes: np.ndarray) -> bool:
-    """Grey as RGB, or one colour: bm3d_rgb divides each opponent colour by its range."""
+    """Returns whether an opponent colour is constant, as in grey RGB pictures: bm3d_rgb divides each by its range."""
     opponents = np.tensordot([[1, 1, 1], [1, 0, -1], [1, -2, 1]], planes, 1)
     return bool(np.ptp(opponents, axis=(1, 2)).min() < 1e-6)
 
@@ -151,13 +151,13 @@ def _some_opponent_is_flat(planes: np.ndarray) -> bool:
 def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
     """Returns y smoothed where the flash picture is smooth: Petschnigg et al. 2004, eq. 4, the paper's comparison.
 
-    Every pixel becomes the mean of its neighbours, weighted by exp(-d^2 / 2 a^2) of their distance d in pixels and
-    exp(-f^2 / 2 b^2) of their difference f in the flash picture (root of the squares' mean over channels), with
-    b = 0.05 and a window of 2 a. Rule: a = 3 + 20 sigma pixels, sigma the noise of y in [0,1] as estimated from y
-    (Donoho and Johnstone 1994).
+    Each pixel becomes the weighted mean of its neighbours, with the weight exp(-d^2 / 2 a^2) exp(-f^2 / 2 b^2): d is
+    their distance in pixels, f their RMS difference over the channels of the flash picture, b = 0.05, and the window
+    reaches 2 a in each direction. Rule: a = 3 + 20 sigma pixels, where sigma is the noise level of y in units of [0,1],
+    estimated from y (Donoho and Johnstone 1994).
 
     Raises:
-        ValueError: the pictures differ in size, or are no pictures in [0,1] (TypeError: no arrays of floats).
+        ValueError: the pictures differ in size, or are not in [0,1] (TypeError: not arrays of floats).
     """
     from skimage.restoration import estimate_sigma
 
@@ -166,7 +166,7 @@ def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
     if y.shape[2:] != flash.shape[2:]:
         raise ValueError(f"joint_bilateral: the pictures are {y.shape[2:]} and {flash.shape[2:]}; one size is allowed")
     guess: Any = estimate_sigma(y[0], average_sigmas=True, channel_axis=0)
-    width = 3 + 20 * max(0.0, float(guess))  # in this order a NaN, of a flat picture, is no noise
+    width = 3 + 20 * max(0.0, float(guess))  # in this order a NaN, from a flat picture, gives 0
     reach = round(2 * width)
     height, columns = y.shape[2:]
     around = ((0, 0), (0, 0), (reach, reach), (reach, reach))
@@ -185,13 +185,13 @@ def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
 
 
 def _noise(planes: np.ndarray, sigma_255: float | None, least_255: float, who: str) -> float:
-    """Returns the noise level of planes (C,H,W) on their own scale, [0,1]: as told, or estimated and at least the
-    least."""
+    """Returns the noise level of planes (C,H,W) on their scale, [0,1]: the given one, or an estimate that is at least
+    `least_255` / 255."""
     from skimage.restoration import estimate_sigma
 
     if sigma_255 is None:
         guess: Any = estimate_sigma(planes, average_sigmas=True, channel_axis=0)
-        return max(least_255 / 255, float(guess))  # in this order a NaN, of a flat channel, is the least
+        return max(least_255 / 255, float(guess))  # in this order a NaN, from a flat channel, gives the least
     if not (sigma_255 > 0 and np.isfinite(sigma_255)):
         raise ValueError(f"{who}: sigma_255 is {sigma_255}; allowed are finite numbers above 0; give the noise level")
     return sigma_255 / 255

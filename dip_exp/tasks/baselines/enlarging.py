@@ -1,4 +1,4 @@
-"""Enlargement by interpolation: Pillow's filters on floats, channel by channel, nothing rounded to 8 bits."""
+"""Enlargement by interpolation: Pillow's filters on floats, per channel, without rounding to 8 bits."""
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ def bicubic(y: np.ndarray, factor: int) -> np.ndarray:
     The paper's super-resolution baseline.
 
     Raises:
-        ValueError: `factor` is no whole number from 1; y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: `factor` is not an integer >= 1; y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     return _enlarged(y, factor, Image.Resampling.BICUBIC, "bicubic")
 
@@ -23,7 +23,7 @@ def lanczos(y: np.ndarray, factor: int) -> np.ndarray:
     clipped.
 
     Raises:
-        ValueError: `factor` is no whole number from 1; y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: `factor` is not an integer >= 1; y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     return _enlarged(y, factor, Image.Resampling.LANCZOS, "lanczos")
 

@@ -1,4 +1,4 @@
-"""Filling of missing pixels: the known ones stay as they are, so that these compare with the pasted picture."""
+"""Filling of missing pixels. Known pixels are unchanged, so that the results compare with the kind `pasted`."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from dip_exp.tasks.baselines.output import picture
 
 
 def biharmonic(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Returns y with its missing pixels filled by the biharmonic equation and its known ones untouched.
+    """Returns y with its missing pixels filled by the biharmonic equation, and its known pixels unchanged.
 
-    Damelin and Hoang 2018, as in scikit-image. `mask` is (1,1,H,W) or (1,C,H,W), 1 is known; channels with masks of
-    their own are filled one by one. What y holds at missing pixels is not read. There are no parameters. One sparse
-    linear system per channel: seconds for half the pixels of 512x512, some 20 s and 2 GB of memory for 98 % of them.
+    Damelin and Hoang 2018, as in scikit-image. `mask` is (1,1,H,W) or (1,C,H,W), 1 is known; with a mask per channel,
+    channels are filled separately. The values of y at missing pixels are ignored. There are no parameters. One sparse
+    linear system per channel: seconds if half the pixels of 512x512 are missing, about 20 s and 2 GB for 98 %.
 
     Raises:
-        ValueError: the mask does not fit y or y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: the mask does not fit y or y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     from skimage.restoration import inpaint_biharmonic
 
@@ -31,14 +31,14 @@ def biharmonic(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def linear(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Returns y with its missing pixels interpolated linearly between known ones, and its known ones untouched.
+    """Returns y with its missing pixels interpolated linearly between known ones, and its known pixels unchanged.
 
     SciPy's interpolation over the Delaunay triangles of the known pixels; outside of them, the nearest known pixel.
-    `mask` is (1,1,H,W) or (1,C,H,W), 1 is known; what y holds at missing pixels is not read. There are no parameters.
-    Two seconds for half the pixels of 512x512.
+    `mask` is (1,1,H,W) or (1,C,H,W), 1 is known. The values of y at missing pixels are ignored. There are no
+    parameters. Two seconds if half the pixels of 512x512 are missing.
 
     Raises:
-        ValueError: the mask does not fit y or y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: the mask does not fit y or y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     check_picture(y, "linear")
     check_mask(mask, (y.shape[1], y.shape[2], y.shape[3]), "linear")
@@ -54,20 +54,20 @@ def linear(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _interpolate(planes: np.ndarray, known: np.ndarray) -> None:
-    """Fills the missing pixels of planes (C,H,W), whose known ones are `known` (H,W), in place."""
+    """Fills the missing pixels of planes (C,H,W) in place; `known` is boolean, (H,W)."""
     from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
     from scipy.ndimage import binary_dilation
     from scipy.spatial import QhullError
 
     if known.all():
         return
-    # Triangles with a missing pixel inside have corners beside missing pixels alone: the others need no triangles.
+    # A triangle that contains a missing pixel has all its corners next to missing pixels; the others are not used.
     beside = known & binary_dilation(~known, np.ones((3, 3), bool))
     points, wanted = np.argwhere(beside), np.argwhere(~known)
     values = planes[:, beside].T
     try:
         filled = LinearNDInterpolator(points, values)(wanted)
-    except (QhullError, ValueError):  # fewer than three known pixels, or all of them in one line: no triangle
+    except (QhullError, ValueError):  # there is no triangle: fewer than three known pixels, or all on a line
         filled = np.full((len(wanted), len(planes)), np.nan)
     outside = np.isnan(filled[:, 0])
     if outside.any():

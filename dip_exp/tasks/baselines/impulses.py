@@ -1,4 +1,4 @@
-"""Removal of salt and pepper: values that are 0 or 1 say nothing of what was there, and all others are whole."""
+"""Removal of salt-and-pepper noise: only values of exactly 0 or 1 are corrupted."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -7,21 +7,21 @@ from dip_exp.observe.degrade import check_picture
 from dip_exp.tasks.baselines.output import picture
 
 FURTHEST = 7
-"""Pixels from the middle of the largest window to its side."""
+"""Pixels from the centre of the largest window to its edge."""
 
 AT_ONCE = 2**22
-"""Values in the windows that are sorted together: a picture's black parts must not take all of the memory."""
+"""Values in the windows that are sorted at once, limited so that large black areas do not exhaust the memory."""
 
 
 def median(y: np.ndarray) -> np.ndarray:
-    """Returns y with every value of exactly 0 or 1 replaced by the median of its channel's other values about it (a
-    switching median: Sun and Neuvo 1994).
+    """Returns y with each value of exactly 0 or 1 replaced by the median of the uncorrupted values around it in its
+    channel (a switching median: Sun and Neuvo 1994).
 
-    Rule: 3x3 pixels, or the next larger odd square that has another value, up to 15x15. What is further from every
-    other value stays: that is the picture's own black or white, of which only the margins are replaced too.
+    Rule: the window is 3x3 pixels, or the next larger odd square that has an uncorrupted value, up to 15x15. Without
+    one in 15x15 a value is kept: it belongs to a black or white area of the picture, of which only the edges change.
 
     Raises:
-        ValueError: y is no picture in [0,1] (TypeError: no array of floats).
+        ValueError: y is not a picture in [0,1] (TypeError: not an array of floats).
     """
     check_picture(y, "median")
     return picture(np.stack([_switched(plane) for plane in y[0].astype(np.float64)]))
@@ -32,7 +32,7 @@ def _switched(plane: np.ndarray) -> np.ndarray:
     x_hat = plane.copy()
     left = np.argwhere(hit)
     for reach in range(1, FURTHEST + 1):
-        # Infinity is no value: it sorts behind all that are, and so does what lies outside of the picture.
+        # Infinity marks corrupted values and those outside the picture, because it sorts after all others.
         around = np.pad(np.where(hit, np.inf, plane), reach, constant_values=np.inf)
         windows = sliding_window_view(around, (2 * reach + 1, 2 * reach + 1))
         rest = []

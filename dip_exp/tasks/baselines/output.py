@@ -1,4 +1,4 @@
-"""What every method here gives back."""
+"""The format in which all baselines return their result."""
 
 import numpy as np
 

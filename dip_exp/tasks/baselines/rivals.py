@@ -1,4 +1,4 @@
-"""The restorers that stand beside a task's main one: what they are called, which are slow, which a task has."""
+"""Rivals, the classical restorers beside a task's main one: their names, which are slow, and the denoisers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,19 +16,19 @@ TITLES = {
     "linear": "linear interpolation",
     "median": "switching median",
 }
-"""What a rival is called in words; one that is not listed goes by its own name."""
+"""Display names of rivals; a rival that is not listed is shown under its key."""
 
 SLOW = frozenset({"bm3d"})
-"""Rivals slower than the others by an order: they run with rivals=all alone."""
+"""Rivals that are slower by an order of magnitude; they run only with rivals=all."""
 
 
 def denoisers(
     y: np.ndarray, sigma_255: float | None, *, but: str | None = None, least_255: float = LEAST_SIGMA_255
 ) -> dict[str, Callable[[], np.ndarray]]:
-    """Returns the denoisers of a picture y in [0,1], by name, `but` one; BM3D where it is installed.
+    """Returns {name: denoiser of y}, for a picture y in [0,1], except `but`; with BM3D if it is installed.
 
-    sigma_255: the noise in 8-bit grey levels; None: each estimates it from y, and takes at least `least_255` (`tv` at
-    least its own 5).
+    sigma_255: the noise level in 8-bit grey levels; None: each estimates it from y, as at least `least_255` (`tv`: as
+    at least 5).
     """
     found = {
         "nlm": partial(nlm, y, sigma_255, least_255),
@@ -41,12 +41,12 @@ def denoisers(
 
 
 def load_libraries() -> None:
-    """Imports what the methods import when they are called, so that the first one's seconds are its own (bm3d's own
-    import is a small part of its time)."""
+    """Imports what the methods import when they are called, so that the time of the first one does not include it.
+    bm3d is not imported here, because its import takes a small part of its time."""
     import pywt  # noqa: F401
     import scipy.interpolate
     import scipy.spatial  # noqa: F401
     from skimage import restoration
 
     for name in ("denoise_nl_means", "denoise_tv_chambolle", "denoise_wavelet", "inpaint_biharmonic"):
-        getattr(restoration, name)  # scikit-image imports a module when a name of it is first asked for
+        getattr(restoration, name)  # scikit-image imports a module when one of its names is first accessed

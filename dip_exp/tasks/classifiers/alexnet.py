@@ -1,4 +1,4 @@
-"""AlexNet as Caffe trained it (BVLC AlexNet): local response normalisation, grouped convolutions, ceil-mode pooling."""
+"""Caffe's version of AlexNet (BVLC AlexNet): local response normalisation, grouped convolutions, ceil-mode pooling."""
 
 from collections import OrderedDict
 
@@ -10,9 +10,9 @@ from dip_exp.tasks.classifiers.classifier import Classifier, Dense, Preprocessin
 
 @component
 class AlexNet(Classifier):
-    """conv1, relu1, norm1, pool1, conv2, ..., pool5, fc6, relu6, drop6, fc7, relu7, drop7, fc8, prob.
+    """The layers conv1, relu1, norm1, pool1, conv2, ..., pool5, fc6, relu6, drop6, fc7, relu7, drop7, fc8, prob.
 
-    The network of the paper's Fig. 9. torchvision's AlexNet is another one (no normalisation, 64 channels first).
+    The network of the paper's Fig. 9. torchvision's AlexNet differs (no normalisation, 64 channels in the first layer).
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Trained classifiers whose features are inverted or maximised: named layers, weights from a file."""
+"""Trained classifiers for inversion and activation maximisation: named layers, with weights from a file."""
 
 import pickle
 from abc import ABC, abstractmethod
@@ -19,10 +19,10 @@ Preprocessing = Literal["caffe", "torchvision", "efficientnet"]
 
 @component
 class Classifier(ABC):
-    """A network trained on ImageNet, as a chain of named layers. A new one is a file with a subclass, and a yaml.
+    """A network trained on ImageNet, as a chain of named layers. To add one, write a subclass in a file, and a yaml.
 
-    path:   the file of its weights, a state dict as `torch.save` writes it, read with `weights_only=True`.
-    sha256: what the file must be; null: whatever it is.
+    path:   the file of its weights: a state dict written by `torch.save`, read with `weights_only=True`.
+    sha256: the hash that the file must have; null: not checked.
     """
 
     path: PathText | None = None
@@ -30,21 +30,21 @@ class Classifier(ABC):
 
     @property
     def called(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return type(self).__name__
 
     @property
     @abstractmethod
     def side(self) -> int:
-        """The side of the square picture it takes, in pixels."""
+        """The side of the square pictures it was trained on, in pixels."""
 
     @abstractmethod
     def chain(self) -> "OrderedDict[str, nn.Module]":
-        """Returns the layers in order, by name, with weights of the right shapes and no particular values."""
+        """Returns the layers by name, in order; the weights have the right shapes and arbitrary values."""
 
     @abstractmethod
     def recognised(self, state: State) -> tuple[State, Preprocessing]:
-        """Returns a file's state under the names of `chain`, and how pictures are prepared for these weights."""
+        """Returns a file's state dict under the names of `chain`, and the preprocessing that its weights need."""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -53,10 +53,10 @@ class Classifier(ABC):
             return tuple(self.chain())
 
     def upto(self, layer: str, side: int) -> "Features":
-        """Returns the network from a picture of `side` x `side` to a layer's output, with the file's weights, frozen.
+        """Returns the network up to a layer, for pictures of `side` x `side`, with the file's weights, frozen.
 
-        Raises ValueError for a layer it does not have, or that takes no such picture; for a file that is not there, not
-        the declared one, no state dict, or whose keys or shapes are not this network's.
+        Raises ValueError if the layer is unknown or cannot take such pictures; if the file is missing, has another
+        sha256 than declared, or is not a state dict; or if its keys or shapes are not those of this network.
         """
         self.check(layer)
         self._check_side(layer, side)
@@ -73,7 +73,7 @@ class Classifier(ABC):
         return Features(net.float().eval().requires_grad_(False), preprocessing)
 
     def outline(self, layer: str, side: int) -> "Features":
-        """Returns what `upto` does, without weights or memory: no file is read."""
+        """Returns the same as `upto`, on the meta device: it reads no file and takes no memory."""
         if layer not in self.layers:
             raise ValueError(f"layer: {self.called} has no {layer!r}; it has {', '.join(self.layers)}")
         self._check_side(layer, side)
@@ -82,7 +82,7 @@ class Classifier(ABC):
             return Features(nn.Sequential(OrderedDict(chain)).eval().requires_grad_(False), "torchvision")
 
     def check(self, layer: str) -> None:
-        """Raises ValueError for a layer it does not have, listing those it has, and where no file is given."""
+        """Raises ValueError for an unknown layer, listing the known ones, and if there is no file of weights."""
         if layer not in self.layers:
             raise ValueError(f"layer: {self.called} has no {layer!r}; it has {', '.join(self.layers)}")
         self.located()
@@ -100,7 +100,7 @@ class Classifier(ABC):
                 ) from error
 
     def located(self) -> Path:
-        """Returns where its weights lie. Raises ValueError where none are given or the file is not there."""
+        """Returns the path of its weights. Raises ValueError if none is given or the file does not exist."""
         if self.path is None:
             raise ValueError(f"net: no weights of {self.called} are given; name their file, task.net.path=FILE")
         path = located(self.path)
@@ -110,7 +110,7 @@ class Classifier(ABC):
 
     @property
     def remedy(self) -> str:
-        """What is missing and how to get it, in words."""
+        """The part of an error message that says which file is missing and how to get it."""
         return (
             f"{self.path!r} is not there, and no public file is known that holds them alone; put yours there, or name "
             f"it, task.net.path=FILE"
@@ -138,7 +138,7 @@ def _read(path: Path, declared: str | None) -> State:
 
 
 _sha256 = lru_cache(maxsize=4)(file_sha256)
-"""Half a gigabyte is not hashed twice where a task reads two layers."""
+"""Cached, so that a task that reads two layers does not hash half a gigabyte twice."""
 
 
 def _check_keys(who: str, chain: "OrderedDict[str, nn.Module]", state: State) -> None:
@@ -156,7 +156,7 @@ def _check_keys(who: str, chain: "OrderedDict[str, nn.Module]", state: State) ->
 
 
 class Features(nn.Module):
-    """A(x): a picture (1, 3, H, W) in [0, 1], RGB, to the output of a layer, (1, C, h, w); a vector has h = w = 1."""
+    """A(x): maps an RGB picture (1, 3, H, W) in [0, 1] to a layer's output (1, C, h, w); h = w = 1 for a vector."""
 
     mean: Tensor
     deviation: Tensor
@@ -171,15 +171,15 @@ class Features(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(self.prepared(x.to(self.mean.dtype))).to(x.dtype)  # its weights have single precision
+        return self.net(self.prepared(x.to(self.mean.dtype))).to(x.dtype)  # its weights are float32
 
     def prepared(self, x: Tensor) -> Tensor:
-        """Returns the picture as the network was trained to see it."""
+        """Returns the picture with the preprocessing that the network was trained with."""
         x = x.flip(1) if self.preprocessing == "caffe" else x
         return (x * self.scale - self.mean) / self.deviation
 
     def train(self, mode: bool = True) -> "Features":
-        """Stays in evaluation mode: what is measured by does not change."""
+        """Keeps evaluation mode, because the forward operator must not change during a fit."""
         return super().train(False)
 
 
@@ -188,11 +188,11 @@ _MEANS: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
     "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 1.0),
     "efficientnet": ((127.0, 127.0, 127.0), (128.0, 128.0, 128.0), 255.0),
 }
-"""Mean and deviation by channel, and the factor on [0, 1] before them."""
+"""Mean and standard deviation per channel, and the factor that multiplies values in [0, 1] first."""
 
 
 class Dense(nn.Linear):
-    """A fully connected layer: (N, C, h, w), flattened, to (N, out, 1, 1)."""
+    """A fully connected layer: flattens (N, C, h, w), and returns (N, out, 1, 1)."""
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.flatten(1))[..., None, None]

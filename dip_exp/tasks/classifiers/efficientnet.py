@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: an ImageNet classifier whose weights come as a Python package. A substitute, and labelled so."""
+"""EfficientNet-Lite0: an ImageNet classifier with weights in a Python package. It is labelled as a substitute."""
 
 from collections import OrderedDict
 
@@ -12,12 +12,12 @@ BLOCKS = (
     *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
     *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
 )
-"""How many, kernel, stride of the first, expansion, channels: EfficientNet-B0's (Tan and Le 2019, Table 1)."""
+"""Per stage of EfficientNet-B0 (Tan and Le 2019, Table 1): blocks, kernel, stride of the first, expansion, channels."""
 
 
 @component
 class EfficientNetLite0(Classifier):
-    """stem, block1, ..., block16, head, pool, fc8, prob. ReLU6, no squeeze-and-excitation."""
+    """The layers stem, block1, ..., block16, head, pool, fc8, prob. ReLU6, no squeeze-and-excitation."""
 
     @property
     def side(self) -> int:
@@ -43,7 +43,7 @@ class EfficientNetLite0(Classifier):
 
 
 class _Same(nn.Conv2d):
-    """A convolution padded as TensorFlow pads ("SAME"): for an even surplus alike on both sides, else more after."""
+    """A convolution with TensorFlow's padding "SAME": equal on both sides, or one more after if the total is odd."""
 
     def forward(self, input: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
@@ -63,7 +63,7 @@ def _normed(
 
 
 class _Block(nn.Module):
-    """Inverted residual: expand by 1x1, filter each channel, project by 1x1; the input is added where shapes allow."""
+    """Inverted residual: 1x1 expansion, depthwise convolution, 1x1 projection; adds the input if the shapes match."""
 
     def __init__(self, channels: int, width: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class _Block(nn.Module):
 
 
 def _own_name(key: str) -> str:
-    """Returns the chain's name of a tensor of the package's file."""
+    """Returns the name in `chain` of a tensor in the package's file."""
     *place, tensor = key.split(".")
     if place == ["_fc"]:
         return f"fc8.{tensor}"

@@ -1,4 +1,4 @@
-"""The 1000 classes of ILSVRC-2012, in the order of every classifier's last layer, by their WordNet names."""
+"""The WordNet names of the 1000 classes of ILSVRC-2012, in the order of every classifier's last layer."""
 
 import difflib
 from functools import cache
@@ -12,8 +12,8 @@ def names() -> tuple[str, ...]:
 
 
 def number(name: str) -> int:
-    """Returns the number of the class one of whose synonyms is `name`, whatever the case; else of the only class whose
-    name has it in it. Raises ValueError where there is none, or more than one, listing what is near."""
+    """Returns the number of the class that has `name` as a synonym, ignoring case, or else of the only class with a
+    synonym that contains it. Raises ValueError, with suggestions, if no class or more than one matches."""
     wanted = name.strip().casefold()
     synonyms = [[part.strip().casefold() for part in entry.split(",")] for entry in names()]
     exact = [index for index, parts in enumerate(synonyms) if wanted in parts]

@@ -15,10 +15,10 @@ WIDTHS = (64, 128, 256, 512, 512)
 
 @component
 class VGG(Classifier):
-    """conv1_1, relu1_1, ..., pool5, fc6, relu6, drop6, fc7, relu7, drop7, fc8, and prob after it.
+    """The layers conv1_1, relu1_1, ..., pool5, fc6, relu6, drop6, fc7, relu7, drop7, fc8, prob.
 
-    depth: 16 or 19. Takes torchvision's files (features.0.weight, ...; RGB, mean and deviation) and those of the
-    authors and of the Caffe release (conv1_1.weight, ...; BGR, means alone).
+    depth: 16 or 19. Accepts torchvision's files (features.0.weight, ...; RGB, mean and standard deviation) and those of
+    the authors and the Caffe release (conv1_1.weight, ...; BGR, means only).
     """
 
     depth: Literal[16, 19] = 16
@@ -52,7 +52,7 @@ class VGG(Classifier):
         names = [name for name in self.layers if name.startswith("conv")]
         renamed = {f"features.{number}": name for number, name in zip(numbers, names, strict=False)}
         renamed |= {f"classifier.{number}": name for number, name in zip(dense, ("fc6", "fc7", "fc8"), strict=False)}
-        # Caffe's weights under torchvision's names are about (jcjohnson's): their dense layers are numbered 1, 4, 6.
+        # Some files (jcjohnson's) have Caffe's weights under torchvision's names, with dense layers numbered 1, 4, 6.
         preprocessing: Preprocessing = "torchvision" if dense[:1] == [0] else "caffe"
         return {_renamed(key, renamed): value for key, value in state.items()}, preprocessing
 
