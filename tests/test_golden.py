@@ -12,6 +12,7 @@ import pytest
 from dip_exp import config
 from dip_exp.runs.order import identify
 from tests import golden
+from tests.options import ROOT
 
 HELD: dict[str, Any] = json.loads(golden.FILE.read_text())
 
@@ -65,7 +66,7 @@ def test_whatever_has_committed_runs_is_held():
     """Tasks and optimizers that some job in the tables has: `python -m tests.golden` adds what is missing."""
     import pandas as pd
 
-    runs = pd.read_csv(golden.ROOT / "results/tables/mini/runs.csv", usecols=["task", "optim", "input", "stop"])
+    runs = pd.read_csv(ROOT / "results/tables/mini/runs.csv", usecols=["task", "optim", "input", "stop"])
     for group in ("task", "optim", "input", "stop"):
         used = {f"{group}={option}" for option in runs[group].dropna().unique()}
         assert used <= HELD["losses"].keys()

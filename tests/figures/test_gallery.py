@@ -18,7 +18,7 @@ from dip_exp.figures.paper import fig2_curves, ijcv3_descent
 from dip_exp.figures.parts import grids, rows, strip, style
 from dip_exp.figures.parts.score_table import Table
 from dip_exp.figures.studies import priors, restorers
-from tests.conftest import ROOT, jobs_of
+from tests.conftest import ROOT
 
 RESULTS = ROOT / "results"
 SCALES = [scale for scale in ("paper", "mini") if (RESULTS / "tables" / scale).is_dir()]
@@ -115,16 +115,6 @@ def test_drawing_twice_gives_the_same_files(rebuilt: Path):
     shutil.copytree(rebuilt / "figures" / scale, before)
     assert figures("fig4_denoise", "fig7_text", "--scale", scale, cwd=rebuilt.parent).returncode == 0
     assert filecmp.cmpfiles(before, rebuilt / "figures" / scale, names, shallow=False)[0] == names
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_the_committed_job_lists_are_what_the_overlays_say_now(scale: str):
-    jobs = Tables(RESULTS, scale).jobs
-    for name in gallery.names():
-        if name not in set(jobs.experiment):  # one of which nothing was collected yet
-            continue
-        now = {job.run_id for job in jobs_of(name, scale)}
-        assert now <= set(jobs[jobs.experiment == name].run_id), f"{name}: python scripts/collect.py --scale {scale}"
 
 
 @pytest.mark.parametrize("scale", SCALES)
