@@ -5,6 +5,7 @@ your own.
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from dip_exp import threads
@@ -52,6 +53,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """PyTorch and Lightning are imported when something of theirs is first asked for, not before."""
+    if name == "__version__":
+        return version("dip_exp")
     if name not in _HOMES:
         raise AttributeError(f"module 'dip_exp' has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(f"dip_exp.{_HOMES[name]}"), name)

@@ -201,6 +201,7 @@ def test_a_checkpoint_is_of_its_own_observation(tmp_path):
 def test_the_package_says_what_it_has():
     for name in dip_exp.__all__:
         assert getattr(dip_exp, name) is not None
+    assert f'version = "{dip_exp.__version__}"' in (ROOT / "pyproject.toml").read_text()
     with pytest.raises(AttributeError, match="has no attribute 'denoise'; it has Arch, Input, Optim, Problem"):
         _ = dip_exp.denoise
 
