@@ -198,13 +198,13 @@ def _laid_out(restored: Restored, y: np.ndarray) -> Restored:
 def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
     """Raises Refused for more runs than there can be of what was given."""
     if runs < 1:
-        raise Refused(f"runs: given {runs}; a whole number from 1 is allowed")
+        raise Refused(f"runs: given {runs}; must be a whole number from 1")
     if isinstance(arch, nn.Module):
         raise Refused(
-            f"runs: given {runs} with a network of yours, which is trained in place; 1 is allowed, or a name or an Arch"
+            f"runs: given {runs} with a network of yours, which is trained in place; give 1, or a name or an Arch"
         )
     if checkpoint is not None:
-        raise Refused(f"runs: given {runs} with a checkpoint, which is of one fit; 1 is allowed, or no checkpoint")
+        raise Refused(f"runs: given {runs} with a checkpoint, which is of one fit; give 1, or no checkpoint")
 
 
 def _mean(each: list[Restored], y: np.ndarray, posed: Problem | None) -> Restored:

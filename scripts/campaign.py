@@ -93,11 +93,11 @@ def check(given: argparse.Namespace) -> None:
     from dip_exp.errors import Refused
 
     if not given.hours > 0:
-        raise Refused(f"campaign: --hours is {given.hours:g}; more than 0 is allowed")
+        raise Refused(f"campaign: --hours is {given.hours:g}; must be more than 0")
     for name, least in (("seeds", 1), ("nice", 0), ("threads", 0)):
         value = getattr(given, name)
         if value is not None and value < least:
-            raise Refused(f"campaign: --{name} is {value}; {least} or more is allowed")
+            raise Refused(f"campaign: --{name} is {value}; must be {least} or more")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main() -> int:
     try:
         unknown = [name for name in names if name not in known]
         if unknown or given.seeds < 1:
-            wrong = f"there is no {unknown[0]!r}" if unknown else f"--seeds is {given.seeds}; 1 or more is allowed"
+            wrong = f"there is no {unknown[0]!r}" if unknown else f"--seeds is {given.seeds}; must be 1 or more"
             raise Refused(f"sweep: {wrong}; experiments are {', '.join(known)}")
         cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
         ask = launch.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set), given.results)

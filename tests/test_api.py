@@ -135,7 +135,7 @@ def test_several_runs_with_a_truth_are_scored_and_a_rule_begins_anew_each_time()
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"runs": 0}, "runs: given 0; a whole number from 1"),
+        ({"runs": 0}, "runs: given 0; must be a whole number from 1"),
         ({"runs": 2, "arch": nn.Conv2d(32, 3, 1)}, "runs: given 2 with a network of yours, which is trained in place"),
         ({"runs": 2, "checkpoint": ROOT / "no.pt"}, "runs: given 2 with a checkpoint, which is of one fit"),
     ],

@@ -29,7 +29,7 @@ def test_processes_begin_together_and_one_that_fails_is_named(monkeypatch):
     assert seeds.turns("ours", 64, 8, 2, 1) > 0
     with pytest.raises(SystemExit, match=r"error: bench_seeds: ours at 8 px, width 8: a process ended with 1"):
         seeds.turns("ours", 8, 8, 2, 1)
-    with pytest.raises(SystemExit, match=r"--threads is 1; 2 or more are allowed"):
+    with pytest.raises(SystemExit, match=r"--threads is 1; must be 2 or more"):
         seeds.measure(1, 1)
 
 

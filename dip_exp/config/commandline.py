@@ -84,7 +84,7 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
         key, _, value = word.partition("=")
         if key == "experiment" and "," in value:
             raise Refused(
-                f"experiment: given {value}; each has a sweep of its own, so one at a time is allowed; "
+                f"experiment: given {value}; each has a sweep of its own, so give one at a time; "
                 f"python scripts/sweep.py {value.replace(',', ' ')} runs them one after the other"
             )
         if key == "image" and not value.startswith(("glob(", "choice(")):

@@ -49,7 +49,7 @@ def plain(cfg: Container) -> dict[str, Any]:
     for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1), ("runs", 1)):
         if config[key] < least:
             raise Refused(
-                f"{key}: given {config[key]}; a whole number from {least} is allowed  [command line: {key}={least}]"
+                f"{key}: given {config[key]}; must be a whole number from {least}  [command line: {key}={least}]"
             )
     config["precision"] = precision.chosen(config)
     return config

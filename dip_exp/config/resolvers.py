@@ -37,7 +37,7 @@ def steps(paper: int, mini: int, *, _root_: Container) -> int:
     number = scaled(paper, mini, _root_=_root_)
     given = [number, 1 if fewer is None else fewer]
     if not all(isinstance(each, int | float) and each > 0 for each in given):
-        raise ValueError(f"given {number}, to be divided by optim.fewer, {fewer}; numbers above 0 are allowed")
+        raise ValueError(f"given {number}, to be divided by optim.fewer, {fewer}; both must be above 0")
     return max(1, round(given[0] / given[1]))
 
 

@@ -49,7 +49,7 @@ class Fit(pl.LightningModule):
         if stop.ends and optim.sampling() is not None:
             raise ValueError(
                 f"optim: {type(optim).__name__} draws its samples in the last part of optim.steps, and the stop rule "
-                f"{type(stop).__name__} may end the run before; stop=fixed and stop=watch are allowed"
+                f"{type(stop).__name__} may end the run before; use stop=fixed or stop=watch"
             )
         self.optim = optim
         self.stop = stop

@@ -68,7 +68,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         if self.accelerator == "gpu" and not torch.cuda.is_available():
-            raise ValueError("accelerator: given gpu, but PyTorch sees none here; auto and cpu are allowed")
+            raise ValueError("accelerator: given gpu, but PyTorch sees none here; use auto or cpu")
 
     @property
     def device(self) -> torch.device:

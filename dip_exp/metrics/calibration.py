@@ -49,7 +49,7 @@ def calibrate(std: np.ndarray, error: np.ndarray) -> Calibration:
     predicted, wrong = (np.asarray(values, dtype=np.float64).ravel() for values in (std, error))
     if std.shape != error.shape or predicted.size < BINS:
         raise ValueError(
-            f"calibrate: std is {std.shape} and error {error.shape}; equal shapes of {BINS} values or more are allowed"
+            f"calibrate: std is {std.shape} and error {error.shape}; the shapes must be equal, of {BINS} values or more"
         )
     if not (np.isfinite(predicted).all() and np.isfinite(wrong).all()) or predicted.min() < 0:
         raise ValueError("calibrate: std and error must be finite, and std from 0; look for NaN in the pictures")

@@ -114,7 +114,7 @@ def score_folder(
         raise Refused(f"protocol: there is none called {protocol!r}; the known ones are {', '.join(PROTOCOLS)}")
     for option, number in (("trim", trim), ("crop-multiple", crop_multiple)):
         if number is not None and number < 1:
-            raise Refused(f"{option}: {number} was given; allowed are whole numbers from 1")
+            raise Refused(f"{option}: {number} was given; must be a whole number from 1")
     if window is not None and crop_multiple is not None:
         raise Refused("window and crop-multiple: both say which part is scored; give one of them")
     scored = pictures(results, "results")

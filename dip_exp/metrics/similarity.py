@@ -46,7 +46,7 @@ class Protocol:
         """
         picture: Any = x
         if picture.ndim != 4:
-            raise ValueError(f"protocol: the picture has shape {tuple(picture.shape)}; allowed is (1,C,H,W); add axes")
+            raise ValueError(f"protocol: the picture has shape {tuple(picture.shape)}; must be (1,C,H,W); add axes")
         picture = picture.clip(0, 1)
         if self.quantise == "round":
             picture = (picture * 255).round() / 255
@@ -72,7 +72,7 @@ class Protocol:
             return picture
         if channels not in (1, 3):
             raise ValueError(
-                f"protocol: channels is {self.channels!r} but the picture has {channels} channels; allowed are 1 and "
+                f"protocol: channels is {self.channels!r} but the picture has {channels} channels; must be 1 or "
                 "3; score it with channels=rgb"
             )
         luma = picture
@@ -99,7 +99,7 @@ def decibels(mse: float) -> float:
         ValueError: `mse` is negative or NaN.
     """
     if not mse >= 0:
-        raise ValueError(f"decibels: mse is {mse}; allowed are numbers from 0; look for NaN in the picture")
+        raise ValueError(f"decibels: mse is {mse}; must be a number from 0; look for NaN in the picture")
     return math.inf if mse == 0 else -10 * math.log10(mse)
 
 
@@ -122,7 +122,7 @@ def psnr(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol, where: np.ndarray
     _check_where(where, x, protocol)
     selected = np.broadcast_to(protocol.cropped(where), error.shape)
     if not selected.any():
-        raise ValueError("psnr: where selects no pixel of the protocol's view; allowed is at least one; check the mask")
+        raise ValueError("psnr: where selects no pixel of the protocol's view; select at least one; check the mask")
     return decibels(float(error[selected].mean()))
 
 
@@ -174,22 +174,20 @@ def _check_pair(x_hat: np.ndarray, x: np.ndarray, who: str) -> None:
     for name, picture in (("x_hat", x_hat), ("x", x)):
         if not isinstance(picture, np.ndarray) or not np.issubdtype(picture.dtype, np.floating):
             given = f"an array of {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
-            raise TypeError(f"{who}: {name} is {given}; allowed are numpy arrays of floats; convert it first")
+            raise TypeError(f"{who}: {name} is {given}; must be a numpy array of floats; convert it first")
         if picture.ndim != 4 or picture.shape[0] != 1:
-            raise ValueError(f"{who}: {name} has shape {picture.shape}; allowed is (1,C,H,W); add the missing axes")
+            raise ValueError(f"{who}: {name} has shape {picture.shape}; must be (1,C,H,W); add the missing axes")
         bad = int(picture.size - np.isfinite(picture).sum())
         if bad:
-            raise ValueError(
-                f"{who}: {bad} of {name}'s {picture.size} values are NaN or infinite; allowed are finite ones"
-            )
+            raise ValueError(f"{who}: {bad} of {name}'s {picture.size} values are NaN or infinite; all must be finite")
     if x_hat.shape != x.shape:
         raise ValueError(
-            f"{who}: x_hat has shape {x_hat.shape} but x has {x.shape}; allowed are equal shapes; "
+            f"{who}: x_hat has shape {x_hat.shape} but x has {x.shape}; the shapes must be equal; "
             "crop or convert one of them"
         )
     if x.min() < 0 or x.max() > 1:
         raise ValueError(
-            f"{who}: the clean picture x runs from {x.min():g} to {x.max():g}; allowed is [0,1]; "
+            f"{who}: the clean picture x runs from {x.min():g} to {x.max():g}; must lie in [0,1]; "
             "divide 8-bit values by 255"
         )
 
@@ -197,14 +195,13 @@ def _check_pair(x_hat: np.ndarray, x: np.ndarray, who: str) -> None:
 def _check_where(where: np.ndarray, x: np.ndarray, protocol: Protocol) -> None:
     if protocol.channels != "rgb":
         raise ValueError(
-            f"psnr: where is given with channels={protocol.channels!r}; allowed is channels='rgb'; "
-            "choose such a protocol"
+            f"psnr: where is given with channels={protocol.channels!r}; needs channels='rgb'; choose such a protocol"
         )
     if not isinstance(where, np.ndarray) or where.dtype != np.bool_:
         given = f"an array of {where.dtype}" if isinstance(where, np.ndarray) else type(where).__name__
-        raise TypeError(f"psnr: where is {given}; allowed is an array of booleans; compare the mask with 0 first")
+        raise TypeError(f"psnr: where is {given}; must be an array of booleans; compare the mask with 0 first")
     if where.shape not in (x.shape, (1, 1, *x.shape[2:])):
         raise ValueError(
-            f"psnr: where has shape {where.shape} but x has {x.shape}; allowed are {(1, 1, *x.shape[2:])} and "
+            f"psnr: where has shape {where.shape} but x has {x.shape}; must be {(1, 1, *x.shape[2:])} or "
             f"{x.shape}; use the mask of this picture"
         )

@@ -29,7 +29,7 @@ def check_picture(x: np.ndarray, who: str) -> None:
         raise ValueError(f"{who}: {bad} of the picture's {np.size(x)} values are NaN or infinite; all must be in [0,1]")
     if x.min() < 0 or x.max() > 1:
         raise ValueError(
-            f"{who}: the picture runs from {x.min():g} to {x.max():g}; allowed is [0,1]; divide 8-bit values by 255"
+            f"{who}: the picture runs from {x.min():g} to {x.max():g}; must lie in [0,1]; divide 8-bit values by 255"
         )
 
 
@@ -84,9 +84,7 @@ def jpeg(x: np.ndarray, quality: int) -> np.ndarray:
     """
     check_picture(x, "jpeg")
     if not isinstance(quality, int) or not 1 <= quality <= 95:
-        raise ValueError(
-            f"jpeg: quality is {quality!r}; allowed are whole numbers from 1 to 95; choose another quality"
-        )
+        raise ValueError(f"jpeg: quality is {quality!r}; must be a whole number from 1 to 95; choose another quality")
     file = io.BytesIO()
     _to_8bit(x, "jpeg").save(file, "JPEG", quality=quality)
     return _from_8bit(Image.open(file))
@@ -104,9 +102,7 @@ def lanczos_reduce(x: np.ndarray, factor: int) -> np.ndarray:
     check_picture(x, "lanczos_reduce")
     height, width = x.shape[2:]
     if not isinstance(factor, int) or factor < 1:
-        raise ValueError(
-            f"lanczos_reduce: factor is {factor!r}; allowed are whole numbers from 1; choose another factor"
-        )
+        raise ValueError(f"lanczos_reduce: factor is {factor!r}; must be a whole number from 1; choose another factor")
     if height % factor or width % factor:
         fits = f"{width // factor * factor}x{height // factor * factor}"
         raise ValueError(
@@ -148,12 +144,12 @@ def _check_range(who: str, name: str, value: float, low: float, high: float, ope
     above = value > low if open_below else value >= low
     if not (above and value <= high and np.isfinite(value)):
         bounds = f"{'above' if open_below else 'from'} {low:g}" + (f" to {high:g}" if np.isfinite(high) else "")
-        raise ValueError(f"{who}: {name} is {value}; allowed are finite numbers {bounds}; choose another {name}")
+        raise ValueError(f"{who}: {name} is {value}; must be a finite number {bounds}; choose another {name}")
 
 
 def _to_8bit(x: np.ndarray, who: str) -> Image.Image:
     if x.shape[1] not in (1, 3):
-        raise ValueError(f"{who}: the picture has {x.shape[1]} channels; allowed are 1 (grey) and 3 (RGB); convert it")
+        raise ValueError(f"{who}: the picture has {x.shape[1]} channels; must be 1 (grey) or 3 (RGB); convert it")
     values = (x[0] * LEVELS).round().astype(np.uint8)
     return Image.fromarray(values[0] if len(values) == 1 else np.ascontiguousarray(values.transpose(1, 2, 0)))
 

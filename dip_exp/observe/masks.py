@@ -43,18 +43,18 @@ def check_mask(mask: np.ndarray, shape: tuple[int, int, int], who: str) -> np.nd
     if mask.shape not in ((1, 1, height, width), (1, channels, height, width)):
         raise ValueError(
             f"{who}: the mask has shape {mask.shape} but the picture is {channels}x{height}x{width} (channels x height "
-            f"x width); allowed is (1, {kinds}, {height}, {width}); set another task.mask"
+            f"x width); must be (1, {kinds}, {height}, {width}); set another task.mask"
         )
     binary = (mask == 0) | (mask == 1)
     if not binary.all():
         raise ValueError(
             f"{who}: {int((~binary).sum())} of the mask's {mask.size} values are neither 0 nor 1 (they run from "
-            f"{mask.min():g} to {mask.max():g}); allowed are 0 (missing) and 1 (known); threshold the mask"
+            f"{mask.min():g} to {mask.max():g}); must be 0 (missing) or 1 (known); threshold the mask"
         )
     if mask.all() or not mask.any():
         state, rest = ("known", "there is nothing to restore") if mask.all() else ("missing", "nothing is left to fit")
         raise ValueError(
-            f"{who}: all {mask.size} pixels of the mask are {state}, {rest}; allowed is a mask with some of both; "
+            f"{who}: all {mask.size} pixels of the mask are {state}, {rest}; must have some of both; "
             "white is known, black is missing; task.mask.flip=true flips a mask from a file; or set another task.mask"
         )
     return mask
@@ -95,9 +95,7 @@ class Text(Mask):
 
     def __post_init__(self) -> None:
         if len(self.text.splitlines()) > 1:
-            raise ValueError(
-                f"mask text: text {self.text!r} has more than one line; allowed is one; set task.mask.text"
-            )
+            raise ValueError(f"mask text: text {self.text!r} has more than one line; must be one; set task.mask.text")
 
     def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
         """See `Mask.draw`; (1,1,H,W), `rng` is not used."""

@@ -32,7 +32,7 @@ class SGLD(Adam):
 
     def __post_init__(self) -> None:
         if self.over == "input":
-            raise ValueError("over: given input, but the noise moves the network's kernels; net and both are allowed")
+            raise ValueError("over: given input, but the noise moves the network's kernels; use net or both")
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         betas, decay = (self.betas[0], self.betas[1]), self.weight_decay

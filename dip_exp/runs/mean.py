@@ -132,7 +132,7 @@ def run_mean(cfg: DictConfig, choices: dict[str, str], command: list[str], *, ta
     if tabled:
         raise Refused(
             f"runs: given {count} for the jobs of an experiment's own sweep, which has seeds and means of its own; "
-            f"1 is allowed  [seeds={count}; conf/experiment/{choices['experiment']}.yaml: about.mean_of]"
+            f"must be 1  [seeds={count}; conf/experiment/{choices['experiment']}.yaml: about.mean_of]"
         )
     members = [_member(cfg, number) for number in range(count)]
     named = [identify(member, choices) for member in members]

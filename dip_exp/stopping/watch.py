@@ -26,7 +26,7 @@ class Watch(StopRule):
         active = [name for name, rule in self.rules.items() if rule.active]
         if active:
             raise ValueError(
-                f"watch: {active[0]} changes the run and cannot watch another; passive rules are allowed here; give it "
+                f"watch: {active[0]} changes the run and cannot watch another; only passive rules can; give it "
                 f"a run of its own, stop={active[0]}"
             )
         self._cannot: dict[str, str] = {}

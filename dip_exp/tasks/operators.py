@@ -29,12 +29,12 @@ def reduction_kernel(factor: int, kernel: Kernel) -> torch.Tensor:
         ValueError: factor is below 2 or `kernel` is unknown.
     """
     if not isinstance(factor, int) or factor < 2:
-        raise ValueError(f"downsample: factor is {factor!r}; allowed are whole numbers from 2; choose another factor")
+        raise ValueError(f"downsample: factor is {factor!r}; must be a whole number from 2; choose another factor")
     if kernel == "box":
         return torch.full((factor,), 1 / factor, dtype=torch.float64)
     if kernel not in _LOBES:
         allowed = ", ".join([*_LOBES, "box"])
-        raise ValueError(f"downsample: kernel is {kernel!r}; allowed are {allowed}; choose one of them")
+        raise ValueError(f"downsample: kernel is {kernel!r}; must be one of {allowed}")
     lobes = _LOBES[kernel]
     taps = 2 * lobes * factor - factor % 2
     t = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / factor
@@ -65,7 +65,7 @@ class Downsample(nn.Module):
         """Returns A(x_hat). Raises ValueError if x_hat is not (N,C,H,W) or a side is not a multiple of the factor."""
         if x_hat.ndim != 4:
             raise ValueError(
-                f"downsample: x_hat has shape {tuple(x_hat.shape)}; allowed is (N,C,H,W); add the missing axes"
+                f"downsample: x_hat has shape {tuple(x_hat.shape)}; must be (N,C,H,W); add the missing axes"
             )
         height, width = x_hat.shape[-2:]
         f, m = self.factor, self.margin
@@ -113,9 +113,7 @@ def adjoint_gap(
             "be the same; give A's own output shape"
         )
     if not Ax.requires_grad:
-        raise ValueError(
-            "adjoint_gap: A(x) has no gradient; allowed are torch operations on x; remove .detach() or no_grad"
-        )
+        raise ValueError("adjoint_gap: A(x) has no gradient; use torch operations on x; remove .detach() or no_grad")
     (ATy,) = torch.autograd.grad(Ax, x, y.to(Ax.dtype))
     scale = _norm(Ax) * _norm(y)
     if scale == 0:

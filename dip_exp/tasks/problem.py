@@ -128,7 +128,7 @@ class Problem:
         for name in self.rivals:
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ValueError(
-                    f"problem: rivals has {name!r}, which is to be part of a file's name; allowed are lower-case "
+                    f"problem: rivals has {name!r}, which is to be part of a file's name; must be lower-case "
                     f"letters, digits and _; rename it"
                 )
 

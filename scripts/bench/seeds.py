@@ -139,7 +139,7 @@ def turn(kind: str, size: int, width: int) -> None:
 def measure(rounds: int, threads: int) -> list[dict[str, Any]]:
     """Returns the table's rows, having said each as it was found."""
     if threads < SEEDS:
-        raise SystemExit(f"error: bench_seeds: --threads is {threads}; {SEEDS} or more are allowed, one for each seed")
+        raise SystemExit(f"error: bench_seeds: --threads is {threads}; must be {SEEDS} or more, one for each seed")
     rows = []
     for size, width in CASES:
         found: dict[tuple[str, str], list[float]] = {}

@@ -127,7 +127,9 @@ def test_a_rule_that_looks_for_the_end_has_three_times_the_tasks_own_steps(task:
 
 
 def test_a_number_of_steps_that_is_none_is_named():
-    with pytest.raises(Refused, match=r"optim.steps: .*given 900, to be divided by optim.fewer, 0; numbers above 0"):
+    with pytest.raises(
+        Refused, match=r"optim.steps: .*given 900, to be divided by optim.fewer, 0; both must be above 0"
+    ):
         config.plain(config.compose(["optim=muon", "optim.fewer=0", "scale=mini"]))
 
 
@@ -227,8 +229,8 @@ def test_named_seeds_differ_by_name_and_by_seed():
 @pytest.mark.parametrize(
     ("word", "text"),
     [
-        ("seed=-1", "seed: given -1; a whole number from 0"),
-        ("runs=0", "runs: given 0; a whole number from 1 is allowed"),
+        ("seed=-1", "seed: given -1; must be a whole number from 0"),
+        ("runs=0", "runs: given 0; must be a whole number from 1"),
         ("+optm.steps=3", "optm: there is no such setting; the top level has image, task"),
         ("image=file", "image.path: nothing was given"),
         ("optim.lr=abc", "optim.lr: given 'abc'; input should be a valid number"),

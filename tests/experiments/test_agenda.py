@@ -281,10 +281,10 @@ def test_a_campaign_runs_collects_and_says_what_is_done(tmp_path: Path):
     [
         (["fig99"], "campaign: there is no 'fig99'; experiments are calibration"),
         (["--launcher", "submitit"], "launcher=submitit: SLURM's sbatch and srun not found here"),
-        (["--hours", "0"], "campaign: --hours is 0; more than 0 is allowed"),
-        (["--hours", "nan"], "campaign: --hours is nan; more than 0 is allowed"),
-        (["--seeds", "0"], "campaign: --seeds is 0; 1 or more is allowed"),
-        (["--threads", "-1"], "campaign: --threads is -1; 0 or more is allowed"),
+        (["--hours", "0"], "campaign: --hours is 0; must be more than 0"),
+        (["--hours", "nan"], "campaign: --hours is nan; must be more than 0"),
+        (["--seeds", "0"], "campaign: --seeds is 0; must be 1 or more"),
+        (["--threads", "-1"], "campaign: --threads is -1; must be 0 or more"),
     ],
 )
 def test_what_no_campaign_can_be_made_of_is_refused(

@@ -62,9 +62,7 @@ def test_the_samples_of_a_fit_are_its_iterates():
 
 def test_a_rule_that_may_end_the_run_before_the_samples_is_refused():
     make(optim=sgld(), stop=Watch(rules={}))
-    with pytest.raises(
-        ValueError, match=r"optim: SGLD draws its samples in the last part .* stop=fixed and stop=watch"
-    ):
+    with pytest.raises(ValueError, match=r"optim: SGLD draws its samples in the last part .* stop=fixed or stop=watch"):
         make(optim=sgld(), stop=ExponentialVariance())
 
 

@@ -78,7 +78,7 @@ def test_certainty_and_perfection_have_no_ratio_and_no_rank():
 @pytest.mark.parametrize(
     ("std", "error", "text"),
     [
-        (np.ones(30), np.ones(31), r"std is \(30,\) and error \(31,\); equal shapes of 20 values"),
+        (np.ones(30), np.ones(31), r"std is \(30,\) and error \(31,\); the shapes must be equal"),
         (np.ones(19), np.ones(19), "of 20 values or more"),
         (-np.ones(30), np.ones(30), "std from 0"),
         (np.ones(30), np.full(30, np.nan), "look for NaN"),

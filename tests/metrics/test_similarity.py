@@ -155,7 +155,7 @@ def test_decibels_of_a_mean_squared_error():
     assert decibels(0.01) == pytest.approx(20)
     assert decibels(0) == math.inf
     for wrong in (-1.0, math.nan):
-        with pytest.raises(ValueError, match=f"decibels: mse is {wrong}; allowed are numbers from 0"):
+        with pytest.raises(ValueError, match=f"decibels: mse is {wrong}; must be a number from 0"):
             decibels(wrong)
 
 
@@ -170,19 +170,19 @@ def test_decibels_of_a_mean_squared_error():
             r"x_hat has shape \(1, 1, 37, 31\) but x has \(1, 3, 37, 31\)",
         ),
         (picture((1, 3, 1, 31)), picture(), ValueError, r"x_hat has shape \(1, 3, 1, 31\) but x has"),
-        (picture((3, 37, 31)), picture(), ValueError, r"x_hat has shape \(3, 37, 31\); allowed is \(1,C,H,W\)"),
-        (picture((2, 3, 37, 31)), picture((2, 3, 37, 31)), ValueError, r"x_hat has shape \(2, 3, 37, 31\); allowed is"),
+        (picture((3, 37, 31)), picture(), ValueError, r"x_hat has shape \(3, 37, 31\); must be \(1,C,H,W\)"),
+        (picture((2, 3, 37, 31)), picture((2, 3, 37, 31)), ValueError, r"x_hat has shape \(2, 3, 37, 31\); must be"),
         (picture() * np.nan, picture(), ValueError, "3441 of x_hat's 3441 values are NaN or infinite"),
         (picture(), picture() + np.float32(np.inf), ValueError, "3441 of x's 3441 values are NaN or infinite"),
-        (picture(), picture() * 255, ValueError, r"the clean picture x runs from .* allowed is \[0,1\]; divide 8-bit"),
+        (picture(), picture() * 255, ValueError, r"the clean picture x runs from .* must lie in \[0,1\]; divide 8-bit"),
         (picture(), picture() - 1, ValueError, "the clean picture x runs from -"),
         (
             (picture() * 255).astype(np.uint8),
             picture(),
             TypeError,
-            "x_hat is an array of uint8; allowed are numpy arrays",
+            "x_hat is an array of uint8; must be a numpy array",
         ),
-        (torch.from_numpy(picture()), picture(), TypeError, "x_hat is Tensor; allowed are numpy arrays"),
+        (torch.from_numpy(picture()), picture(), TypeError, "x_hat is Tensor; must be a numpy array"),
     ],
 )
 def test_scores_check_their_pictures(score, x_hat, x, error, text):
@@ -197,10 +197,10 @@ def test_scores_check_their_pictures(score, x_hat, x, error, text):
             np.ones((1, 1, 37, 31), bool),
             Protocol(channels="y"),
             ValueError,
-            "where is given with channels='y'; allowed",
+            "where is given with channels='y'; needs",
         ),
-        (np.ones((1, 1, 37, 31)), RGB, TypeError, "where is an array of float64; allowed is an array of booleans"),
-        (torch.ones(1, 1, 37, 31).bool(), RGB, TypeError, "where is Tensor; allowed is an array of booleans"),
+        (np.ones((1, 1, 37, 31)), RGB, TypeError, "where is an array of float64; must be an array of booleans"),
+        (torch.ones(1, 1, 37, 31).bool(), RGB, TypeError, "where is Tensor; must be an array of booleans"),
         (np.ones((1, 1, 1, 31), bool), RGB, ValueError, r"where has shape \(1, 1, 1, 31\) but x has \(1, 3, 37, 31\)"),
         (np.zeros((1, 1, 37, 31), bool), RGB, ValueError, "where selects no pixel of the protocol's view"),
     ],
@@ -214,9 +214,9 @@ def test_psnr_checks_where(where, protocol, error, text):
 def test_view_refuses_what_it_cannot_compare(like):
     with pytest.raises(ValueError, match=r"crop \[20, 0, 17, 0\] .* leaves nothing of a 31x37 picture"):
         Protocol(crop=[20, 0, 17, 0]).view(like(picture()))
-    with pytest.raises(ValueError, match="channels is 'y' but the picture has 2 channels; allowed are 1 and 3"):
+    with pytest.raises(ValueError, match="channels is 'y' but the picture has 2 channels; must be 1 or 3"):
         Protocol(channels="y").view(like(picture((1, 2, 37, 31))))
-    with pytest.raises(ValueError, match=r"the picture has shape \(37, 31\); allowed is \(1,C,H,W\)"):
+    with pytest.raises(ValueError, match=r"the picture has shape \(37, 31\); must be \(1,C,H,W\)"):
         RGB.view(like(picture()[0, 0]))
 
 

@@ -166,7 +166,7 @@ def test_uniform_noise_has_the_moments_of_u01():
         (np.zeros((3, 4, 4), np.float32), ValueError, r"shape \(3, 4, 4\); one picture has shape \(1,C,H,W\)"),
         (np.zeros((1, 3, 0, 4), np.float32), ValueError, r"shape \(1, 3, 0, 4\); one picture"),
         (np.full((1, 3, 4, 4), np.nan, np.float32), ValueError, "48 of the picture's 48 values are NaN or infinite"),
-        (np.full((1, 3, 4, 4), 255, np.float32), ValueError, r"runs from 255 to 255; allowed is \[0,1\]; divide"),
+        (np.full((1, 3, 4, 4), 255, np.float32), ValueError, r"runs from 255 to 255; must lie in \[0,1\]; divide"),
     ],
 )
 @pytest.mark.parametrize("name", [name for name in RANDOM if name != "uniform_noise"])
@@ -178,16 +178,16 @@ def test_what_is_no_picture_is_refused(name, x, error, text):
 @pytest.mark.parametrize(
     ("act", "text"),
     [
-        (lambda x: degrade.gaussian(x, -1, rng()), "gaussian: sigma_255 is -1; allowed are finite numbers from 0"),
-        (lambda x: degrade.gaussian(x, np.nan, rng()), "gaussian: sigma_255 is nan; allowed are finite numbers from 0"),
-        (lambda x: degrade.poisson(x, 0, rng()), "poisson: peak is 0; allowed are finite numbers above 0"),
-        (lambda x: degrade.impulse(x, 1.1, rng()), "impulse: amount is 1.1; allowed are finite numbers from 0 to 1"),
-        (lambda x: degrade.speckle(x, np.inf, rng()), "speckle: sigma is inf; allowed are finite numbers from 0"),
-        (lambda x: degrade.jpeg(x, 0), "jpeg: quality is 0; allowed are whole numbers from 1 to 95"),
-        (lambda x: degrade.jpeg(x, 96), "jpeg: quality is 96; allowed are whole numbers from 1 to 95"),
-        (lambda x: degrade.jpeg(x, 50.0), "jpeg: quality is 50.0; allowed are whole numbers"),
-        (lambda x: degrade.jpeg(x[:, :2], 50), r"jpeg: the picture has 2 channels; allowed are 1 \(grey\) and 3"),
-        (lambda x: degrade.lanczos_reduce(x, 0), "lanczos_reduce: factor is 0; allowed are whole numbers from 1"),
+        (lambda x: degrade.gaussian(x, -1, rng()), "gaussian: sigma_255 is -1; must be a finite number from 0"),
+        (lambda x: degrade.gaussian(x, np.nan, rng()), "gaussian: sigma_255 is nan; must be a finite number from 0"),
+        (lambda x: degrade.poisson(x, 0, rng()), "poisson: peak is 0; must be a finite number above 0"),
+        (lambda x: degrade.impulse(x, 1.1, rng()), "impulse: amount is 1.1; must be a finite number from 0 to 1"),
+        (lambda x: degrade.speckle(x, np.inf, rng()), "speckle: sigma is inf; must be a finite number from 0"),
+        (lambda x: degrade.jpeg(x, 0), "jpeg: quality is 0; must be a whole number from 1 to 95"),
+        (lambda x: degrade.jpeg(x, 96), "jpeg: quality is 96; must be a whole number from 1 to 95"),
+        (lambda x: degrade.jpeg(x, 50.0), "jpeg: quality is 50.0; must be a whole number"),
+        (lambda x: degrade.jpeg(x[:, :2], 50), r"jpeg: the picture has 2 channels; must be 1 \(grey\) or 3"),
+        (lambda x: degrade.lanczos_reduce(x, 0), "lanczos_reduce: factor is 0; must be a whole number from 1"),
         (
             lambda x: degrade.lanczos_reduce(x, 4),
             r"lanczos_reduce: the picture is 31x37 \(width x height\), no multiple of factor 4; crop it to 28x36",

@@ -107,7 +107,7 @@ def test_a_file_mask_of_another_size_is_refused(monkeypatch):
         (np.ones((1, 1, 4, 5)), "white is known, black is missing; task.mask.flip=true flips"),
         (np.full((1, 1, 4, 5), 0.5), r"20 of the mask's 20 values are neither 0 nor 1 \(they run from 0.5 to 0.5\)"),
         (np.full((1, 1, 4, 5), np.nan), "20 of the mask's 20 values are neither 0 nor 1"),
-        (np.eye(4, 5), r"shape \(4, 5\) but the picture is 3x4x5 .* allowed is \(1, 1 or 3, 4, 5\)"),
+        (np.eye(4, 5), r"shape \(4, 5\) but the picture is 3x4x5 .* must be \(1, 1 or 3, 4, 5\)"),
         (np.ones((1, 2, 4, 5)), r"shape \(1, 2, 4, 5\) but the picture is 3x4x5"),
         (np.ones((1, 1, 5, 4)), r"shape \(1, 1, 5, 4\) but the picture is 3x4x5"),
         (np.ones((1, 1, 1, 1)), r"shape \(1, 1, 1, 1\) but the picture is 3x4x5"),
@@ -121,7 +121,7 @@ def test_check_mask_refuses(mask, text):
 def test_check_mask_names_one_kind_for_grey_and_returns_what_fits():
     fits = np.eye(4, 5, dtype=np.float32)[None, None]
     assert check_mask(fits, (1, 4, 5), "inpaint") is fits
-    with pytest.raises(ValueError, match=r"allowed is \(1, 1, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"must be \(1, 1, 4, 5\)"):
         check_mask(np.ones((1, 3, 4, 5)), (1, 4, 5), "inpaint")
 
 
@@ -131,7 +131,7 @@ def test_check_mask_names_one_kind_for_grey_and_returns_what_fits():
         (lambda: Bernoulli(missing=0.0), "greater than 0"),
         (lambda: Bernoulli(missing=1.0), "less than 1"),
         (lambda: Text(text=""), "at least 1 character"),
-        (lambda: Text(text="two\nlines"), "has more than one line; allowed is one; set task.mask.text"),
+        (lambda: Text(text="two\nlines"), "has more than one line; must be one; set task.mask.text"),
         (lambda: Text(size=0), "greater than or equal to 1"),
         (lambda: Boxes(boxes=[]), "at least 1 item"),
         (lambda: Boxes(boxes=[[0.1, 0.1, 0.5]]), "at least 4 items"),

@@ -199,7 +199,7 @@ def test_more_runs_in_an_experiment_s_sweep_are_refused(several: Runner, tmp_pat
 
 
 def test_none_or_fewer_are_refused(several: Runner):
-    with pytest.raises(Refused, match="runs: given 0; a whole number from 1 is allowed"):
+    with pytest.raises(Refused, match="runs: given 0; must be a whole number from 1"):
         several("runs=0")
 
 

@@ -269,17 +269,17 @@ Y = np.full((1, 3, 8, 8), 0.5, np.float32)
 @pytest.mark.parametrize(
     ("act", "text"),
     [
-        (lambda: bicubic(Y, 0), "bicubic: factor is 0; allowed are whole numbers from 1"),
-        (lambda: bicubic(Y, 2.0), "bicubic: factor is 2.0; allowed are whole numbers"),
-        (lambda: bicubic(Y * 255, 2), r"bicubic: the picture runs from 127.5 to 127.5; allowed is \[0,1\]"),
-        (lambda: lanczos(Y, -1), "lanczos: factor is -1; allowed are whole numbers from 1"),
-        (lambda: wavelets(Y, -3), "wavelets: sigma_255 is -3; allowed are finite numbers above 0"),
+        (lambda: bicubic(Y, 0), "bicubic: factor is 0; must be a whole number from 1"),
+        (lambda: bicubic(Y, 2.0), "bicubic: factor is 2.0; must be a whole number"),
+        (lambda: bicubic(Y * 255, 2), r"bicubic: the picture runs from 127.5 to 127.5; must lie in \[0,1\]"),
+        (lambda: lanczos(Y, -1), "lanczos: factor is -1; must be a whole number from 1"),
+        (lambda: wavelets(Y, -3), "wavelets: sigma_255 is -3; must be a finite number above 0"),
         (lambda: wavelets(Y * 3, 25), "wavelets: the picture runs from 1.5"),
         (lambda: linear(Y, np.ones((1, 1, 8, 8))), "linear: all 64 pixels of the mask are known"),
         (lambda: linear(Y, np.eye(8)), r"linear: the mask has shape \(8, 8\)"),
-        (lambda: nlm(Y, 0), "nlm: sigma_255 is 0; allowed are finite numbers above 0"),
+        (lambda: nlm(Y, 0), "nlm: sigma_255 is 0; must be a finite number above 0"),
         (lambda: nlm(Y * 3, 25), "nlm: the picture runs from 1.5"),
-        (lambda: tv(Y, np.nan), "tv: sigma_255 is nan; allowed are finite numbers above 0"),
+        (lambda: tv(Y, np.nan), "tv: sigma_255 is nan; must be a finite number above 0"),
         (lambda: tv(Y[0], 25), r"tv: the picture has shape \(3, 8, 8\)"),
         (lambda: biharmonic(Y * np.nan, Y), "biharmonic: 192 of the picture's 192 values are NaN"),
         (lambda: biharmonic(Y, np.ones((1, 1, 8, 8))), "biharmonic: all 64 pixels of the mask are known"),
@@ -293,9 +293,9 @@ Y = np.full((1, 3, 8, 8), 0.5, np.float32)
             "linear: the mask leaves no known pixel in one channel",
         ),
         pytest.param(
-            lambda: bm3d(Y, 25), "bm3d: the picture is 8x8; allowed are sides from 16 pixels", marks=WITH_BM3D
+            lambda: bm3d(Y, 25), "bm3d: the picture is 8x8; its sides must be at least 16 pixels", marks=WITH_BM3D
         ),
-        pytest.param(lambda: bm3d(Y, np.inf), "bm3d: sigma_255 is inf; allowed are finite", marks=WITH_BM3D),
+        pytest.param(lambda: bm3d(Y, np.inf), "bm3d: sigma_255 is inf; must be a finite", marks=WITH_BM3D),
     ],
 )
 def test_what_cannot_work_is_refused(act, text):

@@ -162,9 +162,9 @@ def test_the_gaps_draw_only_from_their_generator_and_in_the_dtype_asked():
 @pytest.mark.parametrize(
     ("act", "text"),
     [
-        (lambda: Downsample(1), "downsample: factor is 1; allowed are whole numbers from 2"),
-        (lambda: Downsample(2.0), "downsample: factor is 2.0; allowed are whole numbers"),  # pyright: ignore
-        (lambda: Downsample(2, "cubic"), "kernel is 'cubic'; allowed are lanczos2, lanczos3, box"),  # pyright: ignore
+        (lambda: Downsample(1), "downsample: factor is 1; must be a whole number from 2"),
+        (lambda: Downsample(2.0), "downsample: factor is 2.0; must be a whole number"),  # pyright: ignore
+        (lambda: Downsample(2, "cubic"), "kernel is 'cubic'; must be one of lanczos2, lanczos3, box"),  # pyright: ignore
         (
             lambda: Downsample(4)(torch.zeros(1, 3, 37, 32)),
             r"x_hat is 32x37 \(width x height\), no multiple of factor 4",
@@ -173,7 +173,7 @@ def test_the_gaps_draw_only_from_their_generator_and_in_the_dtype_asked():
             lambda: Downsample(4)(torch.zeros(1, 3, 36, 31)),
             r"x_hat is 31x36 \(width x height\), no multiple of factor 4",
         ),
-        (lambda: Downsample(4)(torch.zeros(3, 36, 32)), r"x_hat has shape \(3, 36, 32\); allowed is \(N,C,H,W\)"),
+        (lambda: Downsample(4)(torch.zeros(3, 36, 32)), r"x_hat has shape \(3, 36, 32\); must be \(N,C,H,W\)"),
         (
             lambda: adjoint_gap(Downsample(2), (1, 1, 8, 8), (1, 1, 4, 5), generator()),
             r"A maps \(1, 1, 8, 8\) to \(1, 1, 4, 4\) but y_shape is \(1, 1, 4, 5\)",

@@ -201,7 +201,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
             {"weight": torch.zeros(1, 2, 4, 4)},
             r"problem: weight is \(1, 2, 4, 4\); it must broadcast to \(1, 3, 4, 4\)",
         ),
-        ({"rivals": {"TV/2": lambda: None}}, r"problem: rivals has 'TV/2', .* allowed are lower-case letters, digits"),
+        ({"rivals": {"TV/2": lambda: None}}, r"problem: rivals has 'TV/2', .* must be lower-case letters, digits"),
         (
             {"shape": (3, 8, 8), "paste": torch.ones(1, 1, 8, 8)},
             r"problem: paste needs y \(1, 3, 4, 4\) of x_hat's shape",

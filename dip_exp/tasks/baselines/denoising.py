@@ -126,7 +126,7 @@ def bm3d(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_
     sigma = _noise(y[0], sigma_255, least_255, "bm3d")
     if min(y.shape[2:]) < BM3D_LEAST_SIDE:
         raise ValueError(
-            f"bm3d: the picture is {y.shape[3]}x{y.shape[2]}; allowed are sides from {BM3D_LEAST_SIDE} pixels; "
+            f"bm3d: the picture is {y.shape[3]}x{y.shape[2]}; its sides must be at least {BM3D_LEAST_SIDE} pixels; "
             f"give a larger one"
         )
     profile = BM3DProfile()
@@ -164,7 +164,9 @@ def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
     for given in (y, flash):
         check_picture(given, "joint_bilateral")
     if y.shape[2:] != flash.shape[2:]:
-        raise ValueError(f"joint_bilateral: the pictures are {y.shape[2:]} and {flash.shape[2:]}; one size is allowed")
+        raise ValueError(
+            f"joint_bilateral: the pictures are {y.shape[2:]} and {flash.shape[2:]}; they must have the same size"
+        )
     guess: Any = estimate_sigma(y[0], average_sigmas=True, channel_axis=0)
     width = 3 + 20 * max(0.0, float(guess))  # in this order a NaN, from a flat picture, gives 0
     reach = round(2 * width)
@@ -193,5 +195,5 @@ def _noise(planes: np.ndarray, sigma_255: float | None, least_255: float, who: s
         guess: Any = estimate_sigma(planes, average_sigmas=True, channel_axis=0)
         return max(least_255 / 255, float(guess))  # in this order a NaN, from a flat channel, gives the least
     if not (sigma_255 > 0 and np.isfinite(sigma_255)):
-        raise ValueError(f"{who}: sigma_255 is {sigma_255}; allowed are finite numbers above 0; give the noise level")
+        raise ValueError(f"{who}: sigma_255 is {sigma_255}; must be a finite number above 0; give the noise level")
     return sigma_255 / 255

@@ -31,7 +31,7 @@ def lanczos(y: np.ndarray, factor: int) -> np.ndarray:
 def _enlarged(y: np.ndarray, factor: int, kernel: Image.Resampling, who: str) -> np.ndarray:
     check_picture(y, who)
     if not isinstance(factor, int) or factor < 1:
-        raise ValueError(f"{who}: factor is {factor!r}; allowed are whole numbers from 1; choose another factor")
+        raise ValueError(f"{who}: factor is {factor!r}; must be a whole number from 1; choose another factor")
     height, width = y.shape[2:]
     size = (width * factor, height * factor)
     planes = [Image.fromarray(plane.astype(np.float32)).resize(size, kernel) for plane in y[0]]

@@ -85,5 +85,5 @@ def _filled_plane(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:
 def _refuse_unknown(known: np.ndarray, who: str) -> None:
     if not known.any():
         raise ValueError(
-            f"{who}: the mask leaves no known pixel in one channel; allowed is some of each; use a mask (1,1,H,W)"
+            f"{who}: the mask leaves no known pixel in one channel; some must be known; use a mask (1,1,H,W)"
         )
