@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dip_exp import threads
 
-threads.settle()  # here, since every door comes through here before PyTorch is loaded
+threads.settle()  # here, because every entry point imports this before PyTorch is loaded
 
 if TYPE_CHECKING:
     from dip_exp.api import Restored, restore, solve
@@ -52,7 +52,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """PyTorch and Lightning are imported when something of theirs is first asked for, not before."""
+    """Imports public names on first use, so that importing the package does not load PyTorch and Lightning."""
     if name == "__version__":
         return version("dip_exp")
     if name not in _HOMES:

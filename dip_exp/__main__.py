@@ -1,4 +1,4 @@
-"""`python -m dip_exp ...` is `python run.py ...`, also where there is no checkout."""
+"""`python -m dip_exp ...` is the same as `python run.py ...`, and also works without a checkout."""
 
 from dip_exp.cli import main
 

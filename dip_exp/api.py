@@ -1,4 +1,4 @@
-"""`restore` and `solve`: the package as functions, open to your own problem, network, input and stop rule."""
+"""`restore` and `solve`: the package as functions that accept your own problem, network, input and stop rule."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -31,12 +31,15 @@ from dip_exp.tasks.scores import finished, score
 from dip_exp.tasks.task import Task, tensor
 
 OWN_PROBLEM = "superres"
-"""The packaged task whose optimizer, network and input a user's own problem starts from."""
+"""The packaged task whose optimizer, network and input are the defaults for a user's own problem."""
 
 
 class Restored(NamedTuple):
-    """x_hat: the restored picture, float32 in [0, 1], laid out as the observation was. record: what a run's record
-    holds: scores (where there is a truth), steps, seconds, device, versions, and every output kind in `pictures`."""
+    """The result of a fit.
+
+    x_hat: the restored picture, float32 in [0, 1], in the layout of the observation. record: the content of a run's
+    record: scores (with a truth), steps, seconds, device, versions, and every output kind in `pictures`.
+    """
 
     x_hat: np.ndarray
     record: dict[str, Any]
@@ -59,24 +62,24 @@ def restore(
     progress: bool = False,
     checkpoint: Path | None = None,
 ) -> Restored:
-    """Returns the picture that a fit of a freshly drawn network to the observation y ends with, and its record.
+    """Returns the picture from fitting a freshly drawn network to the observation y, and its record.
 
-    y:        (H, W), (H, W, 3) or (1, C, H, W); float in [0, 1], or uint8. It is observed, not clean: nothing is added.
-    problem:  a packaged task by name ("denoise", "superres", "inpaint", ...) or as an object; or your own: a `Problem`,
-              or a function that makes one of the observation's tensor (1, C, H, W). An observation that is no picture
-              in [0, 1] (a sinogram, counts) goes to `solve`.
-    arch, input, optim, stop: a packaged option by name, or an object of yours; left out, the named task's own (an
-              own problem, and a task given as an object, start from super-resolution's). `arch` may be any torch module
-              that maps z to x_hat; it is trained in place.
-    scale:    "paper" or "mini". precision: "fp32", "fp64", "tf32", "bf16", or "auto": bf16 where this CPU has units for
-              it and the network is a `Skip`, else fp32.
+    y:        (H, W), (H, W, 3) or (1, C, H, W); float in [0, 1], or uint8. It counts as observed: it is not degraded.
+    problem:  a packaged task, by name ("denoise", "superres", "inpaint", ...) or as an object; or your own: a
+              `Problem`, or a function from the observation's tensor (1, C, H, W) to a `Problem`. For an observation
+              that is not a picture in [0, 1] (a sinogram, counts), use `solve`.
+    arch, input, optim, stop: the name of a packaged option, or your own object. Defaults: those of the named task; for
+              your own problem or a task object, those of super-resolution. `arch` may be any torch module that maps z
+              to x_hat; it is trained in place.
+    scale:    "paper" or "mini". precision: "fp32", "fp64", "tf32", "bf16", or "auto": bf16 if this CPU has units for it
+              and the network is a `Skip`, else fp32.
     overrides: further settings as on the command line ("optim.steps=500").
-    seed:     draws weights, z and its perturbation. checkpoint: a file that makes the fit resumable.
-    runs:     from 2 on, that many fits, of seed, seed + 1, ...: x_hat is their mean, and the record holds `std`, the
-              standard deviation over them (n - 1) laid out as x_hat, `members`, the record of each, and `pictures`, the
-              means by output kind.
+    seed:     seeds the weights, z and its perturbation. checkpoint: a file that makes the fit resumable.
+    runs:     if 2 or more, that many fits with seeds seed, seed + 1, ... are made. x_hat is then their mean, and the
+              record holds `std`, their standard deviation (n - 1) in the layout of x_hat; `members`, the record of
+              each; and `pictures`, the means by output kind.
 
-    Raises Refused (a ValueError's text, and where to mend it) before the first step. Source: paper eq. 2.
+    Raises Refused, with a hint how to correct the argument, before the first step. Source: paper eq. 2.
     """
     named = {"arch": arch, "input": input, "optim": optim, "stop": stop}
     asked = _Asked(problem, named, scale, precision, accelerator, _words(overrides), progress)
@@ -104,9 +107,9 @@ def solve(
     progress: bool = False,
     checkpoint: Path | None = None,
 ) -> Restored:
-    """Returns what `restore` does for a problem of your own whose observation need not be a picture.
+    """Returns what `restore` returns, for your own problem whose observation need not be a picture.
 
-    problem.y may have any size and range that the problem's loss compares; problem.shape is x_hat's (C, H, W). x_hat is
+    problem.y may have any size and range that the problem's loss accepts; problem.shape is x_hat's (C, H, W). x_hat is
     returned as float32 (1, C, H, W), not clipped; with the packaged networks it lies in (0, 1). The other arguments,
     the record and the errors are those of `restore`.
     """
@@ -119,7 +122,7 @@ def solve(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What `restore` and `solve` were asked for, apart from the observation and the seed."""
+    """The arguments of `restore` and `solve`, except the observation and the seed."""
 
     problem: Any
     named: dict[str, Any]
@@ -130,14 +133,14 @@ class _Asked:
     progress: bool
 
     def again(self) -> "_Asked":
-        """Returns the same with a stop rule of its own, for a rule remembers."""
+        """Returns a copy with its own copy of the stop rule, because a rule has state."""
         return replace(self, named={**self.named, "stop": copy.deepcopy(self.named["stop"])})
 
     def config(self, seed: int) -> dict[str, Any]:
         """Returns the plain settings. Raises Refused."""
         words = [f"{group}={choice}" for group, choice in self.named.items() if isinstance(choice, str)]
         stop = self.named["stop"]
-        if isinstance(stop, StopRule):  # a task's own number of steps hangs on whether a rule may end the run
+        if isinstance(stop, StopRule):  # a task's number of steps depends on whether a rule may end the run
             words.append("stop=emv" if stop.ends else "stop=fixed")
         task = self.problem if isinstance(self.problem, str) else OWN_PROBLEM
         common = [f"scale={self.scale}", f"seed={seed}", f"precision={self.precision}"]
@@ -148,14 +151,14 @@ class _Asked:
             raise Refused(f"restore: {str(error).strip().splitlines()[0]}") from error
 
     def as_record(self, config: dict[str, Any], precision: str) -> dict[str, Any]:
-        """Returns what a record says was asked for: settings, and of objects how they show themselves."""
+        """Returns the record's account of what was asked for: settings, and the repr of objects."""
         used = {g: config[g] if isinstance(choice, str | None) else _told(choice) for g, choice in self.named.items()}
         task = config["task"] if isinstance(self.problem, str) else _told(self.problem)
         return {**used, "task": task, "seed": config["seed"], "precision": precision}
 
 
 def _told(part: Any) -> str:
-    """Returns an object's own description, or its class where that would be an address, which differs every time."""
+    """Returns an object's repr, or its class if the repr contains an address, which would differ every time."""
     text = repr(part)
     return f"{type(part).__module__}.{type(part).__qualname__}" if " at 0x" in text else text
 
@@ -165,10 +168,10 @@ def _words(overrides: str | Iterable[str]) -> list[str]:
 
 
 def _fit(asked: _Asked, picture: np.ndarray | None, seed: int, checkpoint: Path | None) -> Restored:
-    """Returns one fit's picture (1, C, H, W) and its record. picture: the observation; None: the problem's own y."""
+    """Returns one fit's picture (1, C, H, W) and its record. picture: the observation, or None for the problem's y."""
     config = asked.config(seed)
     parts = {group: _part(group, choice, config) for group, choice in asked.named.items()}
-    own = asked.precision != AUTO or isinstance(parts["arch"], Skip)  # `auto` was decided by the named network
+    own = asked.precision != AUTO or isinstance(parts["arch"], Skip)  # `auto` was decided for the named network
     precision = config["precision"] if own else "fp32"
     with refusing("restore", {}):
         posed = _pose(asked.problem, picture, config)
@@ -191,12 +194,12 @@ def _fit(asked: _Asked, picture: np.ndarray | None, seed: int, checkpoint: Path 
 
 
 def _laid_out(restored: Restored, y: np.ndarray) -> Restored:
-    """Returns the same with x_hat laid out as y, in [0, 1]."""
+    """Returns the same with x_hat clipped to [0, 1] and in y's layout."""
     return restored._replace(x_hat=laid_out_as(restored.x_hat, y))
 
 
 def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
-    """Raises Refused for more runs than there can be of what was given."""
+    """Raises Refused if `runs` is below 1, or conflicts with a network trained in place or with a checkpoint."""
     if runs < 1:
         raise Refused(f"runs: given {runs}; must be a whole number from 1")
     if isinstance(arch, nn.Module):
@@ -208,7 +211,7 @@ def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
 
 
 def _mean(each: list[Restored], y: np.ndarray, posed: Problem | None) -> Restored:
-    """Returns the mean of several runs; with a problem that has a truth, its scores and how the spread compares."""
+    """Returns the mean of several runs; if the problem has a truth, with its scores and the spread's calibration."""
     records = [one.record for one in each]
     known = posed if posed is not None and posed.x is not None else None
     given = {} if known is None or known.x is None else {"truth": known.x.float().cpu().numpy()}
@@ -240,7 +243,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def _part(group: str, choice: Any, config: dict[str, Any]) -> Any:
-    """Returns a group's object: as it was given, or built of the configuration."""
+    """Returns a group's object: the given object, or one built from the configuration."""
     if isinstance(choice, str | None):
         return build(config, group, {})
     if not isinstance(choice, KINDS[group]):
@@ -268,7 +271,7 @@ def _pose(problem: Any, picture: np.ndarray | None, config: dict[str, Any]) -> P
 
 
 def _try_operator(posed: Problem) -> None:
-    """Raises ValueError where the forward operator does not give y's shape, or passes no gradient on."""
+    """Raises ValueError if the forward operator's output does not have y's shape, or the energy has no gradient."""
     x_hat = torch.full((1, *posed.shape), 0.5, dtype=posed.y.dtype, requires_grad=True)
     seen = posed.forward(x_hat)
     if tuple(seen.shape) != tuple(posed.y.shape):

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: to a temporary name beside them, flushed to the disk, then renamed."""
+"""Atomic file writing: to a temporary name in the same folder, flushed to disk, then renamed."""
 
 import os
 import uuid
@@ -12,11 +12,11 @@ import numpy as np
 
 @contextmanager
 def writing_whole(path: Path) -> Iterator[BinaryIO]:
-    """Opens a binary file that takes the place of `path` when the block ends well, and is gone where it does not.
+    """Opens a binary file that replaces `path` if the block succeeds, and is deleted if it fails.
 
-    Raises OSError where it cannot be written.
+    Raises OSError if it cannot be written.
     """
-    # The temporary name is short, since the target's may be as long as the file system allows.
+    # The temporary name is short, because the target's may already be as long as the file system permits.
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with temporary.open("wb") as file:
@@ -29,17 +29,17 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Writes a file's bytes."""
+    """Writes bytes to a file."""
     with writing_whole(path) as file:
         file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file in UTF-8, its line ends as they are."""
+    """Writes a text file in UTF-8, without converting line ends."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes float32 pictures (1, C, H, W) by output kind as one .npz."""
+    """Writes arrays, such as pictures (1, C, H, W) by output kind, as float32 into one .npz file."""
     with writing_whole(path) as file:
         np.savez_compressed(file, allow_pickle=False, **{k: a.astype(np.float32) for k, a in arrays.items()})

@@ -1,4 +1,4 @@
-"""The command line: Hydra's, with file names it cannot misread, folders as multiruns, and plain refusals."""
+"""The command line: Hydra's, with quoted file names, multiruns over folders, and clear refusals."""
 
 import shutil
 import signal
@@ -20,7 +20,8 @@ REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 config.register()
 
 STARTED: list[bool] = []
-"""Whether any job began in this process: before that, an error is the configuration's, or of another process."""
+"""Non-empty once a job has begun in this process. Before that, an error concerns the configuration or another
+process."""
 
 GIVEN: list[str] = []
 """The command line as the user wrote it."""
@@ -31,14 +32,14 @@ PLUGINS = {
     "launcher=ray": ("hydra-ray-launcher", "ray"),
     "experiment=search_denoise": ("hydra-optuna-sweeper", "optuna"),
 }
-"""Words that want a plugin of Hydra: the package it is in, and the extra that installs it."""
+"""Words that need a Hydra plugin: its package, and the extra that installs it."""
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
 def job(cfg: DictConfig) -> float | None:
-    """One run: a single one, or a multirun's, in this process or in one of a launcher.
+    """Runs one job: a single run or a job of a multirun, in this process or in a launcher's.
 
-    Returns what a search (hydra/sweeper=optuna) looks at: the PSNR in dB of `stopped`; None where nothing is scored.
+    Returns the objective of a search (hydra/sweeper=optuna): the PSNR in dB of `stopped`, or None if nothing is scored.
     """
     from dip_exp.runs.mean import run_mean
     from dip_exp.runs.report import describe
@@ -60,12 +61,12 @@ def job(cfg: DictConfig) -> float | None:
         tabled = multirun and "experiment" in ours and not search
         done = (run_mean if cfg.runs > 1 else run)(cfg, ours, command, tabled=tabled)
         return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
-    except Exception as error:  # whatever it is, a run tells of it in one message
+    except Exception as error:  # any error is reported as one message
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
         describe(told, cfg.traceback)
         refused = isinstance(error, Refused)
-        if multirun:  # Hydra goes on with the other jobs, and says this once at the end
+        if multirun:  # Hydra continues with the other jobs, and prints this once at the end
             kind, logs = Refused if refused else Failed, hydra_config.launcher.get("submitit_folder")
             where = f"in {Path(logs).parent}, and this one's is: {told}" if logs else "above"
             raise kind(f"a job of this multirun ended without a record; its message is {where}") from None
@@ -77,7 +78,8 @@ def job(cfg: DictConfig) -> float | None:
 
 
 def check_plugins(words: list[str], *, multirun: bool) -> None:
-    """Raises Refused for a word that wants what is not installed here; only a multirun wants SLURM itself."""
+    """Raises Refused for a word that needs a plugin that is not installed. SLURM itself is required only for a
+    multirun."""
     for word in words:
         if word in PLUGINS:
             package, extra = PLUGINS[word]
@@ -92,7 +94,7 @@ def check_plugins(words: list[str], *, multirun: bool) -> None:
 
 
 def main() -> None:
-    """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 broken off, 130 interrupted."""
+    """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 failed, 130 interrupted."""
     GIVEN[:] = [word for word in sys.argv[1:] if not word.startswith("-")]
     try:
         check_plugins(GIVEN, multirun=commandline.is_multirun(sys.argv))
@@ -100,10 +102,10 @@ def main() -> None:
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(REFUSED)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a launcher's processes end with this one
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # lets a launcher's processes end with this one
     try:
         job()
-    except KeyboardInterrupt:  # outside of any job of this process
+    except KeyboardInterrupt:  # outside any job of this process
         queued = "; what SLURM has goes on there (squeue, scancel)" if "launcher=submitit" in sys.argv else ""
         print(f"\ninterrupted: the same command goes on from what was saved{queued}", file=sys.stderr)
         sys.exit(INTERRUPTED)

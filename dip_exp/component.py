@@ -1,4 +1,4 @@
-"""What every configurable thing is: a frozen dataclass whose fields are its yaml's keys, checked when it is made."""
+"""Components: frozen dataclasses whose fields are the keys of their yaml, validated when constructed."""
 
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, dataclass_transform
@@ -24,26 +24,26 @@ def _path_text(value: Any) -> str:
 
 
 PathText = Annotated[str, PlainValidator(_path_text)]
-"""A file's name. Plain `str` would refuse the names that are no UTF-8, which a file system allows."""
+"""A file name. Plain `str` would reject names that are not valid UTF-8, which file systems permit."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def component(cls: type[T]) -> type[T]:
-    """Returns `cls` as a frozen, keyword-only dataclass that refuses unknown keys, wrong types and values out of range.
+    """Returns `cls` as a frozen, keyword-only dataclass that rejects unknown keys, wrong types and values out of range.
 
-    Types are strict (a string is not a number, 1.5 is not an int; an int is a float). The refusal is pydantic's
-    `ValidationError`, a `ValueError` that lists every wrong field.
+    Types are strict (a string is not a number, 1.5 is not an int; an int is accepted as a float). The error is
+    pydantic's `ValidationError`, a `ValueError` that lists every wrong field.
     """
     return _checked_dataclass(cls, frozen=True, kw_only=True, config=_STRICT)  # type: ignore[return-value]
 
 
 @dataclass_transform(kw_only_default=True)
 def stateful(cls: type[T]) -> type[T]:
-    """Returns `cls` checked as by `component`, but free to change after it was made: for stop rules, which remember."""
+    """Returns `cls` validated as by `component`, but mutable: for stop rules, which have state."""
     return _checked_dataclass(cls, kw_only=True, config=_STRICT)  # type: ignore[return-value]
 
 
 def located(path: str) -> Path:
-    """Returns where a file setting points: as it stands, but for a leading ~/, which is the home folder (~draft.png is
-    a file's name)."""
+    """Returns the path of a file setting. A leading ~/ becomes the home folder; other names stay unchanged (~draft.png
+    is an ordinary file name)."""
     return Path.home() / path[2:] if path.startswith("~/") else Path(path)

@@ -1,14 +1,15 @@
-"""What a run says when it cannot go on: who, what was given, what is allowed, where to fix it."""
+"""The errors of a run that cannot continue. A message says who refuses, what was given, what is valid and where to fix
+it."""
 
 from hydra.errors import CompactHydraException
 
 
 class Refused(CompactHydraException):
-    """Refused before the first step, with nothing left behind. Exit status 2 (a multirun's other jobs go on)."""
+    """Refused before the first step, with nothing left behind. Exit status 2 (a multirun's other jobs continue)."""
 
 
 class Failed(CompactHydraException):
-    """The run broke off after it had begun (disk full, loss not finite); no record was written. Exit status 1."""
+    """The run failed after it had begun (disk full, loss not finite), and wrote no record. Exit status 1."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -1,8 +1,7 @@
-"""`python -m dip_exp.leash ...` is `python -m dip_exp ...` that ends, in order, when whoever started it is gone.
+"""`python -m dip_exp.leash ...` is `python -m dip_exp ...`, but ends in order when its parent process is gone.
 
-It is started in a session of its own, with the reading end of a pipe as its standard input. The pipe ends with the
-process that holds the other end, however that dies, SIGKILL included; the run is then told as by SIGTERM, writes its
-checkpoint and exits.
+The parent starts it in a session of its own, with the reading end of a pipe as standard input. The pipe closes when the
+parent dies for any reason, including SIGKILL. The run then gets SIGTERM, writes its checkpoint and exits.
 """
 
 import contextlib
@@ -18,10 +17,10 @@ AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def stand_back() -> None:
-    """Makes this session as nice as this process is.
+    """Gives this session's autogroup the niceness of this process.
 
-    Linux shares processors among sessions first where it has autogroups: a niceness then counts only among the
-    processes of one session, and a run that is alone in its own takes half of a core from the user's other work.
+    With autogroups, Linux divides CPU time between sessions first, and niceness only counts within a session. A run
+    alone in its session would otherwise take half of a core from the user's other work.
     """
     niceness = os.nice(0)
     if niceness > 0 and AUTOGROUP.exists():
@@ -30,7 +29,7 @@ def stand_back() -> None:
 
 
 def watch(pipe: int) -> None:
-    """Waits for the end of a pipe, then sends this process SIGTERM."""
+    """Waits until the pipe closes, then sends this process SIGTERM."""
     while os.read(pipe, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

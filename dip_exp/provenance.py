@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, commit, threads. Plain facts for the record."""
+"""The provenance of a result: versions, commit, threads, as plain facts for the record."""
 
 import os
 import platform
@@ -10,25 +10,26 @@ PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "scikit-im
 PACKAGES += ("scipy", "pywavelets", "bm3d")
 
 COMPUTES = ("dip_exp", "conf", "scripts", "run.py", "pyproject.toml", "constraints.txt")
-"""The parts of a checkout that a result can depend on. Tables and figures that a campaign writes are none of them."""
+"""The parts of a checkout that a result can depend on. Tables and figures, which a campaign writes, are not
+included."""
 
 
 def versions() -> dict[str, str]:
-    """Returns {package: version} of what computes and writes a result."""
+    """Returns {package: version} of the packages that compute and write a result."""
     found = {"dip_exp": _version("dip_exp"), **{name: _version(name) for name in PACKAGES}}
     return {name: number for name, number in found.items() if number is not None}
 
 
 def commit() -> tuple[str | None, bool | None]:
-    """Returns (commit, whether files that compute differ from it) of the checkout this code is in; Nones outside one.
+    """Returns (commit, dirty) of the checkout that contains this code, or (None, None) outside a checkout.
 
-    A file under `COMPUTES` that git neither tracks nor ignores differs too.
+    dirty: whether files under `COMPUTES` differ from the commit, or are neither tracked nor ignored by git.
     """
     return commit_of(Path(__file__).resolve().parent.parent)
 
 
 def commit_of(root: Path) -> tuple[str | None, bool | None]:
-    """Returns the same of the checkout whose top is `root`."""
+    """Returns (commit, dirty) of the checkout whose top folder is `root`."""
     if not (root / ".git").exists():
         return None, None
     try:
@@ -39,8 +40,8 @@ def commit_of(root: Path) -> tuple[str | None, bool | None]:
 
 
 def cores() -> int:
-    """Returns the number of CPU threads to use: OMP_NUM_THREADS where it is set, else the cores this process may use,
-    a container's quota included."""
+    """Returns the number of CPU threads to use: OMP_NUM_THREADS if set, else the number of cores available to this
+    process, within a container's quota."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
@@ -54,7 +55,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Returns the processor's name, as far as the system tells it."""
+    """Returns the processor's name, or its architecture if the name is unknown."""
     listed = Path("/proc/cpuinfo")
     lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -1,4 +1,4 @@
-"""Named randomness: every source has its own seed, so that nothing is drawn from a global generator. No torch."""
+"""Named randomness: each source has its own seed, and nothing is drawn from a global generator. No torch."""
 
 import hashlib
 
@@ -10,8 +10,8 @@ def named_seed(seed: int, name: str) -> int:
 
 
 def mix(seed: int, step: int) -> int:
-    """Returns a 63-bit seed of its own for every (seed, step): splitmix64, whose low 32 bits are well mixed too (the
-    CPU generator uses no others)."""
+    """Returns a distinct 63-bit seed for every (seed, step) by splitmix64. Its low 32 bits are well mixed too, and the
+    CPU generator uses only those."""
     word = (seed + (step + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF

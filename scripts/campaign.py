@@ -1,12 +1,12 @@
-"""Computes the paper's runs in order of value, as many as the hours allow, and folds them into the tables.
+"""Computes the paper's runs in order of value, as many as fit the given hours, and collects them into the tables.
 
     python scripts/campaign.py --hours 2
     python scripts/campaign.py tab_superres fig2_curves --hours 8 --threads 1
     python scripts/campaign.py --scale mini --launcher joblib
     python scripts/campaign.py --hours 2 --dry-run
 
-One run after the other, niced. Only what should fit into the hours left is started; what still goes at their end, or at
-Ctrl-C or SIGTERM, leaves its checkpoint. The same command goes on from there.
+Runs go one after the other, at low priority. Only runs expected to fit the remaining hours are started. A run that is
+still going at the deadline, or at Ctrl-C or SIGTERM, writes its checkpoint; the same command resumes it.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def campaign_of(given: argparse.Namespace, until: float) -> int:
-    """Returns the exit status of what was asked for, having done it by `until` (of time.monotonic)."""
+    """Runs the campaign until `until` (of time.monotonic) and returns the exit status."""
     from dip_exp import cli
     from dip_exp.errors import Refused
     from dip_exp.experiments import agenda, launch, processes, sweeps
@@ -80,7 +80,7 @@ def campaign_of(given: argparse.Namespace, until: float) -> int:
     if given.dry_run:
         report.note(agenda.summary(work, given.hours * 3600))
         return cli.FAILED if work.failed else 0
-    work.gather()  # what was finished when another campaign was killed
+    work.gather()  # collects what finished before an earlier campaign was killed
     interrupted = processes.carry_out(work, until)
     report.note(f"\n{agenda.summary(work, None)}")
     if interrupted:
@@ -89,7 +89,7 @@ def campaign_of(given: argparse.Namespace, until: float) -> int:
 
 
 def check(given: argparse.Namespace) -> None:
-    """Raises Refused for numbers that no campaign can be made of."""
+    """Raises Refused for numbers out of range."""
     from dip_exp.errors import Refused
 
     if not given.hours > 0:

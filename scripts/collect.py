@@ -1,8 +1,8 @@
-"""Folds finished runs of the paper's experiments into results/tables/<scale>: rows are added or renewed, none deleted.
+"""Collects finished runs of experiments into results/tables/<scale>. Adds or replaces rows, never deletes one.
 
 python scripts/collect.py --scale mini
 
-Rows are of runs made from a clean tree; one that was not is refused, the others are taken (exit status 1).
+Only runs made from a clean tree are taken. Others are refused, with exit status 1; the rest is still collected.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""Gets the paper's test pictures into data/, each verified: `python scripts/fetch_images.py set5`; no name: lists."""
+"""Downloads the paper's test pictures into data/ and verifies them: `python scripts/fetch_images.py set5`. Without a
+name, lists the sets."""
 
 import argparse
 import signal
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line `argv` (default: this process's); returns the exit status."""
+    """Runs the command line `argv` (default: this process's) and returns the exit status."""
     args = parser().parse_args(argv)
     from dip_exp.errors import Refused
 
@@ -73,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _told(results: "Iterable[Result]", total: int) -> int:
-    """Prints what became of each file (of one that was there: nothing), then the counts; returns the exit status."""
+    """Prints each file's result (nothing for a file already present) and the counts. Returns the exit status."""
     begun, good, fetched = time.perf_counter(), 0, 0
     for number, result in enumerate(results, 1):
         good += result.ok
@@ -92,5 +93,5 @@ def _told(results: "Iterable[Result]", total: int) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a stopped fetch takes its half file with it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # lets a stopped download delete its partial file
     sys.exit(main())

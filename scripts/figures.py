@@ -3,8 +3,8 @@
     python scripts/figures.py                 # all
     python scripts/figures.py fig2_curves --scale mini
 
-Pictures of sets without a clear licence are never in the committed figures; where their panels lie in results/panels, a
-second, ignored version with them goes to results/figures/local.
+Committed figures never contain pictures of sets without a clear licence. If their panels are in results/panels, a
+second, git-ignored version with them goes to results/figures/local.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Score a folder of pictures against a folder of truths, matched by file name, under a named protocol."""
+"""Scores a folder of pictures against a folder of truths, matched by file name, under a named protocol."""
 
 import argparse
 import sys
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def score(given: argparse.Namespace) -> str:
-    """Returns the table to be printed, having written the CSV that was asked for. Raises Refused."""
+    """Writes the CSV if requested, and returns the table to print. Raises Refused."""
     from dip_exp.metrics import folder
 
     folder.check_target(given.csv)
@@ -58,7 +58,7 @@ def score(given: argparse.Namespace) -> str:
 
 
 def main(words: list[str]) -> int:
-    """Prints the table, or why there is none; returns the exit status: 0, or 2 where something was refused."""
+    """Prints the table, or the error. Returns the exit status: 0, or 2 if something was refused."""
     given = parser().parse_args(words)
     from dip_exp.errors import Refused
 

@@ -1,10 +1,11 @@
-"""Runs what is missing of the paper's experiments, then folds it into the tables.
+"""Computes the missing runs of the paper's experiments, then collects them into the tables.
 
     python scripts/sweep.py fig2_curves --scale mini
     python scripts/sweep.py paper --scale mini --seeds 3 --launcher joblib
     python scripts/sweep.py all --scale paper --dry-run
 
-Only missing runs are run; interrupted ones go on; a job that fails is told of and the others go on (exit status 1).
+Finished runs are skipped and interrupted ones resumed. A job that fails is reported, and the others continue (exit
+status 1).
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""What was asked for: a configuration composed, checked, identified. It stands above the science: no network, task or
-stop rule can import it. No torch."""
+"""The configuration of a run: composed, checked and identified. The science does not import this package: no network,
+task or stop rule depends on it. No torch."""
 
 from dip_exp.config.compose import UNCOMPOSABLE, compose, plain, plain_dict
 from dip_exp.config.identity import (

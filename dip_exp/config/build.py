@@ -1,4 +1,5 @@
-"""In: plain settings. Out: the object they describe, or a refusal in words. Used by the composition root alone."""
+"""In: plain settings. Out: the object they describe, or a refusal with a clear message. Only the composition root and
+`dip_exp.api` use it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,9 @@ from dip_exp.errors import Refused
 
 
 def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
-    """Returns the object a group's settings describe: the one place where a `_target_` is called.
+    """Returns the object that a group's settings describe. Only this function instantiates a `_target_`.
 
-    Raises Refused, naming every setting that is unknown, of the wrong type or out of range, and what is allowed.
+    Raises Refused with a line for each setting that is unknown, of the wrong type or out of range.
     """
     with refusing(group, choices):
         return _call(config[group], group)
@@ -33,7 +34,7 @@ def _call(node: dict[str, Any], where: str) -> Any:
 
 
 def _called(value: Any, where: str) -> Any:
-    """Returns a setting with every part that names a class replaced by its object."""
+    """Returns a setting with every nested `_target_` replaced by its object."""
     if not isinstance(value, dict):
         return value
     if "_target_" in value:
@@ -58,7 +59,7 @@ def _complaint(problem: Any, where: str, keys: list[str]) -> str:
 
 @contextmanager
 def refusing(group: str, choices: dict[str, str]) -> Iterator[None]:
-    """Turns what a part says of what it was given into a refusal that also says where to mend it."""
+    """Turns a part's ValueError, TypeError or OSError into Refused, and adds where to correct the setting."""
     try:
         yield
     except Refused:

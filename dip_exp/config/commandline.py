@@ -1,5 +1,5 @@
-"""In: the words of a command line. Out: the same, with file names Hydra's grammar cannot misread, and folders or globs
-of pictures turned into a multirun of one job a picture."""
+"""In: the words of a command line. Out: the same words, with file names quoted for Hydra's grammar, and folders or
+globs of pictures turned into a multirun with one job per picture."""
 
 import difflib
 import glob
@@ -24,7 +24,7 @@ TAKES_A_VALUE = frozenset(
         *("--info", "-i", "--experimental-rerun", "--shell-completion", "-sc"),
     }
 )
-"""Hydra's own options whose next word is their value."""
+"""Hydra's options that take the next word as their value."""
 
 IMPLIES = {
     PICTURE_KEY: "image=file",
@@ -32,7 +32,7 @@ IMPLIES = {
     "task.flash.path": "task/flash=file",
     "input.path": "input=picture",
 }
-"""A path alone is enough: the option that has such a setting goes without saying."""
+"""Setting a path selects the option that has this setting."""
 
 
 def is_multirun(words: list[str]) -> bool:
@@ -41,10 +41,10 @@ def is_multirun(words: list[str]) -> bool:
 
 
 def prepare(words: list[str]) -> list[str]:
-    """Returns the words as Hydra can be given them: options first, then settings.
+    """Returns the words in the form that Hydra accepts: options first, then settings.
 
-    A picture's or a mask's path implies the option that takes one. Raises Refused for a word that is no setting, and
-    for a folder or a glob that holds no picture.
+    A path of a picture or a mask selects the option that takes one (`IMPLIES`). Raises Refused for a word that is not a
+    setting, and for a folder or glob without pictures.
     """
     options, settings = _parted(words)
     prepared, sweep = [], False
@@ -94,7 +94,7 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _check_picture(value: str) -> None:
-    """Raises Refused where `image=` was given a file, or a picture that its set does not have."""
+    """Raises Refused if `image=` names a file, or a picture that its set does not contain."""
     for option in value.split(","):
         family = option.partition("/")[0]
         names = [entry.option for entry in sets.families().get(family, ()) if entry.is_picture]
@@ -106,14 +106,14 @@ def _check_picture(value: str) -> None:
 
 
 def quoted(text: str) -> str:
-    """Returns a value that Hydra's grammar and OmegaConf's interpolation read back as `text`, whatever is in it."""
+    """Returns a value that Hydra's grammar and OmegaConf's interpolation read back as `text`, whatever it contains."""
     if text == "???" or re.search(r"[\\$\x00-\x1f\x7f]|[\ud800-\udfff]", text):
         return f"${{text:x{text.encode('utf-8', 'surrogateescape').hex()}}}"
     return "'" + text.replace("'", "\\'") + "'"
 
 
 def _bare(path: str) -> str:
-    """A value the user has quoted for Hydra already stays the name it quotes, unless a file is really called that."""
+    """Returns the path without quotes that the user added for Hydra, unless a file's name really contains them."""
     if len(path) >= 2 and path[0] == path[-1] and path[0] in "'\"" and not _exists(path):
         return path[1:-1]
     return path
@@ -132,15 +132,15 @@ def _several(value: str) -> list[str]:
 
 
 def _pictures(value: str) -> list[str] | None:
-    """Returns the pictures of a folder or a glob in order of name, or None where `value` names a single file."""
+    """Returns the pictures of a folder or glob, sorted by name; None if `value` names a single file."""
     path = located(_bare(value))
     if path.is_dir():
         found = [entry for entry in path.iterdir() if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
     elif not _exists(value) and any(mark in value for mark in "*?["):
-        names = glob.glob(str(path), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        names = glob.glob(str(path), recursive=True)  # noqa: PTH207  # Path.glob rejects absolute patterns
         found = [Path(name) for name in names if Path(name).is_file()]
         if not found and not any(mark in value for mark in "*?"):
-            return None  # brackets alone are more likely a name that is not there than a pattern
+            return None  # brackets alone are more likely part of a missing file's name than a pattern
     else:
         return None
     if not found:
@@ -150,9 +150,10 @@ def _pictures(value: str) -> list[str] | None:
 
 
 def explain(words: list[str]) -> str | None:
-    """Returns what a configuration that Hydra refused could have said instead; None where it composes.
+    """Returns an error message listing the valid options or settings, for a configuration that Hydra rejected.
 
-    Hydra names the wrong key; this names the keys there are.
+    Returns "" if it finds no error to explain, and None if the configuration composes. For a multirun it returns None
+    in both cases. Hydra names only the wrong key; this message also lists the valid ones.
     """
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     for word in overrides:
@@ -168,7 +169,7 @@ def explain(words: list[str]) -> str | None:
     for key in map(_key, overrides):
         parent, _, leaf = key.rpartition(".")
         node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
-        while parent and not isinstance(node, DictConfig):  # the first part of the key that is wrong
+        while parent and not isinstance(node, DictConfig):  # go up to the first wrong part of the key
             parent, _, leaf = parent.rpartition(".")
             node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
         keys = sorted(str(name) for name in node if name != "_target_") if isinstance(node, DictConfig) else []
@@ -185,7 +186,7 @@ def _guess(word: str, known: list[str], prefix: str = "") -> str:
 
 
 def _options(group: str) -> list[str]:
-    """Returns the options of a group of the packaged configuration; none where there is no such group."""
+    """Returns the options of a group of the packaged configuration; [] if there is no such group."""
     folder = files("conf").joinpath(*group.split("/"))
     if not group or "." in group or not folder.is_dir():
         return []

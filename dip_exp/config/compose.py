@@ -1,4 +1,4 @@
-"""In: overrides as a command line has them. Out: the composed configuration, and its plain, checked form. No torch."""
+"""In: overrides as on a command line. Out: the composed configuration, and its plain, checked form. No torch."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -16,12 +16,12 @@ from dip_exp.config.schema import Config, register
 from dip_exp.errors import Refused
 
 UNCOMPOSABLE = (HydraException, OmegaConfBaseException)
-"""What `compose` raises for overrides that do not fit."""
+"""The exceptions that `compose` raises for invalid overrides."""
 
 
 def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> DictConfig:
-    """Returns the configuration a command line of these overrides would compose, with Hydra's own part if asked for; a
-    Hydra application around this one keeps its own state."""
+    """Returns the configuration that a command line with these overrides composes, including Hydra's own part if
+    `hydra_config` is set. An enclosing Hydra application keeps its state."""
     register()
     around = GlobalHydra.instance()
     before = around.hydra
@@ -34,8 +34,8 @@ def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> Dic
 
 
 def plain(cfg: Container) -> dict[str, Any]:
-    """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), ranges checked;
-    `precision=auto` is decided, by this machine."""
+    """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), with ranges
+    checked. Replaces `precision=auto` by this machine's choice. Raises Refused."""
     try:
         config = plain_dict(cfg)
     except InterpolationResolutionError as error:
@@ -56,7 +56,7 @@ def plain(cfg: Container) -> dict[str, Any]:
 
 
 def plain_dict(node: Container) -> dict[str, Any]:
-    """Returns a node of the configuration resolved into plain dicts, lists and scalars, nothing checked."""
+    """Returns a node of the configuration resolved into plain dicts, lists and scalars, without checks."""
     container = OmegaConf.to_container(node, resolve=True, enum_to_str=True, throw_on_missing=False)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}

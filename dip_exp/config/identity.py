@@ -1,23 +1,25 @@
-"""In: a plain configuration, and the contents of its files. Out: its identity, and its run_id. No torch."""
+"""In: a plain configuration and the contents of its files. Out: its identity and its run_id. No torch."""
 
 import hashlib
 import json
 from typing import Any
 
 NUMERICS = 3
-"""Raised by hand whenever code changes what a config computes: every run is then a new run.
+"""Version of the numerics, raised by hand whenever code changes what a config computes. Every run then gets a new id.
 
-2: Adam in one fused pass, which rounds otherwise.
+2: fused Adam, which rounds differently.
 """
 
 SCIENTIFIC = ("image", "task", "arch", "input", "optim", "stop", "precision", "seed", "degrade_seed")
-"""The keys that change pixels, and so make a run's identity. All others are operational and may not change one."""
+"""The keys that change pixels and therefore form a run's identity. All other keys are operational and must not change a
+pixel."""
 
 SPENT = ("optim.fewer",)
-"""Scientific keys that act on the value of another one alone, and so are no part of a run's identity."""
+"""Scientific keys that only modify another key's value, and are therefore not part of the identity."""
 
 NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
-"""Keys added after runs existed, with the value that means "as before": left out of the identity while they hold it."""
+"""Keys added after runs existed, with the value that means "as before". The identity omits a key that has this
+value."""
 
 
 FIRST_NAMES = {
@@ -66,15 +68,15 @@ FIRST_NAMES = {
         "dip_exp.stopping.wmv": "WindowedVariance",
     },
 }
-"""The classes that were hashed by the path of their module, under NUMERICS 3 and before, and keep that name in a run's
-identity wherever they stand now. Closed: a class that came later is hashed by its bare name. To be emptied when
-NUMERICS is next raised."""
+"""Classes that NUMERICS 3 and earlier hashed by module path. They keep that name in identities wherever the class is
+now. The list is closed: later classes are hashed by their bare name. Empty it when NUMERICS is next raised."""
 
 
 def identity(config: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:
-    """Returns what makes a run the run it is: its scientific settings, files by content, numbers normalised.
+    """Returns a run's identity: its scientific settings, with files replaced by their content hashes and numbers
+    normalised.
 
-    `config` is `plain`'s result; `contents` maps dotted keys ("image.path") to the sha256 that stands in for them.
+    config: the result of `plain`. contents: {dotted key ("image.path"): sha256 that replaces the path}.
     """
     science = {key: _named(json.loads(json.dumps(config[key])), key) for key in SCIENTIFIC}
     _leave_out_later_watchers(science["stop"])
@@ -95,8 +97,11 @@ def identity(config: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]
 
 
 def class_name(group: str, target: str) -> str:
-    """Returns what a class is called in an identity: by what it is, and not by where it stands. `group` is the config
-    group it is set in ("task", also for a mask); bare names are unique in it. A class from elsewhere keeps its path."""
+    """Returns the name of a class in identities, which does not depend on its module.
+
+    group: the config group that sets the class ("task", also for a mask). Bare names are unique within a group. A class
+    from another package keeps its full path.
+    """
     if not target.startswith("dip_exp."):
         return target
     bare = target.rpartition(".")[2]
@@ -115,8 +120,8 @@ def _named(node: Any, group: str) -> Any:
 
 
 def _leave_out_later_watchers(stop: Any) -> None:
-    """Drops the passive rules of `stop=watch` whose classes came later: they change no pixel and no earlier kind, so
-    that adding one to conf/stop/watch.yaml renames no run."""
+    """Drops the passive rules of `stop=watch` whose classes are newer than `FIRST_NAMES`. They change neither pixels
+    nor existing output kinds, so adding one to conf/stop/watch.yaml must not change run ids."""
     rules = stop.get("rules") if isinstance(stop, dict) else None
     if isinstance(rules, dict):
         stop["rules"] = {name: rule for name, rule in rules.items() if not _is_later(rule)}
@@ -127,15 +132,15 @@ def _is_later(rule: Any) -> bool:
 
 
 def run_id(what: dict[str, Any]) -> str:
-    """Returns the 12 hexadecimal digits that name an identity: the start of the sha256 of its canonical JSON."""
+    """Returns the id of an identity: the first 12 hexadecimal digits of the sha256 of its canonical JSON."""
     text = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def files(config: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
-    """Returns every file the scientific settings name, as {dotted key: (path, sha256 it was declared to have)}.
+    """Returns every file that the scientific settings name, as {dotted key: (path, declared sha256 or None)}.
 
-    By rule, a file is a key called `path`, and its declared content the key `sha256` beside it.
+    By convention, a file is a key called `path`, and the key `sha256` beside it declares its content.
     """
     found: dict[str, tuple[str, str | None]] = {}
 
@@ -158,7 +163,7 @@ def _parent(tree: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, str]
 
 
 def _normal(value: Any) -> Any:
-    """25 and 25.0 are one number; True is no number."""
+    """Returns the value with whole floats as ints, so that 25 and 25.0 hash alike. Booleans stay booleans."""
     if isinstance(value, dict):
         return {key: _normal(item) for key, item in value.items()}
     if isinstance(value, list):

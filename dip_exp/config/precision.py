@@ -1,18 +1,18 @@
-"""What numbers a fit computes in: what was asked for, and what this machine's processor has units for. No torch."""
+"""Chooses the floating-point precision of a fit from the setting and the processor's units. No torch."""
 
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16"}
-"""What Linux calls units for products of bfloat16 numbers, and what people call them; the faster first."""
+"""Units for bfloat16 products: Linux's CPU flag and the common name, fastest first."""
 
 AUTO = "auto"
 
 
 @cache
 def units() -> tuple[str, ...]:
-    """Returns the units for bfloat16 that this processor has, by people's names; none where that cannot be told."""
+    """Returns the common names of this processor's bfloat16 units; () if there are none or it cannot be determined."""
     listing = Path("/proc/cpuinfo")
     if not listing.exists():
         return ()
@@ -22,10 +22,10 @@ def units() -> tuple[str, ...]:
 
 
 def chosen(config: dict[str, Any]) -> str:
-    """Returns the precision that resolved settings ask for; `auto` is decided here, so that no identity holds it.
+    """Returns the precision that resolved settings ask for. `auto` is decided here, so that no identity contains it.
 
-    auto: bf16 for a network that has a half-precision step of its own (`dip_exp.archs.fast`), on a CPU with units for
-    it, and fp32 otherwise.
+    auto: bf16 for a network with its own half-precision step (`dip_exp.archs.fast`) on a CPU with bfloat16 units, else
+    fp32.
     """
     asked = config["precision"]
     if asked != AUTO:
@@ -37,13 +37,13 @@ def chosen(config: dict[str, Any]) -> str:
 def _on_gpu(accelerator: str) -> bool:
     if accelerator == "cpu":
         return False
-    import torch  # asked for only where `auto` is
+    import torch  # imported only for `auto`
 
     return torch.cuda.is_available()
 
 
 def remark(precision: str, device: str) -> str | None:
-    """Returns what is to be said of a precision before the first step on a device ("cpu", "cuda"); mostly nothing."""
+    """Returns a remark about a precision on a device ("cpu", "cuda"), printed before the first step; usually None."""
     if precision == "bf16" and device == "cpu" and not units():
         return "this processor has no units for bfloat16: precision=bf16 is slower here than precision=fp32"
     return None

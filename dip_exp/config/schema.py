@@ -1,4 +1,4 @@
-"""What a configuration may hold at its top level, and what Hydra has to know before it composes one. No torch."""
+"""The schema of the configuration's top level, and what Hydra must know before it composes. No torch."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -33,10 +33,10 @@ class Origin(Enum):
 
 @dataclass
 class Place:
-    """When a campaign comes to some of an experiment's jobs: lower numbers first.
+    """The place of some of an experiment's jobs in a campaign's order: lower numbers first.
 
-    jobs: words as a job has them, values with the wildcards of file names ("task=superres image=set5/*"). Several
-    values (image=a,b) mean any of them, and the jobs come in their order. None at all: every job.
+    jobs: a job's overrides, with the wildcards of file names in values ("task=superres image=set5/*"). Several values
+    (image=a,b) match any of them, and the jobs follow their order. Empty matches every job.
     """
 
     at: float = MISSING
@@ -45,15 +45,16 @@ class Place:
 
 @dataclass
 class Number:
-    """A number that the paper or its authors report, and which rows of ours compare with it.
+    """A number that the paper or its authors report, and the selection of our rows to compare with it.
 
-    what: what it is of, in words. select: the settings of the sweep that pick our runs. images: how the pictures begin
-    that it is of ("set5/"). kind: the output kind of ours, or `iterate` for kept steps. score: `psnr`; or of an iterate
-    `fit` (PSNR of the fit to the observation, where there is no truth) or `loss`.
+    what: a description. select: the sweep settings that select our runs. images: the common prefix of its pictures
+    ("set5/"). kind: our output kind, or `iterate` for kept steps. score: `psnr`; for an iterate, `fit` (PSNR of the fit
+    to the observation, where there is no truth) or `loss`.
 
-    Theirs is a mean over pictures: `table` and `method` pick it in results/reference/paper.csv and published.csv;
-    `printed` is its output kind there, empty where the paper prints none; pictures: whether the authors' pictures are
-    of that kind. Or it is of a curve, `curve` ("trajectories/snail": file and run), after each of `steps`.
+    The reported number is a mean over pictures: `table` and `method` select it in results/reference/paper.csv and
+    published.csv; `printed` is its output kind there, empty if the paper prints none; pictures: whether the authors'
+    pictures are of that kind. Or it is a point of a curve: `curve` ("trajectories/snail": file and run), after each of
+    `steps`.
     """
 
     what: str = MISSING
@@ -71,15 +72,15 @@ class Number:
 
 @dataclass
 class About:
-    """What an experiment says of itself: nothing here changes a pixel.
+    """An experiment's description of itself. Nothing here changes a pixel.
 
-    title, cite: what it shows, and where in the paper. origin: `paper`, it re-makes one of the paper's, or `study`, it
-    is this project's own. kind: the output kind that the paper's numbers are. paper: its
-    numbers, in words. ours: what was measured here (scale, hardware, seconds), in words. sets: the picture sets it
-    needs at paper scale. mean_of: how many runs on one observation, seed after seed, a further row is the mean of; 1
-    for none. panels: the output kinds of the first seed that its figure shows. iterates: steps whose iterates it shows.
-    order: when a campaign comes to its jobs; the first entry that a job fits counts, one that fits none comes last.
-    numbers: those of the paper that our runs at paper scale compare with.
+    title, cite: what it shows, and where it is in the paper. origin: `paper` if it reproduces one of the paper's
+    results, `study` if it is this project's own. kind: the output kind of the paper's numbers. paper: the paper's
+    numbers, in words. ours: what was measured here (scale, hardware, seconds), in words. sets: the picture sets needed
+    at paper scale. mean_of: how many runs (consecutive seeds) on one observation an extra mean row averages; 1 for no
+    mean. panels: the output kinds of the first seed that the figure shows. iterates: steps whose iterates it shows.
+    order: the places of its jobs in a campaign; the first matching entry counts, and jobs without a match come last.
+    numbers: the paper's numbers that our runs at paper scale are compared with.
     """
 
     title: str = MISSING
@@ -98,7 +99,7 @@ class About:
 
 @dataclass
 class Config:
-    """The top level. A group's own keys are checked by the class its `_target_` names, key for key."""
+    """The top level of the configuration. A group's own keys are checked by the class that its `_target_` names."""
 
     image: Any = MISSING
     task: Any = MISSING
@@ -125,12 +126,12 @@ class Config:
 
 
 def register() -> None:
-    """Makes the schema, the resolvers and the picture sets known to Hydra. Calling it again changes nothing."""
+    """Registers the schema, the resolvers and the picture sets with Hydra. Repeated calls have no effect."""
     store = ConfigStore.instance()
     if "schema.yaml" in store.repo:
         return
-    # Hydra copies the whole store into every repository it opens: once a composition, some 220 times for --help. What
-    # is in it never changes and is copied again when it is loaded, so the store may stand for its own copy.
+    # Hydra deep-copies the store for every repository it opens: once per composition, and about 220 times for --help.
+    # The store never changes and its content is copied again on loading, so it can act as its own copy.
     vars(store)["__deepcopy__"] = lambda memo: store
     store.store(name="schema", node=Config)
     resolvers.register()

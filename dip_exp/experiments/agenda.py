@@ -1,6 +1,6 @@
-"""In: a plan. Out: which of its runs to start next within the time left, and in words what is done and what is left.
+"""In: a plan. Out: the runs to start next within the time left, and a summary of what is done and what is left.
 
-Estimates are corrected by what was measured, and what is finished is brought into the tables.
+Corrects estimates by measured times, and collects finished runs into the tables.
 """
 
 import os
@@ -16,29 +16,33 @@ from dip_exp.runs import report
 from dip_exp.runs.folder import RunFolder, lock_of
 
 BELIEVED_SECONDS = 300.0
-"""Estimates count as if they had proved right for this long: the first short run does not overthrow them."""
+"""Weight, in seconds, of the prior belief that estimates are right. It keeps the first short run from dominating the
+correction."""
 
 SWEEPS_AT_ONCE = 8
-"""Multiruns that wait for a cluster's queue at once."""
+"""Number of multiruns that wait in a cluster's queue at the same time."""
 
 
 @dataclass
 class Pace:
-    """How long this campaign's finished runs took, against their estimates, in seconds."""
+    """Estimated and measured seconds of this campaign's finished runs."""
 
     estimated: float = 0.0
     measured: float = 0.0
 
     @property
     def factor(self) -> float:
-        """What later estimates are multiplied by."""
+        """The factor by which later estimates are multiplied."""
         return (self.measured + BELIEVED_SECONDS) / (self.estimated + BELIEVED_SECONDS)
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """children: processes at once. most: jobs that one is given. jobs: of those it computes at once. words: which tell
-    it so."""
+    """How a launcher gets its jobs.
+
+    children: processes at once. most: maximum number of jobs per process. jobs: number of its jobs that a process
+    computes at once. words: the overrides that set this number.
+    """
 
     children: int
     most: int
@@ -47,15 +51,15 @@ class Lanes:
 
     @property
     def width(self) -> int:
-        """How many jobs are computed at once in all."""
+        """The number of jobs computed at once over all processes."""
         return self.children * self.jobs
 
 
 def lanes(ask: launch.Ask) -> Lanes:
-    """Returns how a launcher is given its jobs.
+    """Returns how a launcher gets its jobs.
 
-    joblib: all cores, in two sweeps with half of them each, so that the last job of one leaves no core idle; where
-    `hydra.launcher.n_jobs` is set by hand, in one. Clusters share out what they are given.
+    joblib: all cores, split between two sweeps, so that the last job of one leaves no core idle; a single sweep if the
+    user set `hydra.launcher.n_jobs`. Clusters distribute the jobs themselves.
     """
     given = dict(word.split("=", 1) for word in ask.overrides if "=" in word)
     cores = os.cpu_count() or 1
@@ -72,7 +76,7 @@ def lanes(ask: launch.Ask) -> Lanes:
 
 
 class Agenda:
-    """The runs of a plan, how far they are, and how long what is left of each should take here."""
+    """The runs of a plan, their progress, and the estimated time that the rest of each takes here."""
 
     def __init__(self, names: list[str], ask: launch.Ask) -> None:
         self.names, self.ask = names, ask
@@ -85,7 +89,7 @@ class Agenda:
         self._estimate()
 
     def _estimate(self) -> None:
-        """Estimates every run before the first: at the end nothing is to be waited for."""
+        """Estimates every run before the first one starts, so that the end of the campaign has no delay."""
         known: dict[str, float] = {}
         for entry in self.entries:
             if not entry.to_do or entry.absent:
@@ -100,21 +104,21 @@ class Agenda:
 
     @property
     def entries(self) -> list[plan.Entry]:
-        """The runs in order of value, as far as they were when they were last looked at."""
+        """The runs in order of value, with their state as of the last look."""
         return list(self._entries.values())
 
     def seconds(self, entry: plan.Entry) -> float | None:
-        """Returns how long what is left of a run should take here; None where that cannot be known: its pictures are
-        not here, or it is refused."""
+        """Returns the estimated seconds for the rest of a run here; None if unknown (its files are missing, or it is
+        refused)."""
         whole = self._seconds.get(entry.run_id)
         return None if whole is None else whole * entry.left * self.pace.factor
 
     def takes(self) -> dict[str, float | None]:
-        """Returns `seconds` of every run that is to be computed, by run_id."""
+        """Returns {run_id: `seconds`} of every run that is to be computed."""
         return {entry.run_id: self.seconds(entry) for entry in self.entries if entry.to_do}
 
     def ends(self, left: float) -> dict[str, float]:
-        """Returns after how many seconds from now each run that fits into `left` should be finished, by run_id."""
+        """Returns {run_id: seconds from now until it should be finished} of the runs that fit into `left` seconds."""
         clock, found = 0.0, {}
         for run_id, seconds in self.takes().items():
             if seconds is not None and run_id not in self.failed and clock + seconds <= left:
@@ -123,8 +127,9 @@ class Agenda:
         return found
 
     def take(self, left: float, going: set[str]) -> list[plan.Entry] | None:
-        """Returns what to start next, with `left` seconds to go: the first run that fits, and those that can go with it
-        in one sweep. None where nothing is left that fits; nothing where another process is at all that is."""
+        """Returns the runs to start next with `left` seconds to go: the first run that fits, and those that can join
+        its sweep. Returns None if no run is left that fits, and [] if other processes are computing all that are
+        left."""
         chosen: list[plan.Entry] = []
         total, waiting = 0.0, False
         for before in self.entries:
@@ -137,7 +142,7 @@ class Agenda:
                 break
             entry = self.look(before)
             if not entry.to_do:
-                continue  # another process has finished it meanwhile
+                continue  # finished by another process in the meantime
             if _elsewhere(entry, self.ask):
                 waiting = True
                 continue
@@ -148,14 +153,14 @@ class Agenda:
         return chosen if chosen or waiting else None
 
     def look(self, entry: plan.Entry) -> plan.Entry:
-        """Returns a run with how far it is now, and keeps that."""
+        """Returns a run with its current state, and stores it."""
         self._entries[entry.run_id] = now = plan.refreshed(self._entries[entry.run_id], self.ask)
         return now
 
     def settle(self, jobs: list[plan.Entry], why: str) -> None:
-        """Notes what came of jobs whose process has ended, and brings what is finished into the tables.
+        """Records the outcome of jobs whose process has ended, and collects the finished ones into the tables.
 
-        why: the words for one without a record; empty where it was interrupted and goes on later.
+        why: the reason given for a job without a record; empty if the job was interrupted and will be resumed.
         """
         done = [entry for entry in jobs if not self.look(entry).to_do]
         for entry in jobs:
@@ -177,7 +182,7 @@ class Agenda:
         report.note(f"failed: {plan.label(entry)}: {why}")
 
     def gather(self, names: set[str] | None = None) -> None:
-        """Brings the finished runs of experiments into the tables; of all that have one where none are named."""
+        """Collects the finished runs of the named experiments into the tables; by default, of all that have any."""
         have = {name for entry in self.entries if entry.state == launch.FINISHED for name in entry.experiments}
         wanted = have if names is None else names
         if wanted:
@@ -189,25 +194,25 @@ class Agenda:
 
 
 def _elsewhere(entry: plan.Entry, ask: launch.Ask) -> bool:
-    """Returns whether another process is at this run."""
+    """Returns whether another process is computing this run."""
     try:
         lock = lock_of(ask.results, entry.run_id)
         lock.acquire(blocking=False)
     except Timeout:
         return True
     except OSError:
-        return False  # the run says why
+        return False  # the run itself reports the reason
     lock.release()
     return False
 
 
-# -- what is said ------------------------------------------------------------------------------------------------------
+# -- summary in words --------------------------------------------------------------------------------------------------
 
 
 def summary(agenda: Agenda, left: float | None) -> str:
-    """Returns the plan as it stands, and in words what is done, what is left and how long that takes here.
+    """Returns the plan's table, followed by what is done, what is left and how long that takes here, in words.
 
-    left: seconds there are from now, inf for no end, to say which runs they will do for; None at the end.
+    left: seconds from now (inf for no limit), used to say which runs fit; None at the end of a campaign.
     """
     takes = agenda.takes()
     entries = agenda.entries

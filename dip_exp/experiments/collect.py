@@ -1,4 +1,4 @@
-"""In: finished runs of the experiments. Out: the committed tables, rows added or renewed by run_id, none deleted."""
+"""In: finished runs of experiments. Out: the committed tables. Rows are added or replaced by run_id, never deleted."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,13 +22,16 @@ PACKAGED: tuple[str, ...] = (*get_args(PackagedName), "blank")
 """Pictures whose panels may be committed."""
 
 CURVE_POINTS = 70
-"""Kept steps of a curve, evenly spread on a logarithmic axis; those whose pictures are kept come on top."""
+"""Number of a curve's steps to keep, evenly spaced on a logarithmic axis. Steps with snapshots are kept in addition."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """How far an experiment is at a scale: jobs listed, jobs whose runs are in the tables, seconds they took, and for
-    each finished run that was refused, why (a run that two experiments share, once)."""
+    """An experiment's progress at one scale.
+
+    listed: number of its jobs. finished: number of jobs whose runs are in the tables. seconds: their total time.
+    refused: for each finished run that was refused, the reason; a run shared by two experiments appears once.
+    """
 
     experiment: str
     listed: int
@@ -38,17 +41,17 @@ class Collected:
 
 
 def collect(results: Path, scale: str, experiments: Iterable[str], *, allow_dirty: bool = False) -> list[Collected]:
-    """Folds the finished runs of experiments into `results/tables/<scale>` and says how far each experiment is.
+    """Collects the finished runs of experiments into `results/tables/<scale>` and returns each experiment's progress.
 
-    Only runs on some experiment's own job list are taken, so that a user's private runs never get in. A run that its
-    record's commit does not account for is refused, and the others are taken; `allow_dirty` takes it too.
+    Takes only runs on an experiment's job list, so that private runs never get in. Refuses a run whose record names no
+    clean commit, unless `allow_dirty` is set, and takes the others.
     """
-    with lock_of(results, f"tables-{scale}"):  # two sweeps that end together must not lose one's rows
+    with lock_of(results, f"tables-{scale}"):  # two sweeps that end at once must not lose rows
         return _collect(results, scale, experiments, allow_dirty)
 
 
 def tell_refused(collected: Iterable[Collected]) -> int:
-    """Says, to standard error, which runs were refused and why; returns how many."""
+    """Prints on standard error which runs were refused and why. Returns their number."""
     told = [why for one in collected for why in one.refused]
     if told:
         print(
@@ -77,7 +80,7 @@ def _collect(results: Path, scale: str, experiments: Iterable[str], allow_dirty:
                 if not _is_in(before.runs, done) and not told_of:
                     refused[job.run_id] = (name, _why_refused(done, name, scale, job))
                 continue
-            if job.run_id not in taken:  # a run that two experiments share has its rows once
+            if job.run_id not in taken:  # a run that two experiments share gets its rows once
                 rows += _rows(done)
                 curves += _curve(results, done)
                 calibrations += _calibration(done)
@@ -96,12 +99,12 @@ def _collect(results: Path, scale: str, experiments: Iterable[str], allow_dirty:
 
 
 def is_accounted_for(done: dict[str, Any]) -> bool:
-    """Returns whether a record's commit says what computed it: a clean tree of a git checkout."""
+    """Returns whether the record's commit fully identifies the code: a clean tree of a git checkout."""
     return done["dirty"] is False
 
 
 def _is_in(runs: Frame, done: dict[str, Any]) -> bool:
-    """Returns whether the tables have this very run, and not only one of its name: the same seconds at one commit."""
+    """Returns whether the tables have this very run (same seconds and commit), not just one with the same run_id."""
     own = runs[runs.run_id == done["run_id"]]
     return bool(((own.seconds == done["seconds"]) & (own.commit.fillna("") == (done["commit"] or ""))).any())
 
@@ -122,8 +125,11 @@ def _why_refused(done: dict[str, Any], name: str, scale: str, job: means.Listed)
 def finished_jobs(
     results: Path, name: str, scale: str, known: set[str], *, allow_dirty: bool = False
 ) -> Iterator[means.Listed]:
-    """Yields an experiment's jobs, for one seed and for as many more as are more than half done: a few runs that
-    another experiment shares make no seed of this one, and neither do runs that are refused."""
+    """Yields an experiment's jobs for one seed, and for each further seed of which more than half the jobs are done.
+
+    Because of that limit, a few runs shared with another experiment do not count as a further seed. Refused runs do not
+    count either.
+    """
 
     def has_run(run_id: str) -> bool:
         done = RunFolder(results, run_id).record()
@@ -147,7 +153,7 @@ def _progress(name: str, listing: Frame, runs: Frame, refused: tuple[str, ...]) 
 
 
 def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns a record as rows of runs.csv, one an output kind; an unscored run has one, of kind `stopped`."""
+    """Returns a record as rows of runs.csv, one per output kind. An unscored run has one row, of kind `stopped`."""
     settings, choices, picture = done["config"], done["choices"], done["picture"]
     facts = {
         "run_id": done["run_id"],
@@ -185,7 +191,7 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _ended(done: dict[str, Any], kind: str) -> int | None:
-    """Returns the step at which a rule ended the run, or would have; None where the run went all its steps."""
+    """Returns the step at which a rule ended the run, or would have ended it; None if the run took all its steps."""
     told = done["stop"]["told"].get(kind)
     if told is not None:
         return told["ended"]
@@ -193,13 +199,13 @@ def _ended(done: dict[str, Any], kind: str) -> int | None:
 
 
 def _rival(done: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Returns a further classical restorer's own name and seconds, for its row."""
+    """Returns the name and seconds of a rival, for its row; {} for other kinds."""
     own = done["rivals"].get(kind)
     return {} if own is None else {"baseline": own["name"], "baseline_seconds": own["seconds"]}
 
 
 def _calibration(done: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns how a run's map of standard deviations compares with the error, a row a bin; nothing without one."""
+    """Returns the calibration of a run's map of standard deviations, one row per bin; [] without a map."""
     found = done.get("calibration")
     if found is None:
         return []
@@ -252,7 +258,10 @@ def _upsert(
     order: list[str],
     gone: Iterable[str] = (),
 ) -> Frame:
-    """Returns the table with the rows of equal `key` replaced and the others kept to the letter, having written it."""
+    """Writes the table, with the rows of equal `key` replaced and the others kept verbatim, and returns it.
+
+    gone: further values of `key` whose rows are dropped.
+    """
     import pandas as pd
 
     text = pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, float_format="%.10g")
@@ -272,5 +281,5 @@ def _as_text(source: Path | StringIO) -> Frame:
 
 
 def _in_order(column: Frame) -> Frame:
-    """Steps and bins are put in order as numbers, names as names."""
+    """Returns a sort key: steps and bins compare as numbers, names as text."""
     return column.astype(int) if column.name in ("step", "bin") else column

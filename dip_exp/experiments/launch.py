@@ -1,4 +1,4 @@
-"""In: experiments and a scale. Out: which runs are missing, how long those should take here, and their sweeps."""
+"""In: experiments and a scale. Out: their missing runs, the estimated time of those, and their sweeps."""
 
 import json
 import os
@@ -23,7 +23,8 @@ FINISHED, TABLED, BEGUN, MISSING = "finished", "in the tables", "begun", "missin
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked for: a scale, how many seeds, further settings of the command line, and whether tables will do."""
+    """A request: a scale, the number of seeds, the launcher, further overrides, and whether runs in the tables count as
+    done (`recompute` false)."""
 
     scale: str
     seeds: int = 1
@@ -34,11 +35,11 @@ class Ask:
 
     @property
     def composed(self) -> tuple[str, ...]:
-        """The settings that its jobs are composed with, besides the experiment's own."""
+        """The overrides that jobs are composed with, besides the experiment's own."""
         return (*([f"launcher={self.launcher}"] if self.launcher != "local" else []), *self.overrides)
 
     def words(self, name: str) -> list[str]:
-        """Returns the command line's settings of one experiment's sweep."""
+        """Returns the command-line overrides of one experiment's sweep."""
         given = [f"experiment={name}", f"scale={self.scale}", f"seeds={self.seeds}", f"launcher={self.launcher}"]
         given += ["recompute=true"] * self.recompute
         given += [f"results={self.results}"] * (self.results != Path("results"))
@@ -46,7 +47,7 @@ class Ask:
 
 
 def states(name: str, ask: Ask) -> list[tuple[sweeps.Job, str]]:
-    """Returns an experiment's jobs, each with how far its run is."""
+    """Returns an experiment's jobs, each with the state of its run."""
     known = set() if ask.recompute else set(tabled(ask.results))
     found = []
     for job in sweeps.jobs(name, ask.scale, ask.seeds, ask.composed):
@@ -62,7 +63,7 @@ def states(name: str, ask: Ask) -> list[tuple[sweeps.Job, str]]:
 
 
 def others(names: list[str], ask: Ask) -> bool:
-    """Returns whether what is asked for makes other runs than the experiments' own, which are in no table."""
+    """Returns whether the overrides change run ids, so that the runs will not be collected."""
     return any(
         {job.run_id for job in sweeps.jobs(name, ask.scale, ask.seeds, ask.overrides)}
         - {job.run_id for job in sweeps.jobs(name, ask.scale, ask.seeds)}
@@ -76,9 +77,9 @@ def missing(name: str, ask: Ask) -> list[sweeps.Job]:
 
 
 def estimate(job: sweeps.Job, ask: Ask, known: dict[str, float]) -> float | None:
-    """Returns the seconds a job should take here; None where its pictures are not here.
+    """Returns the estimated seconds of a job on this machine; None if its files are missing.
 
-    known: seconds a step of what was counted before, by all that a step's cost hangs on; added to.
+    known: cache of seconds per step, keyed by all that the cost of a step depends on. It is extended here.
     """
     settings = job.named.config
     if any(not located(path).exists() for path, _ in config.files(settings).values()):
@@ -94,14 +95,14 @@ def estimate(job: sweeps.Job, ask: Ask, known: dict[str, float]) -> float | None
 
 @cache
 def _shape(image: str) -> tuple[int, int, int]:
-    """Returns the shape (C, H, W) of the picture that these settings, as JSON, name."""
+    """Returns the shape (C, H, W) of the picture that these settings (as JSON) describe."""
     source = build({"image": json.loads(image)}, "image", {})
     with refusing("image", {}):
         return source.shape()
 
 
 def dry_run(names: list[str], ask: Ask) -> None:
-    """Says what is missing, with the time it should take on this machine, and computes nothing."""
+    """Prints the missing runs with their estimated time on this machine, and computes nothing."""
     known: dict[str, float] = {}
     counted: set[str] = set()
     total, unknown = 0.0, 0
@@ -131,8 +132,8 @@ def dry_run(names: list[str], ask: Ask) -> None:
 def run(names: list[str], ask: Ask) -> list[str]:
     """Runs each experiment's missing jobs and returns the experiments that had failures.
 
-    The largest sweep goes first. With joblib, two sweeps go at a time with half of the cores each, so that the last job
-    of one does not leave the other cores idle; two that share a run do not go together while there are others.
+    The largest sweep goes first. With joblib, two sweeps run at a time with half of the cores each, so that the last
+    job of one does not leave cores idle. Two sweeps that share a run do not go together while there are others.
     """
     cores = os.cpu_count() or 1
     set_by_hand = any(word.startswith("hydra.launcher.n_jobs=") for word in ask.overrides)
@@ -144,7 +145,7 @@ def run(names: list[str], ask: Ask) -> list[str]:
 
     def work() -> None:
         while (name := queue.take()) is not None:
-            todo = missing(name, ask)  # others may have been made meanwhile
+            todo = missing(name, ask)  # another sweep may have computed some in the meantime
             report.note(f"\n== {name} ({ask.scale}): {len(todo)} runs missing")
             command = [sys.executable, "-m", "dip_exp", "-m", *ask.words(name), *share]
             if todo and subprocess.run(command, check=False).returncode != 0:
@@ -157,13 +158,13 @@ def run(names: list[str], ask: Ask) -> list[str]:
             for worker in workers:
                 worker.result()
         except KeyboardInterrupt:
-            queue.clear()  # those that go on were interrupted with this process
+            queue.clear()  # the sweeps still running were interrupted too
             raise
     return [name for name in names if name in failed]
 
 
 class _Queue:
-    """Experiments and their missing runs, taken by several threads."""
+    """A thread-safe queue of experiments with their missing runs."""
 
     def __init__(self, waiting: dict[str, set[str]]) -> None:
         self._waiting = waiting
@@ -171,7 +172,8 @@ class _Queue:
         self._lock = Lock()
 
     def take(self) -> str | None:
-        """Returns the first experiment that shares no run with those that go, else the first; None at the end."""
+        """Returns the first experiment that shares no run with those in progress, or else the first one; None at the
+        end."""
         with self._lock:
             busy = set[str]().union(*self._going.values())
             free = (name for name, runs in self._waiting.items() if not runs & busy)
@@ -181,11 +183,11 @@ class _Queue:
             return name
 
     def done(self, name: str) -> None:
-        """An experiment is through."""
+        """Marks an experiment as no longer in progress."""
         with self._lock:
             del self._going[name]
 
     def clear(self) -> None:
-        """Nothing more is taken."""
+        """Empties the queue."""
         with self._lock:
             self._waiting.clear()

@@ -1,4 +1,4 @@
-"""In: an experiment's finished runs of several seeds on one observation. Out: their means, derived records."""
+"""In: an experiment's finished runs with several seeds on one observation. Out: their means, as derived records."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,8 +20,7 @@ KIND = "average"
 
 @dataclass(frozen=True)
 class Listed:
-    """A job of an experiment, or a mean of some. seeds: "0", or "0+1". first: of those that SEEDS=1 asks
-    for."""
+    """A job of an experiment, or a mean of several. seeds: "0", or "0+1". first: whether SEEDS=1 includes it."""
 
     run_id: str
     label: str
@@ -30,9 +29,10 @@ class Listed:
 
 
 def make(results: Path, experiment: str, jobs: Iterable[Listed]) -> list[Listed]:
-    """Returns the means an experiment asks for (`about.mean_of` runs, seed after seed), making those it can.
+    """Returns the means that an experiment asks for (`about.mean_of` consecutive seeds each), and makes those it can.
 
-    A mean is made where all its members lie in `results/runs`, and made anew each time: a member may have been forced.
+    A mean is made if all its members are in `results/runs`. It is remade every time, because a member may have been
+    forced.
     """
     of = (sweeps.about(experiment) or {}).get("mean_of", 1)
     if of < 2:

@@ -1,6 +1,6 @@
-"""In: experiments and what is asked for. Out: their runs in order of value, each once, and how far each of them is.
+"""In: experiments and a request. Out: their runs in order of value, each listed once, with its state.
 
-The order is the experiments' own (`about.order`): no list of it is kept here. No torch.
+The experiments define the order (`about.order`); no list of it is kept here. No torch.
 """
 
 import math
@@ -19,22 +19,22 @@ from dip_exp.runs import checkpoints, report
 from dip_exp.runs.folder import RunFolder, tabled
 
 LAST = math.inf
-"""The place of a job that its experiment gives none."""
+"""The place of a job that has none in its experiment's order."""
 
 MANY = 50
-"""Jobs of one sweep, from which on a table has one row for them all."""
+"""If a sweep has more jobs than this, a table shows them as one row."""
 
 LABEL_WIDTH = 30
-"""Characters of a job in a table; of a longer one its end is shown."""
+"""Maximum width of a job's label in a table. A longer label is cut at its start."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in its place.
+    """A run and its place in the order.
 
-    seeds: for how many seeds it is first asked for; those of more seeds come after all of fewer. at: its place
-    (`config.Place`), LAST where it has none. experiments: all those asked for that it is a job of; in the name of the
-    first it is run. state: `campaign`'s. done: steps that its checkpoint has.
+    seeds: the smallest number of seeds that includes it; runs are sorted by it first. at: its place
+    (`config.Place.at`), or LAST. experiments: all requested experiments that list it; it runs as part of the first.
+    state: one of the states in `launch`. done: number of steps in its checkpoint.
     """
 
     seeds: int
@@ -58,20 +58,20 @@ class Entry:
 
     @property
     def left(self) -> float:
-        """The share of the run that has still to be computed, 0 to 1."""
+        """The fraction of the run still to be computed, 0 to 1."""
         return (1 - min(self.done / self.steps, 1)) if self.to_do else 0.0
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """What the run reads and is not here: as scripts/fetch_images.py calls it, or the path of a file of the
-        user's."""
+        """The missing files that the run reads: each as its name for scripts/fetch_images.py, or as the path of a
+        user's file."""
         found = config.files(self.job.named.config).values()
         return tuple(_wanted(path, sha256) for path, sha256 in found if not located(path).exists())
 
 
 def entries(names: Sequence[str], ask: launch.Ask) -> list[Entry]:
-    """Returns the runs of the experiments in order of value: the first seed before further ones, then by place, then
-    what is begun before what is not, then by experiment and the order of its patterns and of its sweep.
+    """Returns the experiments' runs in order of value: by number of seeds, then by place, then begun runs first, then
+    by experiment, then by the order of its patterns, then by the order of its sweep.
 
     A run that two experiments share is listed once, at the earlier of its places.
     """
@@ -92,7 +92,7 @@ def entries(names: Sequence[str], ask: launch.Ask) -> list[Entry]:
 
 
 def refreshed(entry: Entry, ask: launch.Ask) -> Entry:
-    """Returns the entry with how far its run is now."""
+    """Returns the entry with its run's current state."""
     folder = RunFolder(ask.results, entry.run_id)
     if folder.record() is not None:
         return replace(entry, state=launch.FINISHED, done=0)
@@ -103,7 +103,7 @@ def refreshed(entry: Entry, ask: launch.Ask) -> Entry:
 
 
 def place(name: str, job: sweeps.Job) -> tuple[float, tuple[int, ...]]:
-    """Returns a job's place by its experiment's order, and its rank among those of the same place."""
+    """Returns a job's place in its experiment's order, and its rank among the jobs of the same place."""
     words = dict(word.split("=", 1) for word in job.words)
     for number, entry in enumerate((sweeps.about(name) or {})["order"]):
         rank = _rank(entry["jobs"], words)
@@ -113,7 +113,7 @@ def place(name: str, job: sweeps.Job) -> tuple[float, tuple[int, ...]]:
 
 
 def _rank(pattern: str, words: dict[str, str]) -> tuple[int, ...] | None:
-    """Returns which of its values each word of a pattern fits by; None where one fits by none."""
+    """Returns, for each word of a pattern, the index of the value that matches; None if some word matches none."""
     rank = []
     for word in shlex.split(pattern):
         key, _, values = word.partition("=")
@@ -123,7 +123,7 @@ def _rank(pattern: str, words: dict[str, str]) -> tuple[int, ...] | None:
 
 
 def _seeds(name: str, ask: launch.Ask) -> dict[str, int]:
-    """Returns {run_id: for how many seeds the run is first asked for}."""
+    """Returns {run_id: the smallest number of seeds that includes the run}."""
     found: dict[str, int] = {}
     for seeds in range(ask.seeds, 0, -1):
         jobs = sweeps.jobs(name, ask.scale, seeds, ask.composed)
@@ -148,14 +148,14 @@ def _wanted(path: str, sha256: str | None) -> str:
 
 
 def together(jobs: Sequence[Entry]) -> list[str]:
-    """Returns the words of the sweep that has these jobs and no others, as `goes_with` put them together."""
+    """Returns the overrides of the sweep that consists of exactly these jobs, which `goes_with` has accepted."""
     listed = [_words(entry) for entry in jobs]
     return [f"{key}={','.join(dict.fromkeys(words[key] for words in listed))}" for key in listed[0]]
 
 
 def goes_with(jobs: Sequence[Entry], entry: Entry) -> bool:
-    """Returns whether one multirun can have these jobs, this one too, and no others: they are of one experiment and one
-    place, and differ in one word."""
+    """Returns whether these jobs and this one form exactly one multirun: they share experiment, place and number of
+    seeds, and differ in a single override."""
     first = jobs[0]
     if (first.experiments[0], first.at, first.seeds) != (entry.experiments[0], entry.at, entry.seeds):
         return False
@@ -176,10 +176,11 @@ def _words(entry: Entry) -> dict[str, str]:
 
 
 def table(entries: Sequence[Entry], takes: Mapping[str, float | None], ends: Mapping[str, float] | None = None) -> str:
-    """Returns the plan, a row a run, less than 100 characters wide; more than `MANY` jobs of one sweep are one row.
+    """Returns the plan as a table with one row per run, or per sweep of more than `MANY` jobs. It is less than 100
+    characters wide.
 
-    takes: seconds that what is left of a run should take here, by run_id. ends: seconds from now after which it should
-    be finished, for those that fit the hours there are.
+    takes: {run_id: estimated seconds for the rest of the run here}. ends: {run_id: seconds from now until it should be
+    finished}, for the runs that fit the time left.
     """
     labels, rows = _labels(entries), []
     for number, jobs in _grouped(entries):
@@ -208,7 +209,7 @@ def table(entries: Sequence[Entry], takes: Mapping[str, float | None], ends: Map
 
 
 def label(entry: Entry) -> str:
-    """Returns a run in a few words, for a message."""
+    """Returns a short description of a run, for a message."""
     return f"{entry.experiments[0]} {shlex.join(entry.job.words)}"
 
 
@@ -219,7 +220,7 @@ def _state(entry: Entry) -> str:
 
 
 def _grouped(entries: Sequence[Entry]) -> Iterator[tuple[int, list[Entry]]]:
-    """Yields each row's number and entries."""
+    """Yields the number and the entries of each row."""
     at = 0
     while at < len(entries):
         jobs = [entries[at]]
@@ -233,7 +234,7 @@ def _grouped(entries: Sequence[Entry]) -> Iterator[tuple[int, list[Entry]]]:
 
 
 def _labels(entries: Sequence[Entry]) -> dict[str, str]:
-    """Returns what tells each run from the others of its experiment: the values that differ among them."""
+    """Returns {run_id: label}: the values that distinguish a run from the others of its experiment."""
     values: dict[tuple[str, str], set[str]] = {}
     for entry in entries:
         for key, value in _words(entry).items():

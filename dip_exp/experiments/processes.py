@@ -1,7 +1,7 @@
 """In: an agenda and a deadline. Out: its runs, computed in order of value as far as they fit.
 
-Every run, or under a launcher every few, is a child process. Whatever ends this process ends its children in order
-(`dip_exp.leash`), and what they had begun goes on with the same command.
+Each run (or, with a launcher, each group of runs) is a child process. If this process ends for any reason, its children
+end in order (`dip_exp.leash`), and the same command resumes what they had begun.
 """
 
 import os
@@ -19,21 +19,21 @@ from dip_exp.experiments import launch, plan
 from dip_exp.runs import report
 
 GRACE_SECONDS = 60.0
-"""What a child may take to end once it is told to: a step, its checkpoint, its log."""
+"""Time that a child may take to end after SIGTERM: for a step, its checkpoint and its log."""
 
 POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process, and the runs it is at."""
+    """A child process and the runs it computes."""
 
     process: subprocess.Popen[bytes]
     jobs: list[plan.Entry]
 
 
 def command(jobs: list[plan.Entry], ask: launch.Ask, own: agendas.Lanes) -> list[str]:
-    """Returns the command of a process that computes these jobs and no others."""
+    """Returns the command of a process that computes exactly these jobs."""
     words = plan.together(jobs)
     keys = {word.split("=")[0] for word in words}
     given = [word for word in ask.words(jobs[0].experiments[0]) if word.split("=")[0] not in keys]
@@ -42,9 +42,9 @@ def command(jobs: list[plan.Entry], ask: launch.Ask, own: agendas.Lanes) -> list
 
 
 def carry_out(agenda: agendas.Agenda, deadline: float) -> bool:
-    """Computes what fits until `deadline` (of time.monotonic) and returns whether a signal ended it before.
+    """Computes what fits until `deadline` (of time.monotonic). Returns whether a signal ended it early.
 
-    At the deadline, and at Ctrl-C or SIGTERM, what goes on is told to end, and leaves its checkpoint.
+    At the deadline, and at Ctrl-C or SIGTERM, running children get SIGTERM and write their checkpoints.
     """
     children: list[Child] = []
     with _noting_signals() as received:
@@ -83,7 +83,7 @@ def _started(agenda: agendas.Agenda, jobs: list[plan.Entry]) -> Child:
         report.note(f"\n== {plan.label(entry)}")
     report.note(f"   about {report.duration(seconds)}")
     words = command(jobs, agenda.ask, agenda.lanes)
-    # In a session of its own: Ctrl-C reaches this process alone, and the child is told once.
+    # Starts its own session, so that Ctrl-C reaches only this process, and the child gets a single signal.
     return Child(subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True), jobs)
 
 
@@ -95,7 +95,7 @@ def _ended(agenda: agendas.Agenda, child: Child, why: str) -> None:
 
 @contextmanager
 def _noting_signals() -> Iterator[list[int]]:
-    """Notes the first Ctrl-C or SIGTERM; a second one is raised as KeyboardInterrupt."""
+    """Records the first Ctrl-C or SIGTERM. A second one raises KeyboardInterrupt."""
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""In: the name of an experiment. Out: the jobs of its own sweep, each known by its identity. No torch, nothing read."""
+"""In: the name of an experiment. Out: the jobs of its sweep with their identities. Reads no pictures. No torch."""
 
 import shlex
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from dip_exp.runs.order import Named, identify
 class Job:
     """One run of an experiment.
 
-    words: what the sweep sets, as the command line would ("task=denoise", "seed=0"). named: its identity.
+    words: the overrides that the sweep sets ("task=denoise", "seed=0"). named: its identity.
     """
 
     words: tuple[str, ...]
@@ -38,12 +38,12 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The words without the seed: what tells this job from the others of one seed."""
+        """The overrides without the seed, which distinguish this job from the others with the same seed."""
         return shlex.join(word for word in self.words if not word.startswith("seed="))
 
 
 def names() -> list[str]:
-    """Returns every experiment that sweeps something: the overlays that say what they are about."""
+    """Returns all experiments that have a sweep: the overlays with an `about`."""
     overlays = sorted(
         entry.name.removesuffix(".yaml")
         for entry in files("conf").joinpath("experiment").iterdir()
@@ -59,9 +59,9 @@ def of_the_paper() -> list[str]:
 
 @cache
 def about(name: str) -> dict[str, Any] | None:
-    """Returns what an experiment says of itself (`config.About`); None where it says nothing.
+    """Returns an experiment's `about` (`config.About`), or None if it has none.
 
-    It is read off the overlay and those it is made from: nothing else says any of it, and composing takes long.
+    Reads it from the overlay and its base overlays instead of composing, which is slow.
     """
     said = _said(name)
     return None if said is None else config.plain_dict(OmegaConf.merge(OmegaConf.structured(config.About), said))
@@ -83,7 +83,7 @@ def _said(name: str) -> DictConfig | None:
 def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -> list[Job]:
     """Returns the jobs that `python run.py -m experiment=NAME scale=SCALE seeds=SEEDS OVERRIDES` runs, in its order.
 
-    Overrides of Hydra's own part say where jobs run, not which there are: they are passed over. Raises Refused for an
+    Ignores overrides of Hydra's own settings: they say where jobs run, not which ones exist. Raises Refused for an
     experiment without a sweep.
     """
     ours = [word for word in overrides if not _key(word).startswith(("hydra.", "hydra/"))]
@@ -102,12 +102,12 @@ def _jobs(name: str, given: tuple[str, ...]) -> tuple[Job, ...]:
     words = [*(f"{key}={value}" for key, value in params.items() if key not in own), *given]
     parsed = OverridesParser.create().parse_overrides(words)
     fixed = {word for word in given if "," not in word}
-    choices = {one.get_key_element(): _words(one) for one in parsed}  # a key given twice: the last counts, as in Hydra
+    choices = {one.get_key_element(): _words(one) for one in parsed}  # of a repeated key the last counts, as in Hydra
     return tuple(_job(combination, fixed) for combination in product(*choices.values()))
 
 
 def _words(override: Override) -> list[str]:
-    """Returns what an override is in each job of a sweep over it, as Hydra's own sweeper writes it."""
+    """Returns an override's form in each job of a sweep over it, as Hydra's own sweeper writes it."""
     if override.is_sweep_override():
         return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
     return [f"{override.get_key_element()}={override.get_value_element_as_str()}"]
@@ -129,7 +129,7 @@ def _job(words: tuple[str, ...], fixed: set[str]) -> Job:
 
 @cache
 def _composed(groups: tuple[str, ...]) -> DictConfig:
-    """Composing is what takes the time, and only options of groups need it."""
+    """Returns the composed configuration, cached: composing is slow, and only group options need it."""
     return _or_refused(list(groups))
 
 

@@ -1,14 +1,17 @@
-"""In: `results/tables/<scale>`. Out: the rows, curves and panels of one experiment. All that a figure reads; no torch.
+"""In: `results/tables/<scale>`. Out: the rows, curves and panels of one experiment, which are all that figures read.
 
-runs.csv:   a row per run and output kind (`RUN_COLUMNS`); `baseline` and `baseline_seconds` are of the task's main
-            classical restorer, and in the row of another one (`baseline_<rival>`) of that. ended: the step at which a
-            stop rule ended the run, or, of those that watched it, would have. weights: how many numbers were optimised.
-curves.csv: a row per run and kept step (`CURVE_COLUMNS`), steps counted from one.
-calibration.csv: a row per run or mean with a map of standard deviations and bin of equal count, surest first
-            (`CALIBRATION_COLUMNS`; the numbers of the whole map stand in every row).
-jobs.csv:   a row per experiment and run: which job of the experiment's sweep it is.
-panels/:    `<run_id>-<kind>.png`, packaged pictures only; those of the paper's pictures lie in the ignored
+runs.csv:   one row per run and output kind (`RUN_COLUMNS`). baseline, baseline_seconds: those of the task's main
+            classical restorer, or, in a row of kind `baseline_<rival>`, those of the rival. ended: the step at which a
+            stop rule ended the run, or, for a rule that only watched, would have ended it. weights: the number of
+            optimised parameters.
+curves.csv: one row per run and kept step (`CURVE_COLUMNS`); steps count from 1.
+calibration.csv: one row per bin of each map of standard deviations (of a run or mean). Bins have equal counts, the
+            smallest deviations first (`CALIBRATION_COLUMNS`; numbers of the whole map are repeated in every row).
+jobs.csv:   one row per experiment and run: the job of the experiment's sweep.
+panels/:    `<run_id>-<kind>.png`, for packaged pictures only; panels of the paper's pictures are in the git-ignored
             `results/panels/<scale>`.
+
+No torch.
 """
 
 import shlex
@@ -22,7 +25,7 @@ import numpy as np
 from dip_exp.images import read
 
 Frame = Any
-"""A pandas table. Its type is not spelt out: what the stubs say of indexing is wider than what comes back."""
+"""A pandas table. It is typed as Any because the pandas stubs give indexing wider types than it returns."""
 
 RUN_COLUMNS = (
     *("run_id", "kind", "psnr", "ssim", "psnr_missing", "step", "ended"),
@@ -37,7 +40,7 @@ JOB_COLUMNS = ("experiment", "run_id", "seed", "job")
 
 
 def folder(results: Path, scale: str) -> Path:
-    """Returns where the committed tables of a scale lie."""
+    """Returns the folder of a scale's committed tables."""
     return results / "tables" / scale
 
 
@@ -52,21 +55,21 @@ class Tables:
     scale: str
     local: bool = False
     reads: dict[str, bytes] = field(default_factory=dict, compare=False)
-    """What was read of the tables since this was last emptied, by name: what a figure was drawn from."""
+    """What was read from the tables since this was last emptied, by name: the data a figure was drawn from."""
 
     @cached_property
     def runs(self) -> Frame:
-        """Every collected run, by `RUN_COLUMNS`; empty where nothing was collected."""
+        """All collected runs, by `RUN_COLUMNS`; empty if none was collected."""
         return self._read("runs.csv", RUN_COLUMNS)
 
     @cached_property
     def curves(self) -> Frame:
-        """Every kept step, by `CURVE_COLUMNS`."""
+        """All kept steps, by `CURVE_COLUMNS`."""
         return self._read("curves.csv", CURVE_COLUMNS)
 
     @cached_property
     def calibration(self) -> Frame:
-        """Every map of standard deviations against the error, by `CALIBRATION_COLUMNS`."""
+        """The calibration of all maps of standard deviations, by `CALIBRATION_COLUMNS`."""
         return self._read("calibration.csv", CALIBRATION_COLUMNS)
 
     @cached_property
@@ -75,7 +78,7 @@ class Tables:
         return self._read("jobs.csv", JOB_COLUMNS)
 
     def listed(self, experiment: str) -> Frame:
-        """Returns an experiment's jobs, finished or not; the settings of its sweep are columns named `set.<key>`."""
+        """Returns an experiment's jobs, finished or not. The settings of its sweep are in columns named `set.<key>`."""
         import pandas as pd
 
         jobs = self.jobs[self.jobs.experiment == experiment]
@@ -97,7 +100,7 @@ class Tables:
         return found
 
     def panel(self, run_id: str, kind: str) -> np.ndarray | None:
-        """Returns a run's picture of a kind as (H, W, 3) or (H, W, 1) in [0, 1], or None where there is none."""
+        """Returns a run's picture of an output kind as (H, W, 3) or (H, W, 1) in [0, 1], or None if there is none."""
         places = [folder(self.results, self.scale) / "panels"]
         if self.local:
             places.append(self.results / "panels" / self.scale)
@@ -109,7 +112,7 @@ class Tables:
         return None
 
     def reference(self, name: str) -> Frame:
-        """Returns facts of the paper and its authors, `results/reference/<name>.csv`."""
+        """Returns `results/reference/<name>.csv`: numbers from the paper and its authors."""
         import pandas as pd
 
         path = self.results / "reference" / f"{name}.csv"
@@ -121,7 +124,7 @@ class Tables:
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> Frame:
-    """Returns a table, columns it lacks empty (it may be older than they are); no rows where there is no file."""
+    """Returns a table. Columns missing from the file (it may be older) are empty; without a file there are no rows."""
     import pandas as pd
 
     if not path.is_file():

@@ -1,1 +1,1 @@
-"""One module a figure or table, named after its experiment: `draw(tables) -> Figure`, `table(tables) -> Table`."""
+"""One module per figure or table, named after its experiment: `draw(tables) -> Figure`, `table(tables) -> Table`."""

@@ -1,4 +1,4 @@
-"""The paper's numbers beside ours, from the tables and what the overlays declare (`config.Number`)."""
+"""The paper's numbers beside ours, from the tables and the overlays' declarations (`config.Number`)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from dip_exp.figures.parts import rows
 PROTOCOLS = {"rgb": "RGB", "grey": "grey", "gray": "grey", "sr_authors": "Y"}
 SCORES = {"psnr": "PSNR", "fit": "PSNR to the observation", "loss": "mean squared error"}
 PRINTED = "fig2_curves"
-"""The curves that are in print; the others are of iterates the authors published."""
+"""The only curves that are in print. The others are computed from iterates that the authors published."""
 
 NOTHING = "–"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One number of the paper's and ours, as it is printed: cells are text.
+    """One of the paper's numbers beside ours, as printed: all cells are text.
 
-    protocol: channels and output kind. printed: in the paper. pictures: the mean of what it, or its authors' published
-    pictures, say of each picture. Both are a dash where there is none. ours is empty where nothing has run. command:
-    makes what is missing; empty where nothing is.
+    protocol: channels and output kind. printed: the number printed in the paper. pictures: the mean over pictures of
+    the printed scores or of the authors' published pictures. A dash replaces either if it does not exist. ours: empty
+    if nothing has run. command: computes the missing runs; empty if none is missing.
     """
 
     what: str
@@ -42,8 +42,8 @@ def numbers(experiment: str) -> list[Number]:
 
 
 def lines(tables: Tables, experiments: Iterable[str]) -> list[Line]:
-    """Returns a line for each number of some experiments, means over pictures before curves; one that two experiments
-    declare stands once, where it has runs."""
+    """Returns one line per number of the experiments, means over pictures before curves. A number that two experiments
+    declare appears once, preferably from the one that has runs."""
     found: dict[tuple[str, ...], Line] = {}
     each = [(name, number) for name in experiments for number in numbers(name)]
     for name, number in sorted(each, key=lambda pair: (bool(pair[1].curve), not pair[0].startswith("tab"))):
@@ -55,7 +55,7 @@ def lines(tables: Tables, experiments: Iterable[str]) -> list[Line]:
 
 
 def markdown(found: Sequence[Line]) -> str:
-    """Returns the lines as a table in Markdown."""
+    """Returns the lines as a Markdown table."""
     head = [
         "| | protocol: output kind | paper | authors' pictures | ours | difference |",
         "|---|---|---|---|---|---|",
@@ -69,8 +69,8 @@ def markdown(found: Sequence[Line]) -> str:
 
 
 def beside(tables: Tables, experiment: str, run: Frame, kind: str) -> tuple[float, float]:
-    """Returns (ours, theirs) of one run's picture of a kind (or `step<n>`), NaN where there is none; ours alone where a
-    number says how an iterate is scored."""
+    """Returns (ours, theirs) for one run's picture of a kind (or `step<n>`); NaN where there is no number. `ours`
+    follows the declared score (`Number.score`)."""
     step = int(run.steps.iloc[0]) if kind == "last" else int(kind.removeprefix("step") if "step" in kind else 0)
     for number in numbers(experiment):
         if not rows.picked(_of_number(run, number), number.select).run_id.nunique():
@@ -85,7 +85,8 @@ def beside(tables: Tables, experiment: str, run: Frame, kind: str) -> tuple[floa
 
 
 def _mean(tables: Tables, experiment: str, number: Number) -> Line:
-    """Returns the line of a mean over pictures: theirs also over those alone that have run."""
+    """Returns the line of a mean over pictures. The authors' mean is also given over only those pictures that have
+    run."""
     listed, found = (_of_number(frame, number) for frame in (tables.listed(experiment), tables.of(experiment)))
     names = list(dict.fromkeys(_name(image) for image in listed["set.image"]))
     done = found[found.kind == number.kind].dropna(subset="psnr")
@@ -114,7 +115,7 @@ def _mean(tables: Tables, experiment: str, number: Number) -> Line:
 
 
 def _curve(tables: Tables, experiment: str, number: Number) -> Line:
-    """Returns the line of some iterates of a run."""
+    """Returns the line of some iterates of a curve."""
     done = _of_number(tables.of(experiment), number)
     digits = 4 if number.score == "loss" else 2
     theirs = _published_curve(tables, number)
@@ -143,7 +144,7 @@ def _told(done: Frame) -> str:
 
 
 def _image(frame: Frame) -> Frame:
-    """Returns the picture of each row's job as the sweep sets it; empty where a variant does."""
+    """Returns the picture of each row's job as the sweep sets it; empty if a variant sets it."""
     return frame["set.image"] if "set.image" in frame else frame.run_id.map(lambda _: "")
 
 
@@ -152,13 +153,13 @@ def _name(image: str) -> str:
 
 
 def _of_number(frame: Frame, number: Number) -> Frame:
-    """Returns the rows whose jobs a number is of."""
+    """Returns the rows whose jobs a number refers to."""
     chosen = rows.picked(frame, number.select)
     return chosen[_image(chosen).str.startswith(number.images)] if number.images and len(chosen) else chosen
 
 
 def _at(tables: Tables, number: Number, runs: list[str], step: int) -> float:
-    """Returns the mean over runs of their score after a step; NaN where that step was not kept."""
+    """Returns the mean over runs of the score after a step; NaN if that step was not kept."""
     values = []
     for run_id in runs:
         curve = tables.curve(run_id)
@@ -179,7 +180,7 @@ def _published_curve(tables: Tables, number: Number) -> dict[int, float]:
 
 
 def _paper(tables: Tables, number: Number) -> Frame:
-    """Returns what the paper prints of a number's table, method and output kind."""
+    """Returns the paper's printed rows for a number's table, method and output kind."""
     paper = tables.reference("paper")
     paper = paper[(paper.table == number.table) & (paper.method == number.method) & (paper.kind == number.printed)]
     return paper[~paper.source.str.contains("not printed")]
@@ -192,8 +193,8 @@ def _printed(tables: Tables, number: Number, picture: str) -> float | None:
 
 
 def _per_picture(tables: Tables, number: Number, names: list[str]) -> dict[str, float]:
-    """Returns {picture: dB}, as printed where all are, else of the pictures that the authors published; empty where
-    those are of another kind, or not of all pictures."""
+    """Returns {picture: dB}: the printed scores if all pictures have one, else those of the authors' published
+    pictures. Returns {} if these are of another kind or do not cover all pictures."""
     if not number.pictures:
         return {}
     paper, published = _paper(tables, number), tables.reference("published")

@@ -1,4 +1,4 @@
-"""In: the committed tables. Out: figures (PNG, PDF), tables (Markdown, LaTeX), their page, lines of the README."""
+"""In: the committed tables. Out: figures (PNG, PDF), tables (Markdown, LaTeX), their page and the README's block."""
 
 from functools import cache
 from importlib import import_module
@@ -17,26 +17,26 @@ from dip_exp.figures.parts.score_table import Table
 from dip_exp.runs import report
 
 FIXED_DATE = {"CreationDate": None, "ModDate": None}
-"""Left out of the PDFs, so that the same tables give the same files."""
+"""Metadata omitted from PDFs, so that the same tables give identical files."""
 
 BEGIN = "<!-- paper-against-ours: begin (make figures writes it) -->"
 END = "<!-- paper-against-ours: end -->"
-"""Between them stand the lines that `readme_block` gives."""
+"""Markers around the text of `readme_block` in the README."""
 
 SUFFIXES = (".png", ".pdf", ".md", ".tex")
 
 MOST_COMMITS = 4
-"""Named one by one; more are counted."""
+"""Up to this many commits are listed by name; more are only counted."""
 
 
 def names() -> list[str]:
-    """Returns every figure and table: the modules of the rooms `paper` and `studies`."""
+    """Returns the names of all figures and tables: the modules in `paper` and `studies`."""
     return sorted(_rooms())
 
 
 @cache
 def _rooms() -> dict[str, str]:
-    """Returns {figure: the room of `figures` that it is in}."""
+    """Returns {figure: its subpackage of `figures`}."""
     found = {}
     for room in ("paper", "studies"):
         entries = (entry.name for entry in files("dip_exp.figures").joinpath(room).iterdir())
@@ -45,10 +45,10 @@ def _rooms() -> dict[str, str]:
 
 
 def rebuild(results: Path, chosen: list[str], scales: list[str]) -> None:
-    """Draws the chosen figures (all where none is named) of each scale that have runs; says what is missing.
+    """Draws the chosen figures (by default all) that have runs, for each scale, and prints what is missing.
 
-    A figure without a run has no file: one that is left of before is removed. With the scale "paper", the README beside
-    the results gets its lines of the paper against ours. Raises Refused for a figure there is not.
+    A figure without runs has no file; an outdated file is removed. At scale "paper", also updates the block of the
+    paper's and our numbers in the README beside the results. Raises Refused for an unknown figure.
     """
     known = names()
     unknown = [name for name in chosen if name not in known]
@@ -75,7 +75,11 @@ def _rebuild_scale(committed: Tables, chosen: list[str]) -> None:
 
 
 def _make_all(tables: Tables, chosen: list[str], place: Path, *, told: bool) -> None:
-    """Writes the files of the chosen figures that have runs, and removes those of figures without any, and of none."""
+    """Writes the files of the chosen figures that have runs. Removes files of figures without runs and of unknown
+    figures.
+
+    told: print the state and the checks of each figure.
+    """
     place.mkdir(parents=True, exist_ok=True)
     for name in chosen:
         made = _make(_module(name), tables, place) if len(tables.of(name)) else []
@@ -93,7 +97,7 @@ def _make_all(tables: Tables, chosen: list[str], place: Path, *, told: bool) -> 
 
 
 def _make(module: ModuleType, tables: Tables, place: Path) -> list[str]:
-    """Writes what a module draws and tabulates; returns the files' names."""
+    """Writes a module's figure and table, and returns the names of the files."""
     import matplotlib.pyplot as plt
 
     parts, made = vars(module), []
@@ -102,7 +106,7 @@ def _make(module: ModuleType, tables: Tables, place: Path) -> list[str]:
     if "draw" in parts:
         with style.styled():
             drawn = parts["draw"](tables)
-            if isinstance(drawn, Table):  # of pictures that may not be shown, their captions
+            if isinstance(drawn, Table):  # captions of pictures that may not be shown
                 table = table or drawn
             elif drawn is not None:
                 saved.save(drawn, place / f"{parts['NAME']}.png", saved.digest(module, tables))
@@ -129,7 +133,7 @@ def _checks(module: ModuleType, tables: Tables) -> list[Any]:
 
 
 def _page(tables: Tables, place: Path) -> str:
-    """Returns the page over all figures and tables of a scale: those with runs, and a table of what has not run."""
+    """Returns the page of a scale's figures and tables: those with runs, and a table of what has not run."""
     head = f"# Figures and tables, scale={tables.scale}"
     origin = f"Made by `make figures` from `results/tables/{tables.scale}`; not edited by hand."
     shown = [name for name in names() if len(tables.of(name))]
@@ -149,7 +153,7 @@ def _page(tables: Tables, place: Path) -> str:
 
 
 def _section(tables: Tables, place: Path, name: str) -> str:
-    """Returns what the page shows of one experiment: picture, table, checks, the paper's numbers, what made it."""
+    """Returns an experiment's section of the page: figure, table, checks, the paper's numbers, and provenance."""
     picture, cells = place / f"{name}.png", place / f"{name}.md"
     parts = [f"## {name}", f"{(_module(name).__doc__ or '').strip()}", _about(name)]
     if picture.is_file():
@@ -167,14 +171,14 @@ def _section(tables: Tables, place: Path, name: str) -> str:
 
 
 def _about(name: str) -> str:
-    """Returns what an experiment's overlay says of itself: where in the paper it is, the paper's numbers, and ours."""
+    """Returns an experiment's description from its overlay: citation, the paper's numbers, and ours."""
     about = sweeps.about(name) or {}
     said = [f"{about['title']}: {about['cite']}", *(f"{who}: {about[who]}" for who in ("paper", "ours") if about[who])]
     return "\n".join(f"- {line}" for line in said)
 
 
 def _origin(tables: Tables, name: str) -> str:
-    """Returns on what, and of which commits, an experiment's runs were made."""
+    """Returns the device, threads and commits of an experiment's runs."""
     done = tables.of(name)
     once = done[done.members.isna()].drop_duplicates("run_id")
     threads = sorted({int(number) for number in once.threads.dropna()})
@@ -187,7 +191,7 @@ def _origin(tables: Tables, name: str) -> str:
 
 
 def readme_block(tables: Tables) -> str:
-    """Returns the README's lines of the paper against ours, markers and all."""
+    """Returns the README's block of the paper's numbers against ours, including the markers."""
     lines = comparison.lines(tables, sweeps.of_the_paper())
     begun = sum(bool(line.ours) for line in lines)
     counted = f"{begun} of {len(lines)} lines have runs of ours."
@@ -195,7 +199,7 @@ def readme_block(tables: Tables) -> str:
 
 
 def _write_readme(tables: Tables, readme: Path) -> None:
-    """Writes the block between the markers of a README; one that is not there, or has none, is left alone."""
+    """Replaces the block between the markers of a README. Does nothing if the file or the markers are missing."""
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""What has not run yet, and what it should cost."""
+"""Runs that are still missing, and their estimated cost."""
 
 import shlex
 from statistics import median
@@ -10,7 +10,7 @@ from dip_exp.images import sets
 
 
 def section(tables: Tables, experiments: list[str]) -> str:
-    """Returns the table, in Markdown, of the experiments with runs missing; empty where none is."""
+    """Returns a Markdown table of the experiments with missing runs; empty if none is missing."""
     lines = []
     for name in experiments:
         listed, todo = tables.listed(name), missing(tables, name)
@@ -29,13 +29,13 @@ def section(tables: Tables, experiments: list[str]) -> str:
 
 
 def missing(tables: Tables, experiment: str) -> Frame:
-    """Returns the jobs of an experiment whose runs are in no table; means of runs are made, not run."""
+    """Returns an experiment's jobs whose runs are in no table. Means are excluded, because they are not run."""
     listed = _single(tables.listed(experiment))
     return listed[~listed.run_id.isin(tables.runs.run_id)]
 
 
 def hours(tables: Tables, experiment: str) -> str:
-    """Returns the hours that the missing runs of an experiment should take, where that can be told: "3.5 for 14"."""
+    """Returns the estimated hours of an experiment's missing runs ("3.5 for 14 of them"); a dash if unknown."""
     jobs = [_settings(job) for job in missing(tables, experiment).job]
     paces, sizes = _paces(tables, experiment), _sizes(tables)
     known = [paces[of] * sizes[image] for of, image in jobs if of in paces and image in sizes]
@@ -50,8 +50,8 @@ def _single(listed: Frame) -> Frame:
 
 
 def _paces(tables: Tables, experiment: str) -> dict[frozenset[str], float]:
-    """Returns {settings: median seconds a pixel} of the runs whose settings tell an experiment's jobs their time: its
-    own, and those of others that name the task."""
+    """Returns {settings: median seconds per pixel} of runs comparable to an experiment's jobs: its own runs, and other
+    experiments' runs whose settings name the task."""
     done = tables.runs.drop_duplicates("run_id").merge(tables.jobs[["experiment", "run_id", "job"]], on="run_id")
     found: dict[frozenset[str], list[float]] = {}
     for run in done[done.members.isna()].itertuples():
@@ -62,13 +62,13 @@ def _paces(tables: Tables, experiment: str) -> dict[frozenset[str], float]:
 
 
 def _sizes(tables: Tables) -> dict[str, float]:
-    """Returns {picture: pixels}: of the sets by their manifest, of others as they have run."""
+    """Returns {picture: number of pixels}: from the manifest for sets, and from finished runs for other pictures."""
     sizes = {str(row.image): float(row.width * row.height) for row in tables.runs.drop_duplicates("image").itertuples()}
     return sizes | {entry.option: entry.width * entry.height for entry in sets.manifest() if entry.is_picture}
 
 
 def _settings(job: str) -> tuple[frozenset[str], str]:
-    """Returns what a job's words set but for the picture, and the picture."""
+    """Returns a job's settings without the picture, and the picture."""
     words = shlex.split(job)
     images = [word.removeprefix("image=") for word in words if word.startswith("image=")]
     return frozenset(word for word in words if not word.startswith("image=")), images[0] if images else ""

@@ -1,4 +1,4 @@
-"""A figure's PNG, written only when its data or the code that draws it has changed."""
+"""Writes a figure's PNG only when its data or the code that draws it has changed."""
 
 import ast
 import hashlib
@@ -12,15 +12,18 @@ from PIL import Image
 from dip_exp.experiments.tables import Tables
 
 DRAWN_FROM = "Drawn from"
-"""The text of a PNG that says which data and code it was drawn from."""
+"""The PNG text chunk with the digest of the data and code it was drawn from."""
 
 PARTS = ("grids", "pictures", "rows", "score_table", "strip", "style")
-"""The modules of `parts` whose code a picture depends on."""
+"""The modules of `parts` whose code affects a figure."""
 
 
 def save(drawn: Any, path: Path, digest: str) -> None:
-    """Writes a figure as PNG, unless the file there was drawn from the same data by the same code: fonts and libraries
-    differ between machines, and the repository keeps every picture it ever had."""
+    """Writes a figure as PNG, unless the existing file has the same digest.
+
+    Redrawing would change the file, because fonts and libraries differ between machines, and the repository keeps every
+    version of a picture.
+    """
     if path.is_file():
         with Image.open(path) as before:
             if before.info.get(DRAWN_FROM) == digest:
@@ -29,7 +32,7 @@ def save(drawn: Any, path: Path, digest: str) -> None:
 
 
 def digest(module: ModuleType, tables: Tables) -> str:
-    """Returns the sha256 of what a figure was drawn from: the rows and panels it read, and the code that draws it, less
+    """Returns the sha256 of a figure's inputs: the rows and panels it read, and the code that draws it, without
     comments and docstrings."""
     whole = hashlib.sha256()
     for name, data in sorted(tables.reads.items()):
@@ -43,7 +46,7 @@ def digest(module: ModuleType, tables: Tables) -> str:
 def _code(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):  # bare texts are documentation
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):  # bare strings are documentation
             node.body = [one for one in node.body if not _is_text(one)]
     return ast.dump(tree)
 

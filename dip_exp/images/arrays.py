@@ -1,10 +1,10 @@
-"""Arrays of a user, as pictures and back."""
+"""Converts a user's arrays to pictures and back."""
 
 import numpy as np
 
 
 def as_picture(y: np.ndarray) -> np.ndarray:
-    """Returns y, (H, W), (H, W, C) or (1, C, H, W), uint8 or float in [0, 1], as float32 (1, C, H, W).
+    """Returns y as float32 (1, C, H, W). y: (H, W), (H, W, C) or (1, C, H, W), uint8 or float in [0, 1].
 
     Raises ValueError or TypeError for another shape, type or range.
     """

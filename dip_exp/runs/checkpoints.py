@@ -1,4 +1,4 @@
-"""In: the checkpoint of an interrupted run. Out: how many of its steps are done. No torch: only numbers are read."""
+"""In: the checkpoint of an interrupted run. Out: the number of steps done. Reads only numbers; no torch."""
 
 import pickle
 import zipfile
@@ -8,8 +8,8 @@ from typing import Any
 
 
 def steps_done(path: Path) -> int:
-    """Returns how many steps a run's checkpoint has; 0 where there is none or it cannot be read, which the run itself
-    then says."""
+    """Returns the number of steps in a run's checkpoint. Returns 0 if there is no checkpoint or it cannot be read; the
+    run itself reports an unreadable one."""
     try:
         with zipfile.ZipFile(path) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
@@ -21,7 +21,8 @@ def steps_done(path: Path) -> int:
 
 
 class _Numbers(pickle.Unpickler):
-    """Reads what torch.save wrote with every tensor left out: no class of the file's is looked up, so none is run."""
+    """Unpickles a torch.save file without its tensors. It looks up no class named in the file, so it runs no foreign
+    code."""
 
     def find_class(self, module: str, name: str) -> Any:
         return OrderedDict if (module, name) == ("collections", "OrderedDict") else _nothing
@@ -31,4 +32,4 @@ class _Numbers(pickle.Unpickler):
 
 
 def _nothing(*_: Any) -> None:
-    """Stands for a tensor."""
+    """Placeholder for a tensor."""

@@ -1,4 +1,4 @@
-"""Classical restorers of the same observation: run, timed, checked."""
+"""Runs, times and checks the classical restorers of an observation."""
 
 import time
 import warnings
@@ -14,12 +14,10 @@ from dip_exp.tasks import baselines
 if TYPE_CHECKING:
     from dip_exp.tasks.problem import Problem
 
-"""The output kind of a problem's main classical restorer, and the beginning of those of the others."""
-
 
 @dataclass(frozen=True)
 class Classical:
-    """A classical restorer's picture (1, C, H, W), its name in words, and the seconds it took."""
+    """A classical restorer's picture (1, C, H, W), its display name, and its running time in seconds."""
 
     picture: np.ndarray
     name: str
@@ -27,15 +25,15 @@ class Classical:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a record keeps of it."""
+        """The facts that a record holds: name and seconds."""
         return {"name": self.name, "seconds": self.seconds}
 
 
 def classical(problem: "Problem", which: str) -> dict[str, Classical]:
-    """Returns what a problem's classical restorers make of it, by output kind: `baseline` and `baseline_<rival>`.
+    """Returns the results of a problem's classical restorers by output kind: `baseline` and `baseline_<rival>`.
 
-    which: `none` of the rivals, the `quick` ones, or `all`. One that fails is told of and left out: a run of hours is
-    not lost to it.
+    which: which rivals to run: `none`, `quick` or `all`. A restorer that fails is reported and skipped, so that a long
+    run is not lost.
     """
     asked = {} if problem.baseline is None else {BASELINE: problem.baseline}
     for rival, restorer in problem.rivals.items():
@@ -48,7 +46,7 @@ def classical(problem: "Problem", which: str) -> dict[str, Classical]:
         began = time.perf_counter()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # flat pictures: means of nothing, divisions by none
+                warnings.simplefilter("ignore", RuntimeWarning)  # flat pictures cause empty means and divisions by zero
                 picture = restorer()
             seconds = time.perf_counter() - began
             _check(picture, problem)
@@ -67,7 +65,7 @@ def _check(picture: np.ndarray, problem: "Problem") -> None:
 
 
 def main_facts(problem: "Problem", made: dict[str, Classical]) -> dict[str, Any]:
-    """Returns what a record keeps of the main restorer: its name also where it failed."""
+    """Returns the record's entry for the main restorer. It has the name even if the restorer failed."""
     if BASELINE in made:
         return made[BASELINE].facts
     return {"name": None if problem.baseline is None else problem.baseline[0], "seconds": None}

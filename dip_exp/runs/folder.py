@@ -1,4 +1,4 @@
-"""A run's folder under results/runs: its lock, its attempts, its record, which is written last. No torch."""
+"""A run's folder under results/runs: lock, attempt counter, and record (written last). No torch."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ CHECKPOINT = "checkpoint.pt"
 
 
 class RunFolder:
-    """`<results>/runs/<run_id>`: a run is finished if, and only if, its record is there."""
+    """The folder `<results>/runs/<run_id>`. A run is finished if and only if its record exists."""
 
     def __init__(self, results: Path, run_id: str) -> None:
         self.run_id = run_id
@@ -31,15 +31,15 @@ class RunFolder:
         return self.path / CHECKPOINT
 
     def record(self) -> dict[str, Any] | None:
-        """Returns the finished run's record, as today's are, or None."""
+        """Returns the finished run's record, upgraded to the current schema, or None."""
         path = self.path / RECORD
         return upgrade(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
     def lock(self, waiting: Callable[[], None]) -> BaseFileLock:
-        """Returns this run's lock, taken; calls `waiting` first where another process has it. Whoever dies lets go.
+        """Returns this run's lock, acquired. Calls `waiting` first if another process holds it.
 
-        It lies beside the runs and not in the run's folder, which a forced run sets aside. Raises OSError where it
-        cannot be made.
+        The lock is released if its process dies. The lock file lies outside the run's folder, because a forced run
+        renames that folder. Raises OSError if the lock file cannot be made.
         """
         lock = lock_of(self.results, self.run_id)
         try:
@@ -50,10 +50,10 @@ class RunFolder:
         return lock
 
     def begin(self, *, afresh: bool) -> int:
-        """Makes the folder and returns which attempt at this run now begins, from 1.
+        """Makes the folder and returns the number of this attempt at the run, counted from 1.
 
-        `afresh` sets a finished run aside, until the new one is finished; an unfinished one goes on all the same.
-        Raises OSError where the folder cannot be made or written, and then leaves nothing.
+        afresh: move a finished run aside until the new one is finished; an unfinished run is resumed in any case.
+        Raises OSError, and leaves nothing behind, if the folder cannot be made or written.
         """
         counter = self.path / "attempts"
         attempt = int(counter.read_text()) + 1 if counter.is_file() else 1
@@ -76,21 +76,22 @@ class RunFolder:
         return self.path.with_name(f".{self.run_id}.before")
 
     def finish(self, record: dict[str, Any]) -> None:
-        """Writes the record, and with that the run is finished; its checkpoint is of no more use."""
+        """Writes the record, which marks the run as finished, and deletes the checkpoint."""
         write_text(self.path / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
         self.checkpoint.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)
 
 
 def lock_of(results: Path, name: str) -> BaseFileLock:
-    """Returns the lock called `name` of a results folder, not taken. Raises OSError where its folder cannot be made."""
+    """Returns the lock called `name` of a results folder, not acquired. Raises OSError if the lock folder cannot be
+    made."""
     folder = results / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / name)
 
 
 def tabled(results: Path) -> dict[str, Path]:
-    """Returns {run_id: the table it is in} for every run of the committed tables."""
+    """Returns {run_id: path of its table} for every run in the committed tables."""
     found: dict[str, Path] = {}
     for path in sorted((results / "tables").glob("*/runs.csv")):
         with path.open(encoding="utf-8", newline="") as file:
@@ -100,7 +101,10 @@ def tabled(results: Path) -> dict[str, Path]:
 
 @contextmanager
 def writing(folder: Path, *, refuse: bool = False) -> Iterator[None]:
-    """Turns a full disk or a folder that cannot be written into one plain message."""
+    """Turns an OSError from writing (full disk, unwritable folder) into one clear message.
+
+    refuse: raise Refused instead of Failed.
+    """
     try:
         yield
     except OSError as error:

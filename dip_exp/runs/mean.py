@@ -1,6 +1,7 @@
-"""In: runs of several seeds on one observation. Out: their mean and spread, a derived record that lists its members.
+"""In: runs with several seeds on one observation. Out: their mean and spread, as a derived record that lists its
+members.
 
-`runs=5` makes them; `dip_exp.experiments.means` makes those of an experiment's own jobs. No torch.
+`runs=5` uses this directly; `dip_exp.experiments.means` uses it for an experiment's jobs. No torch.
 """
 
 import hashlib
@@ -26,13 +27,16 @@ from dip_exp.runs.order import identify
 from dip_exp.runs.run import run
 
 EVERY = "every kind"
-"""Stands, in the identity of a mean, for all output kinds; an experiment's mean is of one."""
+"""Stands for all output kinds in a mean's identity. The mean of an experiment covers a single kind."""
 
 
 @dataclass(frozen=True)
 class Combined:
-    """Runs put together, pixel by pixel. means: {kind: mean, clipped to [0, 1]}. std: of kind `result` over the runs
-    (n - 1). truth, missing: those of the observation, where there are any. All (1, C, H, W)."""
+    """The pixelwise combination of several runs. All arrays are (1, C, H, W).
+
+    means: {kind: mean, clipped to [0, 1]}. std: standard deviation (n - 1) of kind `result` over the runs. truth,
+    missing: those of the observation, or None.
+    """
 
     means: dict[str, np.ndarray]
     result: str
@@ -41,7 +45,7 @@ class Combined:
     missing: np.ndarray | None
 
     def scores(self, protocol: metrics.Protocol) -> dict[str, dict[str, float | None]]:
-        """Returns the scores of every mean of the truth's shape; none without a truth."""
+        """Returns the scores of every mean that has the truth's shape; {} without a truth."""
         truth = self.truth
         if truth is None:
             return {}
@@ -50,15 +54,15 @@ class Combined:
         return {kind: metrics.scores(picture, truth, protocol, missing) for kind, picture in shaped.items()}
 
     def said(self, kind: str, of: int) -> dict[str, Any]:
-        """Returns what a record says of the spread; `kind` is what the result is called there."""
+        """Returns the record's facts about the spread. kind: the name of the result in that record."""
         return calibration.said(kind, self.std, self.means[self.result], self.truth, self.missing, of=of)
 
 
 def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, averaged: Iterable[str] | None = None) -> Combined:
-    """Returns runs, each its pictures (1, C, H, W) by output kind, put together.
+    """Returns the combination of several runs, each given as {output kind: picture (1, C, H, W)}.
 
-    result: the kind whose spread is wanted. averaged: the kinds that are; left out, all that the runs have in common
-    but what was given, oracles and maps. Raises ValueError for runs whose truths differ.
+    result: the kind whose spread is computed. averaged: the kinds to average; by default, all kinds that depend on the
+    seed and that every run has. Raises ValueError if the runs' truths differ.
     """
     first = runs[0]
     for number, one in enumerate(runs, 1):
@@ -80,7 +84,7 @@ def _stack(runs: Sequence[Mapping[str, np.ndarray]], kind: str) -> list[np.ndarr
 
 
 def identity(members: Iterable[str], kind: str = EVERY) -> str:
-    """Returns the run_id of the mean of these runs, in any order."""
+    """Returns the run_id of the mean of these runs. Their order does not matter."""
     text = json.dumps({"numerics": cfgs.NUMERICS, "mean of": sorted(members), "kind": kind})
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -88,8 +92,8 @@ def identity(members: Iterable[str], kind: str = EVERY) -> str:
 def derived(
     records: Sequence[dict[str, Any]], run_id: str, seeds: str, made: dict[str, Any], sums: Iterable[str]
 ) -> dict[str, Any]:
-    """Returns the record of a mean: what its members share as the first has it, `sums` added up, and what was `made`.
-    seeds: "0+1"."""
+    """Returns the record of a mean: the first member's shared fields, the sums of the fields in `sums`, and the fields
+    in `made`. seeds: joined by +, as in "0+1"."""
     first = records[0]
     own = ("identity", "command", "attempt", "sha256", "result", "remarks", "spread", "calibration", "cpu_seconds")
     return {
@@ -107,13 +111,13 @@ def derived(
 
 
 def _dirty(records: Sequence[dict[str, Any]]) -> bool | None:
-    """Returns whether any was made from a tree that differs from its commit; None where that is not known of one."""
+    """Returns whether any run came from a tree that differs from its commit; None if that is unknown for some run."""
     each = [one["dirty"] for one in records]
     return True if True in each else None if None in each else False
 
 
 def load(folder: RunFolder) -> dict[str, np.ndarray]:
-    """Returns a finished run's pictures by output kind, and `truth` and `missing` where it had them."""
+    """Returns a finished run's pictures by output kind, with `truth` and `missing` if it has them."""
     with np.load(folder.path / "outputs.npz") as arrays:
         return dict(arrays)
 
@@ -122,11 +126,11 @@ def load(folder: RunFolder) -> dict[str, np.ndarray]:
 
 
 def run_mean(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any]:
-    """Returns the record of the mean of the `runs` that `cfg` asks for.
+    """Returns the record of the mean of `cfg.runs` runs.
 
-    They are ordinary runs of the seeds seed, seed + 1, ...: each in its folder, found again when it is finished,
-    resumed when it was interrupted. tabled: it is a job of an experiment, which has means of its own: refused. Raises
-    Refused, Failed and Interrupted as a run does.
+    The members are ordinary runs with seeds seed, seed + 1, ...: each has its folder, is reused if finished and resumed
+    if interrupted. tabled: the run is a job of an experiment; this is refused, because experiments define means of
+    their own. Raises Refused, Failed and Interrupted as a run does.
     """
     count = cfgs.plain(cfg)["runs"]
     if tabled:
@@ -165,19 +169,19 @@ def _member(cfg: DictConfig, number: int) -> DictConfig:
 
 
 def _command(command: list[str], seed: int) -> list[str]:
-    """Returns the command of one of the runs alone."""
+    """Returns the command that computes one member alone."""
     return [*(word for word in command if not word.startswith(("seed=", "runs="))), f"seed={seed}"]
 
 
 def _attempts(folders: list[RunFolder]) -> list[int] | None:
-    """Returns which attempt each member's record is of, so that one that was forced makes the mean anew; None where a
-    member is not finished."""
+    """Returns the attempt number of each member's record, or None if a member is not finished. A forced member has a
+    new attempt number, so the mean is recomputed."""
     records = [folder.record() for folder in folders]
     return None if None in records else [one["attempt"] for one in records if one is not None]
 
 
 def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], command: list[str]) -> dict[str, Any]:
-    """Writes the folder of a mean, its record last."""
+    """Writes the folder of a mean, its record last, and returns the record."""
     records = [done for one in folders if (done := one.record()) is not None]
     first, runs = records[0], [load(one) for one in folders]
     result = first["result"]
@@ -191,7 +195,7 @@ def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], 
     for kind, picture in found.means.items():
         images.write(folder.path / f"{kind}.png", picture)
     deepest = next(path for name in ("tif", "png") if (path := folders[0].path / f"restored.{name}").is_file())
-    images.write_restored(folder.path, restored, images.read(deepest))  # as deep as a member's, its alpha, its profile
+    images.write_restored(folder.path, restored, images.read(deepest))  # bit depth, alpha and profile of a member's
     images.write(folder.path / "std.png", calibration.shown(found.std)[0])
     sheet = side_by_side(_panels(runs[0], first, found, scores, len(runs)))
     images.write(folder.path / "comparison.png", sheet)
@@ -217,7 +221,7 @@ def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], 
 
 
 def _gathered(records: list[dict[str, Any]], kinds: list[str]) -> dict[str, dict[str, list[float | None]]]:
-    """Returns {kind: {score: [of each run]}}."""
+    """Returns {kind: {score: [value of each run]}}."""
     first = records[0]["scores"]
     return {
         kind: {name: [one["scores"][kind][name] for one in records] for name in first[kind]}

@@ -1,4 +1,4 @@
-"""In: a composed configuration. Out: the run it describes: its identity, and, once read, its picture. No torch."""
+"""In: a composed configuration. Out: the run it describes: its identity and, once read, its picture. No torch."""
 
 import shlex
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from dip_exp.config.build import build, refusing
 from dip_exp.runs.folder import RunFolder
 
 ABSENT = "not here"
-"""Stands for the content of a file that is not there."""
+"""Placeholder for the content of a missing file."""
 
 GROUPS = ("image", "task", "arch", "input", "optim", "stop", "logger", "trainer")
 
 
 @dataclass(frozen=True)
 class Named:
-    """A run known by its identity; of its files, only what tells one from another has been read.
+    """A run's resolved config and identity. Of its files, only the content hashes are known.
 
-    config: plain settings. choices: the option of each config group. image: the source of its picture. contents: the
-    sha256 of each of its files, by dotted key.
+    config: plain settings. choices: the chosen option of each config group. image: the source of its picture. contents:
+    the sha256 of each of its files, by dotted key.
     """
 
     config: dict[str, Any]
@@ -38,14 +38,14 @@ class Named:
 
     @property
     def role(self) -> str:
-        """clean or observed."""
+        """`clean` or `observed`."""
         return self.image.role
 
 
 @dataclass(frozen=True)
 class Order:
-    """A run about to be computed: its picture has been read. smaller: the command of the same run at the smaller scale;
-    empty where that changes nothing."""
+    """A run about to be computed, with its picture read. smaller: the command of the same run at the smaller scale;
+    empty if that scale changes nothing."""
 
     named: Named
     command: list[str]
@@ -63,15 +63,15 @@ class Order:
 
     @property
     def what(self) -> str:
-        """The run in a few words."""
+        """A short description of the run."""
         return f"{self.choices['task']} of {self.picture.name} with {self.choices['arch']}"
 
 
 def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
     """Returns the identity of the run that `cfg` describes. Raises Refused.
 
-    A file whose content is declared need not exist. One that is missing and undeclared gets a placeholder for its
-    content; reading it later is refused.
+    A file with a declared hash need not exist. A missing file without one gets a placeholder; reading it later is
+    refused.
     """
     config = cfgs.plain(cfg)
     image = build(config, "image", choices)
@@ -85,7 +85,7 @@ def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
 
 
 def place(cfg: DictConfig, named: Named, folder: RunFolder, command: list[str]) -> Order:
-    """Returns the order: the picture read, nothing computed. Raises Refused."""
+    """Returns the order, with the picture read and nothing computed. Raises Refused."""
     with refusing("image", named.choices):
         picture = named.image.read()
     mini = cfg.copy()

@@ -1,4 +1,4 @@
-"""In: a finished fit. Out: the files of its run, and what its record will hold."""
+"""In: a finished fit. Out: the run's files and the contents of its record."""
 
 import shlex
 from dataclasses import replace
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
-    """Writes all of a run but its record, and returns that. Raises OSError where something cannot be written."""
+    """Writes all files of a run except its record, and returns the record. Raises OSError if a file cannot be
+    written."""
     from dip_exp.fit.callbacks import write_curve
     from dip_exp.tasks.scores import finished, score
 
@@ -67,7 +68,7 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
 
 
 def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:
-    """Returns what a record says of a sampler's posterior: nothing where there was none."""
+    """Returns the record's facts about a sampler's posterior; {} without one."""
     if POSTERIOR_STD not in fitted.pictures:
         return {}
     mean, std, truth = fitted.pictures[POSTERIOR], fitted.pictures[POSTERIOR_STD], _truth(problem)
@@ -75,20 +76,21 @@ def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:
 
 
 def _truth(problem: "Problem") -> dict[str, np.ndarray]:
-    """Returns what later scores need besides the outputs: the clean picture, and where pixels were missing."""
+    """Returns the arrays that later scoring needs besides the outputs: the clean picture and the missing pixels."""
     tensors = {"truth": problem.x, "missing": problem.missing}
     return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items() if tensor is not None}
 
 
 def _as_source(order: "Order", problem: "Problem", restored: np.ndarray) -> images.Picture:
-    """Returns the source in the restored picture's frame, for its depth, profile and transparency."""
-    if problem.observation is not problem.y:  # another frame: there is no saying what of it was transparent
+    """Returns the source picture in the restored picture's frame, which supplies bit depth, colour profile and
+    alpha."""
+    if problem.observation is not problem.y:  # different frame: the alpha channel cannot be mapped
         return replace(order.picture, alpha=None)
     return _cropped_like(order.picture, restored) if order.named.role == "clean" else order.picture
 
 
 def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:
-    """Returns the source cut about its centre to the restored size, as a clean picture is before it is reduced."""
+    """Returns the source centre-cropped to the restored size, as the clean picture was cropped before degradation."""
     height, width = restored.shape[2:]
     top, left = (source.x.shape[2] - height) // 2, (source.x.shape[3] - width) // 2
     part = (..., slice(top, top + height), slice(left, left + width))

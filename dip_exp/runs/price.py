@@ -1,4 +1,4 @@
-"""What a step of a run costs here, from its settings alone."""
+"""The cost of a run's step on this machine, from its settings alone."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from dip_exp.config.build import build, refusing
 
 
 def priced(config: dict[str, Any], choices: dict[str, str], shape: tuple[int, int, int]) -> float:
-    """Returns the seconds of a step of a run here, from its settings and the shape (C, H, W) of its picture alone.
+    """Returns the seconds per step of a run on this machine, from its settings and its picture's shape (C, H, W).
 
-    Nothing is drawn, and the picture is read only for a task that cannot do without. Raises Refused as a run does.
+    Draws no network. Reads the picture only for tasks that need its content. Raises Refused as a run does.
     """
     import torch
 
@@ -34,7 +34,7 @@ def priced(config: dict[str, Any], choices: dict[str, str], shape: tuple[int, in
 
 
 def free_of(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the settings of a task that may change what a step costs."""
+    """Returns those settings of a task that may change the cost of a step."""
     from hydra.utils import get_class
 
     free = getattr(get_class(config["_target_"]), "free", ())

@@ -1,6 +1,6 @@
-"""What a run's record.json holds: its fields, who writes them, and how records of before are read.
+"""The contents of a run's record.json: its fields, who writes them, and how older records are upgraded.
 
-Every reader gets a record through `upgrade`, so that no other code knows what older ones lack.
+Every reader gets records through `upgrade`, so no other code handles older schemas.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 SCHEMA = 2
-"""Of the record's fields. 1: records that have none. 2: `stop.ended`, `stop.told`, `rivals`, `remarks`, `result` and
-`weights` always; history.csv counts its steps from 1, and not from 0."""
+"""Version of the record's fields. 1: records without this field. 2: `stop.ended`, `stop.told`, `rivals`, `remarks`,
+`result` and `weights` are always present; history.csv counts steps from 1 instead of 0."""
 
 
 def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, Any]:
-    """Returns what a fit came to and where, as a record keeps it: plain numbers and strings."""
+    """Returns the record's facts about a fit (scores, stop, cost, device, versions) as plain numbers and strings."""
     commit, dirty = provenance.commit()
     seconds = fitted.rows[-1]["seconds"]
     cpu = {} if fitted.cpu_seconds is None else {"cpu_seconds": round(fitted.cpu_seconds, 3)}
@@ -32,7 +32,7 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
         "weights": fitted.weights,
         "steps": fitted.steps,
         "seconds": round(seconds, 3),
-        **cpu,  # wall times lie on a busy machine
+        **cpu,  # wall times are misleading on a busy machine
         "seconds_per_step": round(seconds / fitted.steps, 6),
         "peak_memory_bytes": fitted.memory,
         "device": fitted.device,
@@ -44,18 +44,18 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
 
 
 def upgrade(record: dict[str, Any]) -> dict[str, Any]:
-    """Returns a record of any schema as one of today's; what an older one does not know is None or empty."""
+    """Returns a record of any schema in the current one. Fields that an older record lacks are None or empty."""
     if record.get("schema", 1) == SCHEMA:
         return record
     stop = {"told": {}, "reason": "", **record.get("stop", {})}
-    stop.setdefault("ended", not stop["reason"].startswith("optim.steps: "))  # all that schema 1 says of it
+    stop.setdefault("ended", not stop["reason"].startswith("optim.steps: "))  # schema 1 says it only here
     made = {"rivals": {}, "remarks": [], "notes": [], "weights": None, "result": _result(record)}
     return {**made, **record, "stop": stop, "schema": SCHEMA}
 
 
 def _result(record: dict[str, Any]) -> str:
-    """Returns the kind that restored.png is of, for a record that does not say so: the last that was made of `stopped`,
-    or that itself. Kinds were scored in the order in which they were made."""
+    """Returns the kind that restored.png shows, for a record that does not name it: the last kind derived from
+    `stopped`, or `stopped` itself. This works because kinds were scored in the order in which they were made."""
     own = [kind for kind in kinds.of_the_seed(record.get("scores", {})) if not kind.startswith(f"{kinds.STOPPED}_")]
     made = [kind for kind in own if kind not in (kinds.LAST, kinds.AVERAGE, kinds.POSTERIOR)]
     return made[-1] if made else kinds.STOPPED

@@ -1,4 +1,4 @@
-"""What a run prints on the terminal: one line before, one table after, errors. No torch."""
+"""What a run prints on the terminal: the estimate before, the table after, errors. No torch."""
 
 import sys
 from pathlib import Path
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 SMALLER_ABOVE_SECONDS = 600
 
 BUSY_BELOW = 0.9
-"""Share of its time that a process has its cores, below which others are to blame."""
+"""If a process has its cores for less than this share of the time, the machine is busy."""
 
 
 def describe(error: BaseException, traceback: bool) -> None:
-    """Tells of an error on standard error: one message, or the whole trace where that was asked for."""
+    """Prints an error on standard error: one message, or the traceback if `traceback` is set."""
     if traceback:
         import traceback as traces
 
@@ -32,17 +32,17 @@ def describe(error: BaseException, traceback: bool) -> None:
 
 
 def note(text: str) -> None:
-    """Says one line."""
+    """Prints one message at once."""
     print(text, flush=True)
 
 
 def opening(
     what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str, *, sooner: bool
 ) -> None:
-    """Says what will run, how long it should take here, how much memory it needs, and the command of a smaller run.
+    """Prints what will run, the estimated time and memory, and the command of a smaller run.
 
-    what: "superres of astronaut with skip". smaller: that command; empty where there is none smaller. sooner: a
-    stop rule may end it before its last step.
+    what: "superres of astronaut with skip". smaller: that command, or empty if there is none. sooner: whether a stop
+    rule may end the run before its last step.
     """
     seconds = cost.seconds * steps
     scored = "clean: degraded here and scored" if problem.x is not None else "observed: restored as it is"
@@ -59,27 +59,27 @@ def opening(
 
 
 def _cores(threads: int) -> str:
-    """Returns whose time is meant; on a GPU nothing has to be said."""
+    """Returns which cores the estimate is for; empty on a GPU."""
     return "" if threads == 0 else " of one quiet core" if threads == 1 else f" of {threads} quiet cores"
 
 
 def pace(seconds: float, share: float, *, sooner: bool) -> None:
-    """Says, on standard error, what the run will take by its own first steps, and why that is not what was estimated.
+    """Prints, on standard error, the total time predicted from the run's first steps, and whether the machine is busy.
 
-    share: of the time, how much this process had its cores. sooner: as in `opening`.
+    share: the fraction of the time for which this process had its cores. sooner: as in `opening`.
     """
     busy = f" (the machine is busy: this process gets {share:.0%} of its cores)" if share < BUSY_BELOW else ""
     print(f"measured: {'at most' if sooner else 'about'} {duration(seconds)} in all{busy}", file=sys.stderr, flush=True)
 
 
 def already(done: dict[str, Any], folder: Path) -> None:
-    """Says that the run is finished, where it ran, and what it came to."""
+    """Prints that the run is already finished, on which device, and its results."""
     note(f"already finished on {done['device']} (nothing was computed or logged; force=true does it again)")
     closing(done, folder)
 
 
 def closing(done: dict[str, Any], folder: Path) -> None:
-    """Says what each output kind scored, the time, and the folder."""
+    """Prints the scores of each output kind, the time, and the folder."""
     scores = done["scores"]
     if scores:
         columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
@@ -105,11 +105,11 @@ def closing(done: dict[str, Any], folder: Path) -> None:
         f"side by side:     {folder / 'comparison.png'}",
         f"everything:       {folder}",
     ]
-    note("\n".join(lines))  # one write: the tables of jobs that end together stay whole
+    note("\n".join(lines))  # one write, so that the tables of parallel jobs do not mix
 
 
 def _meaning(done: dict[str, Any], kind: str) -> str:
-    """Returns what an output kind is, in words; a classical restorer's with its name and seconds."""
+    """Returns the meaning of an output kind in words; for a classical restorer with its name and seconds."""
     restorers = {"baseline": done["baseline"], **done["rivals"]}
     told = done["stop"]["told"].get(kind)
     if told is not None:
@@ -123,7 +123,8 @@ def _meaning(done: dict[str, Any], kind: str) -> str:
 
 
 def _of_the_map(done: dict[str, Any], name: str) -> list[str]:
-    """Says what is white in a picture of standard deviations and, with a truth, whether the map is any good."""
+    """Returns lines that say which value is white in a map of standard deviations and, with a truth, how well the map
+    predicts the error."""
     if "spread" not in done:
         return []
     spread, found = done["spread"], done["calibration"]
@@ -135,7 +136,7 @@ def _of_the_map(done: dict[str, Any], name: str) -> list[str]:
 
 
 def combined(done: dict[str, Any], folder: Path) -> None:
-    """Says what the mean of several runs came to, beside the runs themselves, and where it is."""
+    """Prints the scores of a mean beside those of its runs, and its folder."""
     scores, single = done["scores"], done["scores_of_runs"]
     lines = ["", f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"]
     if scores:
@@ -181,7 +182,7 @@ def captions(
 
 
 def duration(seconds: float) -> str:
-    """Returns a time in words: 45 s, 12 min, 3 h 20 min."""
+    """Returns a duration in words: 45 s, 12 min, 3 h 20 min."""
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)

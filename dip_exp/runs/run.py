@@ -1,6 +1,6 @@
-"""One run: a configuration becomes objects here and nowhere else, then a fit, then a record.
+"""One run: builds objects from a configuration (the only place that does), fits, and writes a record.
 
-Heavy packages are imported only once something has to be computed: a finished run is reported at once.
+Heavy packages are imported only when something is computed, so that a finished run is reported at once.
 """
 
 from dataclasses import dataclass, replace
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any] | None:
-    """Returns the record of the run that `cfg` describes, computing it unless it is finished already.
+    """Returns the record of the run that `cfg` describes, and computes it unless it is finished.
 
-    tabled: the committed tables will do where they have the run (an experiment's jobs); None is returned then. Raises
-    Refused before the first step and with nothing left behind; Failed or Interrupted after it.
+    tabled: for an experiment's jobs: if the committed tables have the run, compute nothing and return None. Raises
+    Refused before the first step, with nothing left behind, and Failed or Interrupted after it.
     """
     named = identify(cfg, choices)
     folder = RunFolder(located(named.config["results"]), named.run_id)
@@ -49,7 +49,7 @@ def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled:
 
 
 def _finished(named: Named, folder: RunFolder) -> dict[str, Any] | None:
-    """Returns the record of a run that is finished, having shown it; None where it is to be computed."""
+    """Returns a finished run's record and prints it; None if the run is to be computed."""
     record = None if named.config["force"] else folder.record()
     if record is not None:
         report.already(record, folder.path)
@@ -66,7 +66,7 @@ def _is_in_the_tables(named: Named, folder: RunFolder) -> bool:
 
 
 def compute(order: Order) -> dict[str, Any]:
-    """Returns the finished run's record: every part is built and checked, then the fit runs, then all is written."""
+    """Returns the finished run's record: builds and checks every part, fits, then writes everything."""
     parts = prepare(order)
     _announce(order, parts)
     folder = order.folder
@@ -80,7 +80,7 @@ def compute(order: Order) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run is made of, checked to fit together. price: what a step costs here, the stop rule's part included."""
+    """The parts of a run, checked to fit together. price: the cost of a step here, including the stop rule's share."""
 
     problem: "Problem"
     fit: "Fit"
@@ -90,7 +90,7 @@ class Parts:
 
 
 def prepare(order: Order) -> Parts:
-    """Returns the parts of a run and their price; nothing is fitted yet. Raises Refused."""
+    """Returns the parts of a run and their price, before any fitting. Raises Refused."""
     import torch
 
     from dip_exp.cost import estimate
@@ -112,7 +112,7 @@ def prepare(order: Order) -> Parts:
 
 
 def _announce(order: Order, parts: Parts) -> None:
-    """Prints what will run, how long it should take here, and how much memory it needs."""
+    """Prints what will run, its estimated time here, and the memory it needs."""
     fit, device = parts.fit, parts.trainer.device
     remark = precision.remark(order.config["precision"], device.type)
     if remark is not None:
@@ -122,7 +122,7 @@ def _announce(order: Order, parts: Parts) -> None:
 
 
 def _fit_and_write(order: Order, parts: Parts) -> dict[str, Any]:
-    """Returns the record of the run, carried out while its lock is held."""
+    """Fits the run, writes its files and returns its record. The caller holds the run's lock."""
     from dip_exp.loggers.logger import Session
 
     folder = order.folder
@@ -150,13 +150,13 @@ def _fit_and_write(order: Order, parts: Parts) -> dict[str, Any]:
     finally:
         session.close(failed=failed)
     report.closing(record, folder.path)
-    if fitted.interrupted:  # Ctrl-C came with the last step: this run is whole, but nothing is to follow it
+    if fitted.interrupted:  # Ctrl-C came at the last step: this run is complete, but no other may follow
         raise Interrupted("this run was finished first")
     return record
 
 
 def _for_the_logger(order: Order, attempt: int) -> "Run":
-    """Returns what a logger may know of the run."""
+    """Returns the description of the run for a logger."""
     from dip_exp.loggers.logger import Run
 
     choices, config = order.choices, order.config
@@ -167,7 +167,7 @@ def _for_the_logger(order: Order, attempt: int) -> "Run":
 
 
 def _snapshots(folder: Path) -> list[Any]:
-    """Returns the callback that keeps iterates as pictures, in `snapshots`."""
+    """Returns the callback that saves iterates as pictures in `snapshots`."""
     from dip_exp.fit.callbacks import Snapshots
 
     (folder / "snapshots").mkdir(exist_ok=True)
@@ -175,7 +175,7 @@ def _snapshots(folder: Path) -> list[Any]:
 
 
 def _pace(parts: Parts) -> "Pace":
-    """Returns the callback that compares the run's first steps with its price."""
+    """Returns the callback that compares the run's first steps with its estimate."""
     from dip_exp.cost import rates
     from dip_exp.fit.callbacks import Pace
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the environment of a process, the machine's name, how a table is written."""
+"""Shared parts of the benchmarks: a process's environment, the machine's name, and writing a table."""
 
 import csv
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def machine() -> str:
-    """Returns the processor's name and what it can do."""
+    """Returns the name of the GPU, or of the CPU with its vector and bfloat16 units."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     units = [torch.backends.cpu.get_cpu_capability(), *precision.units()]
@@ -23,12 +23,12 @@ def machine() -> str:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Returns that of a process with so many threads, which finds this checkout."""
+    """Returns the environment of a process with this number of threads, with this checkout on its path."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
 
 
 def write_table(path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
-    """Writes a benchmark's rows as CSV; a column that a row lacks stays empty."""
+    """Writes a benchmark's rows as CSV. Missing values stay empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()

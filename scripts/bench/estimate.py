@@ -1,10 +1,10 @@
-"""The estimate that a run prints before its first step, beside what its steps then took.
+"""Compares the estimate that a run prints before its first step with the time its steps then take.
 
     python scripts/bench/estimate.py                        some minutes; beside a busy process too: --beside
 
-Runs of different kinds, as `run.py` does them, cut off after 24 steps, each in a process of its own. Three paces: as
-estimated, by the processor time of the leading thread (what quiet cores would take), and by the clock on the wall.
-Writes results/tables/bench_estimate.csv; with --beside, its rows of that are replaced.
+Runs several kinds of runs as `run.py` does, each in its own process, cut off after 24 steps. Reports three paces: the
+estimate, the main thread's processor time (the time on quiet cores), and the wall time. Writes
+results/tables/bench_estimate.csv; with --beside, replaces only the rows with --beside.
 """
 
 import argparse
@@ -39,7 +39,7 @@ RESULT = ROOT / "results" / "tables" / "bench_estimate.csv"
 
 
 def case(words: list[str], count: int) -> dict[str, float]:
-    """Returns the seconds of a step of a run: estimated, own, wall; and the share of its time that it had a core."""
+    """Returns the seconds per step of a run (estimated, own, wall), and the share of the time that it had a core."""
     found: dict[str, float] = {}
 
     class Told(callbacks.Pace):
@@ -53,7 +53,7 @@ def case(words: list[str], count: int) -> dict[str, float]:
 
 
 def measured(name: str, count: int) -> dict[str, float]:
-    """Returns `case` of a process of its own."""
+    """Returns the result of `case` in its own process."""
     words = [sys.executable, "-m", "scripts.bench.estimate", "--case", name, "--threads", str(count)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment(count))
     if done.returncode != 0:
@@ -62,7 +62,7 @@ def measured(name: str, count: int) -> dict[str, float]:
 
 
 def measure(names: list[str], count: int, *, beside: bool) -> list[dict[str, Any]]:
-    """Returns the table's rows, having said each as it was found."""
+    """Returns the table's rows, and prints each as it is measured."""
     rows = []
     spinning = [sys.executable, "-c", "while True: pass"]
     other = [subprocess.Popen(spinning) for _ in range(count if beside else 0)]

@@ -1,4 +1,4 @@
-"""One turn of one contestant of `steps.py`, in a process of its own; prints what it measured as JSON.
+"""One turn of one contestant of `steps.py`, in its own process. Prints the measurements as JSON.
 
 python scripts/bench/loops.py bare --size 128 --width 128 --steps 12
 """
@@ -36,11 +36,11 @@ BY_RUN = {"ours": "fp32", "ours_bf16": "bf16"}
 """Contestants that `run.py` runs, and their precision."""
 
 UNTIMED = 3
-"""First steps: memory is fetched and kernels are chosen."""
+"""Number of untimed first steps, in which memory is allocated and kernels are selected."""
 
 
 def network(width: int) -> nn.Module:
-    """Returns the paper's network by its plain definition."""
+    """Returns the paper's network, built by its plain definition."""
     torch.manual_seed(named_seed(0, "weights"))
     return Skip(down=[width] * 5, up=[width] * 5, skip=[4] * 5).build(32, 3, (1, 1))
 
@@ -57,7 +57,7 @@ def loop(
     watch: Watch,
     half: bool = False,
 ) -> list[float]:
-    """Returns the seconds of each step of the paper's denoising loop, written out; half: under autocast to bfloat16."""
+    """Returns the seconds of each step of a plain loop for the paper's denoising. half: with autocast to bfloat16."""
     generator = torch.Generator().manual_seed(0)
     z = (0.1 * torch.rand(1, 32, size, size, generator=generator)).to(device)
     y = torch.rand(1, 3, size, size, generator=generator).to(device)
@@ -80,11 +80,11 @@ def loop(
 
 
 def unwatched(net: nn.Module, x_hat: Tensor) -> None:
-    """Nothing."""
+    """Does nothing."""
 
 
 class Notebook:
-    """What the released denoising notebook does beside each step: three PSNRs on the CPU, and the weights put by."""
+    """The extra work per step of the released denoising notebook: three PSNRs on the CPU, and a copy of the weights."""
 
     def __init__(self, size: int) -> None:
         rng = np.random.default_rng(0)
@@ -103,7 +103,7 @@ class Notebook:
 
 
 def warmed_up(device: torch.device) -> None:
-    """Loads the libraries with a small network of another shape, so that they count for nobody."""
+    """Loads the libraries with a small network of another shape, so that their loading is not measured."""
     net = Skip(down=[16] * 3, up=[16] * 3, skip=[4] * 3).build(32, 3, (64, 64)).to(device)
     for each in (net, fast.twin(net)):
         each(torch.rand(1, 32, 64, 64, device=device)).sum().backward()
@@ -113,7 +113,7 @@ def warmed_up(device: torch.device) -> None:
 def by_hand(
     contestant: str, size: int, width: int, steps: int, device: torch.device, profile: bool
 ) -> dict[str, object]:
-    """Returns what a loop without Lightning takes."""
+    """Returns the measurements of a loop without Lightning."""
     warmed_up(device)
     base = resident(device)
     reset_peak_memory(device)
@@ -148,11 +148,11 @@ KINDS = {
     "copies and sums": ("copy_", "add", "cat", "zero", "fill", "mul", "sum", "sub", "norm", "vecdot", "bmm", "mm"),
     "optimizer": ("adam", "lerp", "sqrt", "addc", "div"),
 }
-"""By the names of PyTorch's operations, the first that fits."""
+"""Parts of the names of PyTorch's operations; the first match counts."""
 
 
 def profiled(work: Callable[[], object]) -> dict[str, float]:
-    """Returns the seconds that each kind of operation took by itself in `work`, and the rest."""
+    """Returns the seconds that each kind of operation took by itself in `work`; the remainder is under "other"."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU]) as found:
@@ -166,7 +166,7 @@ def profiled(work: Callable[[], object]) -> dict[str, float]:
 
 
 def by_run(size: int, width: int, steps: int, precision: str) -> dict[str, object]:
-    """Returns what `python run.py` takes with its log, curve, checkpoint and progress line."""
+    """Returns the measurements of `python run.py`, including its log, curve, checkpoint and progress line."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         common = [f"results={folder}", "logger=csv", "task=denoise", f"threads={torch.get_num_threads()}"]
         common.append(f"precision={precision}")
@@ -183,7 +183,7 @@ def by_run(size: int, width: int, steps: int, precision: str) -> dict[str, objec
 
 
 def run(words: list[str]) -> dict[str, Any]:
-    """Returns the record of the run that these words of the command line ask for."""
+    """Returns the record of the run that these overrides describe."""
     cfg = compose(words, hydra_config=True)
     choices = {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
@@ -194,7 +194,7 @@ def run(words: list[str]) -> dict[str, Any]:
 
 
 def resident(device: torch.device) -> int:
-    """Returns the bytes that the process holds before it builds anything."""
+    """Returns the bytes that the process holds at this point."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))

@@ -1,10 +1,10 @@
-"""Two runs on one machine: what each costs the other, by how long a thread that waits spins before it sleeps.
+"""How two runs on one machine slow each other down, by the time that a waiting thread spins before it sleeps.
 
     python scripts/bench/pair.py                            about eight minutes on two idle CPU cores
 
-Real processes, all of the machine's threads each, that begin together: one alone, two beside each other, one beside a
-niced one. Plain loops of the paper's network as `run.py` executes it; the median step, medians of the rounds, settings
-in turns. Writes results/tables/bench_pair.csv.
+Real processes, each with all of the machine's threads, start together: one alone, two at once, and one beside a niced
+one. They run plain loops of the paper's network as `run.py` executes it, with the settings in turns. Reports the median
+over rounds of the median step. Writes results/tables/bench_pair.csv.
 """
 
 import argparse
@@ -26,23 +26,23 @@ SIZES = (128, 256)
 WIDTH = 128
 
 LIBRARYS_OWN = "300000"
-"""GNU's, where nothing is said of waiting and there are no more threads than cores."""
+"""GNU OpenMP's default, if no waiting policy is set and there are no more threads than cores."""
 
 SETTINGS: dict[str, dict[str, str]] = {
     "300000 (the library's own)": {threads.SPIN: LIBRARYS_OWN},
     **{count: {threads.SPIN: count} for count in ("100000", "30000", "10000", "3000", "1000")},
     "passive": {"OMP_WAIT_POLICY": "passive"},
 }
-"""What the environment says of waiting."""
+"""The environment variables of each waiting policy."""
 
 WAYS = {"alone": [0], "a pair": [0, 0], "beside a niced one": [0, 19]}
-"""The niceness of each process; the first one's steps are told, of a pair the slower one's."""
+"""The niceness of each process. The first one's steps are reported; for a pair, the slower one's."""
 
 RESULT = ROOT / "results" / "tables" / "bench_pair.csv"
 
 
 def step(size: int, width: int, count: int, way: str, setting: str) -> float:
-    """Returns the median seconds of a step of the first process (of a pair: of the slower one)."""
+    """Returns the median seconds per step of the first process (for a pair, of the slower one)."""
     clean = {key: value for key, value in environment(count).items() if key not in threads.OWN}
     around = {**clean, **SETTINGS[setting]}
     words = ["ours", str(size), str(width), str(count)]
@@ -51,7 +51,7 @@ def step(size: int, width: int, count: int, way: str, setting: str) -> float:
 
 
 def measure(sizes: list[int], width: int, settings: list[str], rounds: int, count: int) -> list[dict[str, Any]]:
-    """Returns the table's rows, having said each as it was found."""
+    """Returns the table's rows, and prints each measurement as it is made."""
     rows = []
     for size in sizes:
         found: dict[tuple[str, str], list[float]] = {}
@@ -63,7 +63,7 @@ def measure(sizes: list[int], width: int, settings: list[str], rounds: int, coun
                     print(f"{size} px: {setting:27} {way:19} {seconds:.4f} s", flush=True)
         own = found[settings[0], "alone"]
         for (setting, way), seconds in found.items():
-            # Ratios within a round, where the machine was the same; their median.
+            # The median of ratios within a round, in which the machine's state was the same.
             to_own = median(a / b for a, b in zip(seconds, own, strict=True))
             to_alone = median(a / b for a, b in zip(seconds, found[setting, "alone"], strict=True))
             row = {"machine": machine(), "threads": count, "torch": torch.__version__, "size": size, "width": width}

@@ -1,9 +1,9 @@
-"""Several seeds of one picture: one after another, beside each other, or in one network with a batch of weights.
+"""Several seeds of one picture: one after another, in parallel, or in one network with batched weights.
 
     python scripts/bench/seeds.py                           about five minutes on two idle CPU cores
 
-Plain loops of the paper's network (its definition, Adam), and the network as `run.py` executes it where that exists;
-seconds for a step of one seed, medians of the rounds. Writes results/tables/bench_seeds.csv.
+Plain loops of the paper's network (its definition, Adam), and of the network as `run.py` executes it where that exists.
+Reports seconds per step of one seed, as medians over rounds. Writes results/tables/bench_seeds.csv.
 """
 
 import argparse
@@ -32,20 +32,20 @@ from scripts.bench.common import environment, machine, write_table  # noqa: E402
 from scripts.bench.loops import loop, network, unwatched  # noqa: E402
 
 CASES = ((128, 128), (128, 32), (64, 32))
-"""Side of the picture and width of the network."""
+"""Size of the picture and width of the network."""
 
 SEEDS = 2
 FEWEST = 3
-"""Steps before those that are timed: memory is fetched, kernels are chosen."""
+"""Number of untimed first steps, in which memory is allocated and kernels are selected."""
 
 SECONDS = 2.5
-"""Of a turn's timed steps, about."""
+"""Approximate duration of a turn's timed steps."""
 
 RESULT = ROOT / "results" / "tables" / "bench_seeds.csv"
 
 
 def alone(size: int, width: int, steps: int, *, ours: bool) -> list[float]:
-    """Returns the seconds of the steps of one seed, by the definition or as `run.py` executes it."""
+    """Returns the seconds of each step of one seed, by the plain definition or as `run.py` executes it."""
     plain = network(width)
     optimizer = torch.optim.Adam(plain.parameters(), lr=0.01, fused=True)
     return loop(fast.twin(plain) if ours else plain, optimizer, size, steps, torch.device("cpu"), unwatched)
@@ -55,8 +55,8 @@ Named = dict[str, Tensor]
 
 
 def slopes_of(net: nn.Module, y: Tensor) -> Callable[[Named, Named, Tensor], Named]:
-    """Returns the gradients by weight of a batch of networks like `net`, from their weights, buffers and inputs, each
-    with the seeds as its first axis."""
+    """Returns a function from the weights, buffers and inputs of a batch of networks like `net` to the gradients by
+    weight. Each has the seeds as its first axis."""
 
     def energy(weight: Named, buffer: Named, x: Tensor) -> Tensor:
         return nn.functional.mse_loss(functional_call(net, (weight, buffer), (x,)), y)
@@ -65,7 +65,7 @@ def slopes_of(net: nn.Module, y: Tensor) -> Callable[[Named, Named, Tensor], Nam
 
 
 def batched(size: int, width: int, steps: int) -> list[float]:
-    """Returns the seconds of the steps of all seeds in one network with a batch of weights: grouped convolutions."""
+    """Returns the seconds of each step of all seeds in one network with batched weights, by grouped convolutions."""
     nets = [network(width) for _ in range(SEEDS)]
     weights, buffers = stack_module_state(nets)
     z, y = torch.rand(SEEDS, 1, 32, size, size), torch.rand(1, 3, size, size)
@@ -90,9 +90,9 @@ WAYS: dict[str, Callable[[int, int, int], list[float]]] = {
 
 
 def beginning_together(each: list[tuple[list[str], int]], around: dict[str, str]) -> list[list[float]]:
-    """Returns the seconds of the steps of processes that work at once, all being ready before any begins.
+    """Returns the seconds of each step of several simultaneous processes. They begin once all are ready.
 
-    each: the words of `--turn` and the niceness of a process. around: their environment.
+    each: for each process, the arguments of `--turn` and its niceness. around: their environment.
     """
     words = [sys.executable, "-m", "scripts.bench.seeds", "--turn"]
     pipe = subprocess.PIPE
@@ -107,7 +107,7 @@ def beginning_together(each: list[tuple[list[str], int]], around: dict[str, str]
         process.stdout.readline()
     for process in started:
         assert process.stdin is not None
-        with suppress(BrokenPipeError):  # it failed, as its end will tell
+        with suppress(BrokenPipeError):  # it failed; its exit code is checked below
             process.stdin.write("go\n")
             process.stdin.flush()
     said = [process.communicate()[0] for process in started]
@@ -121,14 +121,14 @@ def beginning_together(each: list[tuple[list[str], int]], around: dict[str, str]
 
 
 def turns(kind: str, size: int, width: int, processes: int, threads: int) -> float:
-    """Returns the median seconds of a step where so many processes, with so many threads each, work at once."""
+    """Returns the median seconds per step when `processes` processes with `threads` threads each run at once."""
     words = [kind, str(size), str(width), str(threads)]
     seconds = beginning_together([(words, 0)] * processes, environment(threads))
     return median(median(each) for each in seconds)
 
 
 def turn(kind: str, size: int, width: int) -> None:
-    """Says that it is ready, waits for a line, and prints the seconds of the steps that follow."""
+    """Prints "ready", waits for a line, and prints the seconds of the steps that follow."""
     with heap.kept():
         untimed = WAYS[kind](size, width, 2 * FEWEST)[FEWEST:]
         print("ready", flush=True)
@@ -137,7 +137,7 @@ def turn(kind: str, size: int, width: int) -> None:
 
 
 def measure(rounds: int, threads: int) -> list[dict[str, Any]]:
-    """Returns the table's rows, having said each as it was found."""
+    """Returns the table's rows, and prints each as it is measured."""
     if threads < SEEDS:
         raise SystemExit(f"error: bench_seeds: --threads is {threads}; must be {SEEDS} or more, one for each seed")
     rows = []

@@ -1,12 +1,12 @@
-"""What a step costs: the paper's loop as it is written down, the released notebook's, and ours, in turns.
+"""The cost of a step: the paper's loop written out, the released notebook's, and ours, in turns.
 
     python scripts/bench/steps.py                                 (make bench) about 15 minutes on two CPU cores
     python scripts/bench/steps.py --sizes 128 --widths 32 --rounds 3 --dry
 
-Every turn is a process of its own, for what memory a process has fetched before changes both the time and the peak of
-what comes after; one turn at a time, round after round, so that a machine that slows down slows all. The median step
-of a turn, then the median over the rounds, goes to results/tables/bench.csv and results/figures/bench.png. Memory is
-the peak of the resident set above what the process held with its libraries loaded and before it built a network.
+Every turn has its own process, because memory allocated earlier in a process changes the time and the peak of what
+follows. Turns run one at a time, round after round, so that a slowdown of the machine affects all contestants. The
+median over rounds of a turn's median step goes to results/tables/bench.csv and results/figures/bench.png. Memory is the
+peak of the resident set, minus what the process held after loading its libraries and before building a network.
 """
 
 import argparse
@@ -49,11 +49,11 @@ COLUMNS = (
     *("machine", "threads", "torch", "size", "width", "contestant", "seconds", "speed", "bytes", "memory"),
     *("rounds", "least_seconds", "most_seconds"),
 )
-"""speed, memory: as a ratio to `bare`. bytes: the peak. The rows named floor_* are no runs."""
+"""speed, memory: ratios to `bare`. bytes: the peak. Rows named floor_* are lower bounds, not measured runs."""
 
 
 def turn(contestant: str, size: int, width: int, steps: int, threads: int) -> dict[str, Any]:
-    """Returns what one process of one contestant measured."""
+    """Returns the measurements of one contestant in its own process."""
     command = [sys.executable, "-m", "scripts.bench.loops", contestant]
     settings = {"size": size, "width": width, "steps": steps, "threads": threads}
     command += [word for key, value in settings.items() for word in (f"--{key}", str(value))]
@@ -64,7 +64,7 @@ def turn(contestant: str, size: int, width: int, steps: int, threads: int) -> di
 
 
 def rates() -> tuple[float, float]:
-    """Returns twice the multiply-adds a second (a matrix product or a convolution, the better) and bytes a second."""
+    """Returns the machine's FLOP per second (the better of matrix product and convolution) and bytes per second."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     a = torch.rand(2048, 2048, device=device)
     x, weight = torch.rand(1, 128, 130, 130, device=device), torch.rand(128, 128, 3, 3, device=device)
@@ -86,8 +86,8 @@ def _best(work: Any) -> float:
 
 
 def floors(size: int, width: int) -> dict[str, float]:
-    """Returns the seconds below which no step goes here: by the multiplications of the plain network and of ours, and
-    by the bytes that a backward pass reads again, with the optimizer's own."""
+    """Returns lower bounds on the seconds per step here: from the FLOP count of the plain network and of ours, and from
+    the bytes that the backward pass reads again plus those of the optimizer."""
     rate, bandwidth = rates()
     plain = network(width)
     z = torch.rand(1, 32, size, size)
@@ -98,13 +98,14 @@ def floors(size: int, width: int) -> dict[str, float]:
         found[name] = counted.get_total_flops() / rate
     weights = sum(p.numel() for p in plain.parameters())
     for name, net in (("floor_bytes_bare", plain), ("floor_bytes_ours", fast.twin(plain))):
-        # A map is written once and read once; weights, gradients and both of Adam's moments are read, three written.
+        # A map is written once and read once. The optimizer reads weights, gradients and both moments of Adam, and
+        # writes all but the gradients.
         found[name] = (2 * kept_bytes(copy.deepcopy(net).to("meta"), z) + 28 * weights) / bandwidth
     return found
 
 
 def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Returns the table's rows, having said each as it was found."""
+    """Returns the table's rows, and prints each as it is measured."""
     names = [name for name in CONTESTANTS if name != "bare_tf32" or torch.cuda.is_available()]
     where = {"machine": machine(), "threads": given.threads, "torch": torch.__version__}
     rows = []
@@ -119,7 +120,7 @@ def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
             peaks = {name: median(one["bytes"] or 0 for one in turns[name]) for name in names}
             for name in names:
                 seconds = median(each[name])
-                # Ratios within a round, where the machine was the same; their median.
+                # The median of ratios within a round, in which the machine's state was the same.
                 speed = median(bare / own for bare, own in zip(each["bare"], each[name], strict=True))
                 row = {**where, "size": size, "width": width, "contestant": name, "rounds": given.rounds}
                 row |= {"seconds": f"{seconds:.5f}", "speed": f"{speed:.3f}", "bytes": int(peaks[name])}
@@ -139,7 +140,7 @@ def floor_rows(where: dict[str, Any], size: int, width: int) -> list[dict[str, A
 
 
 def renewed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the table with its floors measured anew."""
+    """Returns the table with newly measured floors."""
     runs = [row for row in rows if row["contestant"] in CONTESTANTS]
     where = {key: runs[0][key] for key in ("machine", "threads", "torch")}
     cases = dict.fromkeys((int(row["size"]), int(row["width"])) for row in runs)
@@ -147,7 +148,7 @@ def renewed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Writes the figure: seconds and bytes of every contestant, a panel a size and width."""
+    """Writes the figure: seconds and bytes of every contestant, one panel per size and width."""
     import matplotlib.pyplot as plt
 
     cases = list(dict.fromkeys((row["size"], row["width"]) for row in rows))

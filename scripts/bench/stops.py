@@ -1,8 +1,8 @@
-"""What it costs to watch: seconds of each passive stop rule's look at a step, over those of the step itself.
+"""The cost of watching: the time of each passive stop rule's update, relative to the step itself.
 
     python scripts/bench/stops.py
 
-One process, one picture of noise per size; medians over many looks, and over a few steps of the paper's network.
+One process, and one picture of noise per size. Medians over many updates, and over a few steps of the paper's network.
 Writes results/tables/bench_stops.csv.
 """
 
@@ -34,7 +34,7 @@ RESULT = Path(__file__).resolve().parents[2] / "results" / "tables" / "bench_sto
 
 
 def looked(rule: StopRule, problem: Problem) -> float:
-    """Returns the median seconds of a look, over every tenth and the nine between, as they come."""
+    """Returns the median seconds per update, over blocks of ten consecutive updates."""
     average = torch.rand((1, *problem.shape))
     rule.begin(View(problem, average, MEMORY, 0))
     pictures = [torch.rand((1, *problem.shape)) for _ in range(4)]
@@ -49,7 +49,7 @@ def looked(rule: StopRule, problem: Problem) -> float:
 
 
 def stepped(problem: Problem) -> float:
-    """Returns the median seconds of a step of the paper's network."""
+    """Returns the median seconds per step of the paper's network."""
     arch = build(cfgs.plain(cfgs.compose()), "arch", {})
     net, z = draw.draw(problem, arch, Noise(), 0)
     fit = Fit(problem, net, z, optim=Adam(steps=STEPS), stop=Fixed())

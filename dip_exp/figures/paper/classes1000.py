@@ -13,7 +13,7 @@ NAME = "classes1000"
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns the classes that have run, in order, up to a hundred of them."""
+    """Returns the finished classes, in order, at most a hundred."""
     found = tables.of(NAME)
     done = set(found["set.task.unit"]) if len(found) else set()
     classes = [name for name in swept(tables, NAME, "task.unit") if name in done][:100]

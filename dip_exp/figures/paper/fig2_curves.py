@@ -21,13 +21,13 @@ TARGETS = {
     "scrambled": ("shuffled", "picture, pixels permuted", style.VERMILION),
     "uniform": ("uniform", "uniform noise", style.PURPLE),
 }
-"""By our name: the paper's curve, what the legend calls it, its colour (the paper's own)."""
+"""{our name: (the paper's curve, legend label, colour as in the paper)}."""
 
 UNIFORM_VARIANCE = 1 / 12
 VARIANCE = {"paper": 0.0626, "mini": 0.0592}
-"""Within a channel, of the picture each scale is drawn from: what is left when nothing but the mean is fitted."""
+"""Variance within a channel of each scale's picture: the loss that remains if only the mean is fitted."""
 
-FIRST = 9  # the paper's curves begin here
+FIRST = 9  # the first step of the paper's curves
 
 
 def draw(tables: Tables) -> "Figure":
@@ -63,7 +63,7 @@ def plot(axes: "Axes", tables: Tables, target: str, experiment: str = NAME) -> N
 
 
 def dress(axes: "Axes", title: str) -> None:
-    """Gives the axes of learning curves their look."""
+    """Styles the axes of learning curves."""
     axes.set_xscale("log")
     axes.set_xlim(FIRST, None)
     axes.set_ylim(0, 0.1)
@@ -90,10 +90,11 @@ def _mean(tables: Tables, target: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def checks(tables: Tables) -> list[Check]:
-    """Returns what the curves must show, at paper scale by the paper's own curves, in miniature ordering and plateaus.
+    """Returns the checks of the curves: at paper scale against the paper's curves, in the miniature for ordering and
+    plateaus.
 
-    A miniature is fitted ten times sooner, and late in it permuted pixels (one draw for three channels) are cheaper
-    than noise: its ordering is that of the steps a target takes to a quarter of its first loss.
+    A miniature is fitted ten times sooner. Late in its fit, permuted pixels (one permutation for three channels) cost
+    less than noise, so its ordering is by the steps that a target takes to reach a quarter of its first loss.
     """
     known = {target: _mean(tables, target) for target in TARGETS}
     if any(len(steps) == 0 for steps, _ in known.values()):

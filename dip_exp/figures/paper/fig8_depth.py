@@ -20,7 +20,7 @@ NETWORKS = {
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns the damaged picture and what each network makes of it."""
+    """Returns the damaged picture and each network's result."""
     columns = [Column("truth", "truth"), Column("observation", "damaged"), Column("baseline", "{baseline}")]
     columns += [Column("stopped", text, {"variant": f"library/{name}"}) for name, text in NETWORKS.items()]
     more = "scores: PSNR over the missing pixels alone; nothing is pasted into the pictures"

@@ -15,7 +15,7 @@ PRIORS = {"invert/network": "deep prior", "invert/pixels_tv": "total variation"}
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns a row a prior and a column a layer, from shallow to deep, after the picture itself."""
+    """Returns a grid: one row per prior, one column per layer from shallow to deep; the picture itself comes first."""
     layers = swept(tables, NAME, "task.layer")
     cells: list[Cell | None] = []
     for variant, name in PRIORS.items():

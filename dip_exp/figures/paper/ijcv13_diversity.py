@@ -13,7 +13,7 @@ NAME = "ijcv13_diversity"
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns the damaged picture, then a completion for each z."""
+    """Returns the damaged picture, then one completion per z."""
     inputs = swept(tables, NAME, "input.seed")
     columns = [Column("observation", "damaged")]
     columns += [Column("stopped", f"z {int(seed) + 1}", {"input.seed": seed}) for seed in inputs]

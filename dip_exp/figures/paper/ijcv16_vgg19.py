@@ -13,7 +13,7 @@ NAME = "ijcv16_vgg19"
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns the picture, then one a layer, from shallow to deep."""
+    """Returns the picture, then one pre-image per layer, from shallow to deep."""
     layers = swept(tables, NAME, "task.layer")
     cells = [Cell(layer, {"task.layer": layer}, "last", "deep prior") for layer in layers]
     first = [Cell("picture", {"task.layer": layers[0]}, "observation")] if layers else []

@@ -13,7 +13,7 @@ NAME = "ijcv17_units"
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns one picture a channel, layer after layer."""
+    """Returns one picture per channel, layer after layer."""
     layers, units = swept(tables, NAME, "task.layer"), swept(tables, NAME, "task.unit")
     cells = [
         Cell(layer, {"task.layer": layer, "task.unit": unit}, "last", f"channel {unit}")

@@ -15,7 +15,7 @@ PRIORS = {"maximize/network": "deep prior", "maximize/pixels_tv": "total variati
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns a row a prior and a column a class."""
+    """Returns a grid: one row per prior, one column per class."""
     classes = swept(tables, NAME, "task.unit")
     cells = [
         Cell(name, {"variant": variant, "task.unit": name}, "last", prior)

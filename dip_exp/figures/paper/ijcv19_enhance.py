@@ -19,7 +19,7 @@ STEPS = {"paper": (100, 500, 1000, 2000), "mini": (50, 100, 200, 500)}
 
 
 def draw(tables: Tables) -> "Figure":
-    """Returns the picture and, a column a stopping step, coarse above boosted: x0 + (x0 - coarse)."""
+    """Returns the picture and one column per stopping step: coarse above boosted, x0 + (x0 - coarse)."""
     found = tables.of(NAME)
     run_id, image = found.run_id.iloc[0], found.image.iloc[0]
     x0 = tables.panel(run_id, "observation")

@@ -21,10 +21,11 @@ VARIANTS = {
 
 
 def draw(tables: Tables) -> "Figure":
-    """Returns the plane of truth and observation with every run's path in it.
+    """Returns the plane of truth and observation with the path of every run.
 
-    A picture is as far from the truth and from the observation in the plane as in the space of pictures (root mean
-    square, in units of the distance of the two); which side of the line between them it lies on is not told.
+    A picture's distances to the truth and to the observation (root mean square, in units of the distance between the
+    two) are the same in the plane as in the space of pictures. The plot does not show on which side of the line between
+    them it lies.
     """
     import matplotlib.pyplot as plt
 
@@ -61,8 +62,8 @@ def draw(tables: Tables) -> "Figure":
 
 
 def path(curve: Any, observation_psnr: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns (along, off, psnr) of a run's kept steps: the place in the plane whose distances to (0, 0), the truth,
-    and (1, 0), the observation, are those of the iterate, in units of the distance of the two."""
+    """Returns (along, off, psnr) of a run's kept steps. (along, off) is the point in the plane whose distances to the
+    truth at (0, 0) and to the observation at (1, 0) are the iterate's, in units of the distance between the two."""
     apart = 10 ** (-observation_psnr / 10)
     to_y = curve.data.where(curve.data.notna(), curve.loss).to_numpy(dtype=float) / apart
     psnr = curve.psnr.to_numpy(dtype=float)

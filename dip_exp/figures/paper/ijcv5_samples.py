@@ -20,7 +20,7 @@ NETWORKS = {
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns a column a network and a row a draw of its weights; z is the same everywhere."""
+    """Returns a grid: one column per network, one row per draw of its weights. z is the same everywhere."""
     cells = [
         Cell(title, {"variant": f"samples/{name}", "seed": str(seed)}, note=f"θ {seed + 1}")
         for seed in range(2)

@@ -35,8 +35,8 @@ STEPS = {"paper": (50, 200, 500, 1000, 2000), "mini": (10, 50, 100, 200, 500)}
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns a row for each task that has run: the observation, then iterates, then the last; their captions as a
-    table where the repository may show none of the pictures."""
+    """Returns one row per finished task: the observation, some iterates, the last iterate. If the repository may show
+    none of the pictures, returns their captions as a table."""
     found = tables.of(NAME)
     panels = [panel for variant in swept(tables, NAME, "variant") for panel in _row(tables, found, variant)]
     footer = rows.small_print(
@@ -64,7 +64,7 @@ def _row(tables: Tables, found: Frame, variant: str) -> list[Panel]:
         at = psnr[curve.step == step]
         note = f"{at.iloc[0]:.2f} dB" if len(at) else " "
         shown = Panel(f"{step:,} steps", note, tables.panel(run_id, f"step{step}"), absent, theirs.get(step, ""), of)
-        panels.append(shown if step < last else Panel(" ", " ", None))  # the run was over before
+        panels.append(shown if step < last else Panel(" ", " ", None))  # the run had already ended
     end = f"{psnr.iloc[-1]:.2f} dB"
     panels.append(Panel(f"{last:,} steps", end, tables.panel(run_id, "last"), absent, theirs.get(last, ""), of))
     return panels

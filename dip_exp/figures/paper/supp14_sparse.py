@@ -12,7 +12,7 @@ NAME = "supp14_sparse"
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns truth, the known pixels, result and biharmonic interpolation, left to right."""
+    """Returns truth, known pixels, result and biharmonic interpolation, left to right."""
     columns = [
         Column("truth", "truth"),
         Column("observation", "2 % of the pixels"),

@@ -12,7 +12,7 @@ NAME = "supp_prior"
 
 
 def draw(tables: Tables) -> "Drawn":
-    """Returns truth, bicubic interpolation and the three, left to right."""
+    """Returns truth, bicubic interpolation and the three results, left to right."""
     columns = [
         Column("truth", "truth"),
         Column("baseline", "{baseline}"),

@@ -13,7 +13,7 @@ NAME = "tab1_pixels"
 
 
 def table(tables: Tables) -> Table:
-    """Returns PSNR over the whole picture, nothing pasted, and with the known pixels pasted back."""
+    """Returns the PSNR over the whole picture, without and with the known pixels pasted back."""
     ours = {"biharmonic": "baseline", "last": "last", "average": "stopped", "average, pasted": "pasted"}
     theirs = {"Papyan et al.*": "papyan", "deep prior*": "deep_prior"} if tables.scale == "paper" else {}
     measure = ("last", "deep prior*") if theirs else None

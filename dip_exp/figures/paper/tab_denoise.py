@@ -10,7 +10,7 @@ THEIRS = {"CBM3D*": "bm3d", "NLM*": "nlm", "authors' picture*": "deep_prior"}
 
 
 def table(tables: Tables) -> Table:
-    """Returns PSNR (RGB, whole picture) at sigma 25 and 50."""
+    """Returns the PSNR (RGB, whole picture) at sigma 25 and 50."""
     theirs = THEIRS if tables.scale == "paper" else {}
     measure = ("mean of two", "authors' picture*") if theirs else None
     blocks = [

@@ -17,7 +17,7 @@ BY_8 = {"bicubic†": "bicubic", "TV*": "tv_prior", "deep prior*": "deep_prior_0
 
 
 def table(tables: Tables) -> Table:
-    """Returns PSNR on the Y channel."""
+    """Returns the PSNR on the Y channel."""
     blocks = []
     for factor, task, theirs in ((4, "superres", BY_4), (8, "superres_x8", BY_8)):
         if tables.scale == "mini":

@@ -30,11 +30,11 @@ TITLES = {
     "mini_flash": "flash, a synthetic pair",
 }
 FROM_LOSS = ("snail", "cave")
-"""Runs without a truth: their PSNR is that of the fit, -10 log10 of the loss."""
+"""Runs without a truth. Their PSNR is that of the fit to the observation, -10 log10 of the loss."""
 
 
 def draw(tables: Tables) -> "Figure":
-    """Returns a small plot for each variant that has run: iterates, their running average, the authors' iterates."""
+    """Returns one small plot per finished variant: our iterates, their running average, and the authors' iterates."""
     import matplotlib.pyplot as plt
 
     listed, done = tables.listed(NAME), set(tables.of(NAME)["set.variant"])
@@ -107,5 +107,5 @@ def _curves(tables: Tables, variant: str, name: str) -> tuple[np.ndarray, np.nda
 
 
 def curve_psnr(curve: Any, *, of_fit: bool) -> Any:
-    """Returns the PSNR of the iterates in dB; of their fit to the observation where there is no truth."""
+    """Returns the PSNR of the iterates in dB. of_fit: against the observation, for runs without a truth."""
     return -10 * np.log10(curve.loss) if of_fit else curve.psnr

@@ -1,11 +1,11 @@
-"""What a figure must show to show the paper's effect."""
+"""Checks of whether a figure shows the paper's effect."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a figure must show, whether it does, and the numbers that say so."""
+    """One property that a figure must show: its name, whether it holds, and the numbers behind it."""
 
     name: str
     passed: bool

@@ -1,4 +1,4 @@
-"""Figures that are grids of pictures: a row a prior (or a sample), a column a layer, a unit or a network."""
+"""Figures that are grids of pictures: one row per prior (or sample), one column per layer, unit or network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of a grid. job: the settings of the sweep that pick its run; kind: the output kind."""
+    """One picture of a grid. job: the sweep settings that select its run. kind: the output kind."""
 
     title: str
     job: dict[str, str]
@@ -32,8 +32,8 @@ def grid(
     *more: str,
     zoom: Zoom = None,
 ) -> "Drawn":
-    """Returns the cells in rows of `per_row`, first seed each; None leaves a place empty. Their captions as a table
-    where the repository may show none of the pictures."""
+    """Returns a figure of the cells in rows of `per_row`, with the first seed of each; None leaves a place empty. If
+    the repository may show none of the pictures, returns their captions as a table."""
     found = tables.of(experiment)
     panels = [Panel(" ", " ", None) if cell is None else _panel(tables, found, cell) for cell in cells]
     footer = rows.small_print(tables, experiment, *more)
@@ -51,11 +51,11 @@ def _panel(tables: Tables, found: Frame, cell: Cell) -> Panel:
 
 
 def _spoken(setting: str) -> str:
-    """Returns a setting's value as it was meant: the command line escapes spaces."""
+    """Returns a setting's value without the command line's escaping of spaces."""
     return setting.replace("\\ ", " ")
 
 
 def swept(tables: Tables, experiment: str, key: str) -> list[str]:
-    """Returns the values an experiment sweeps of a setting, in order."""
+    """Returns the values that an experiment's sweep gives a setting, in order."""
     listed = tables.listed(experiment)
     return list(dict.fromkeys(listed[f"set.{key}"])) if f"set.{key}" in listed else []

@@ -1,4 +1,4 @@
-"""What figures and tables call a task and a network: one wording, in one place."""
+"""The labels of tasks and networks in figures and tables, defined once."""
 
 TASKS = {
     "denoise_s15": "denoising, σ 15",
@@ -22,10 +22,10 @@ MEASURED = ("denoise", "superres", "inpaint")
 
 
 def of_tasks(*names: str) -> dict[str, str]:
-    """Returns {task: label}, in the order given; of `MEASURED` where none is named."""
+    """Returns {task: label} in the order given; by default for `MEASURED`."""
     return {name: TASKS[name] for name in names or MEASURED}
 
 
 def net(paper: str, scale: str) -> str:
-    """Returns the classifier of a scale: the paper's, or the one that stands in for it in miniature."""
+    """Returns the classifier used at a scale: the paper's, or its substitute in the miniature."""
     return paper if scale == "paper" else f"EfficientNet-Lite0, a substitute for {paper}"

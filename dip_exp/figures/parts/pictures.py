@@ -1,4 +1,4 @@
-"""The figures that are rows of pictures: which run and kind each column shows, and what stands above it."""
+"""Figures that are rows of pictures: the run and output kind of each column, and its caption."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Column:
     """One picture of a row.
 
-    kind: the output kind, or `step<n>` for an iterate. title: what stands above it; `{baseline}` and `{steps}` are
-    filled in. job: the settings of the sweep that pick the run, as `{key: value}`; none for the first.
+    kind: the output kind, or `step<n>` for an iterate. title: the caption, in which `{baseline}` and `{steps}` are
+    filled in. job: the sweep settings {key: value} that select the run; None for the first job.
     """
 
     kind: str
@@ -40,8 +40,8 @@ def picture_row(
     per_row: int = 6,
     more: str = "",
 ) -> "Drawn":
-    """Returns a row of the first seed's pictures, each with its score (`psnr`, or `psnr_missing` in inpainting); their
-    captions as a table where the repository may show none of them."""
+    """Returns a row of the first seed's pictures, each with its score (`psnr`, or `psnr_missing` for inpainting). If
+    the repository may show none of the pictures, returns their captions as a table."""
     found = tables.of(experiment)
     panels = [panel for column in columns if (panel := _panel(tables, experiment, found, column, score)) is not None]
     over_seeds = _over_seeds(found, columns, score)
@@ -50,7 +50,7 @@ def picture_row(
 
 
 def shown(tables: Tables, panels: Sequence[Panel], *, title: str, footer: str, zoom: Zoom, per_row: int) -> "Drawn":
-    """Returns the panels as a figure or, where none of their pictures is there to be shown, as a table of captions."""
+    """Returns the panels as a figure, or as a table of captions if none of their pictures is available."""
     if tables.local or any(panel.picture is not None for panel in panels):
         return strip(list(panels), title=title, footer=footer, zoom=zoom, per_row=per_row)
     import pandas as pd
@@ -71,14 +71,14 @@ def shown(tables: Tables, panels: Sequence[Panel], *, title: str, footer: str, z
 
 
 def _panel(tables: Tables, experiment: str, found: Frame, column: Column, score: str) -> Panel | None:
-    """Returns one panel; None where its run is missing."""
+    """Returns one panel, or None if its run is missing."""
     of_job = _picked(found, column)
     if not len(of_job):
         return None
     first = of_job[of_job.seed == of_job.seed.min()]
     row = first[first.kind == column.kind]
     value = row[score].iloc[0] if len(row) else float("nan")
-    if value != value and len(row):  # the observation has no missing pixels of its own to be scored on
+    if value != value and len(row):  # the observation has no missing pixels of its own to score
         value = row.psnr.iloc[0]
     facts = _facts(first)
     if column.kind.startswith("step"):
@@ -86,7 +86,7 @@ def _panel(tables: Tables, experiment: str, found: Frame, column: Column, score:
         at = curve[curve.step == int(column.kind.removeprefix("step"))]
         value = at.psnr.iloc[0] if len(at) else value
     ours, theirs = comparison.beside(tables, experiment, first, column.kind)
-    value = value if value == value else ours  # of an observation's iterate: its fit
+    value = value if value == value else ours  # for an iterate without a truth: its fit to the observation
     picture = tables.panel(first.run_id.iloc[0], column.kind)
     absent = why_absent(tables, first.image.iloc[0]) if picture is None else ""
     return Panel(
@@ -99,14 +99,14 @@ def _panel(tables: Tables, experiment: str, found: Frame, column: Column, score:
 
 
 def why_absent(tables: Tables, image: str) -> str:
-    """Returns why a picture is not shown: its set may not be committed, or its run's pictures were never collected."""
-    if "/" in image and not tables.local:  # of a set that is fetched
+    """Returns why a picture is not shown: its set may not be committed, or its run's panels were not collected."""
+    if "/" in image and not tables.local:  # from a downloaded set
         return "not in the\nrepository\n(licence)"
     return f"not collected:\nmake collect\nSCALE={tables.scale}"
 
 
 def _facts(of_job: Frame) -> dict[str, str]:
-    """Returns what a title may name; a row of another classical restorer than the main one names that."""
+    """Returns the values that a title can name. `baseline` is the main classical restorer, never a rival."""
     row = of_job[~of_job.kind.str.startswith("baseline_")].iloc[0]
     return {"baseline": row.baseline, "steps": f"{int(row.steps):,}"}
 
@@ -118,7 +118,7 @@ def _picked(found: Frame, column: Column) -> Frame:
 
 
 def _over_seeds(found: Frame, columns: list[Column], score: str) -> str:
-    """Returns the small print with mean and spread, where there is more than one seed."""
+    """Returns the footer's line of means and standard deviations over seeds; empty with a single seed."""
     texts = []
     for column in columns:
         picked = _picked(found, column)

@@ -1,4 +1,4 @@
-"""What figures ask of the tables: one number over seeds, what is missing, and the small print that says so."""
+"""Queries of figures on the tables: a statistic over seeds, what is missing, and the footer that reports it."""
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from dip_exp.experiments.tables import Frame, Tables
 
 @dataclass(frozen=True)
 class Spread:
-    """The mean of some numbers, their standard deviation (0 for one), and how many they are."""
+    """The mean of some numbers, their standard deviation (0 for a single number), and their count."""
 
     mean: float
     deviation: float
     count: int
 
     def __str__(self) -> str:
-        """26.22 ± 0.08; one number stands alone, and so does one that no seed changes."""
+        """26.22 ± 0.08, or only the mean if the standard deviation is 0."""
         if self.count == 0:
             return "–"
         return f"{self.mean:.2f} ± {self.deviation:.2f}" if self.deviation > 0 else f"{self.mean:.2f}"
 
 
 def spread(values: Any) -> Spread:
-    """Returns mean and spread of what is there of some numbers."""
+    """Returns the mean and spread of the finite values."""
     numbers = np.asarray(values, dtype=float)
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
@@ -35,7 +35,7 @@ def spread(values: Any) -> Spread:
 
 
 def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:
-    """Returns the rows whose job has these settings of the sweep; none where the sweep has no such setting."""
+    """Returns the rows whose job has these sweep settings; none if the sweep lacks one of the settings."""
     for key, value in settings.items():
         column = "seeds" if key == "seed" else f"set.{key}"
         frame = frame[frame[column] == value] if column in frame else frame.iloc[:0]
@@ -43,7 +43,7 @@ def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:
 
 
 def command(tables: Tables, experiment: str) -> str:
-    """Returns the command that runs what is missing of an experiment, for as many seeds as it has jobs."""
+    """Returns the command that computes an experiment's missing runs, for as many seeds as it lists."""
     jobs = tables.listed(experiment)
     each = max((seeds.count("+") + 1 for seeds in jobs.seeds if "+" in seeds), default=1)
     single = jobs[~jobs.seeds.str.contains("+", regex=False)] if len(jobs) else jobs
@@ -52,12 +52,12 @@ def command(tables: Tables, experiment: str) -> str:
 
 
 def make(row: Any) -> str:
-    """Returns in what precision and where a row's run was computed: "fp32 on cpu"."""
+    """Returns the precision and device of a row's run: "fp32 on cpu"."""
     return f"{row.precision} on {row.device}"
 
 
 def makes(frame: Frame) -> dict[str, list[str]]:
-    """Returns {"fp32 on cpu": the pictures of those runs} of some rows, the most frequent first."""
+    """Returns {"fp32 on cpu": pictures of those runs} for some rows, the most frequent first."""
     found: dict[str, list[str]] = {}
     for row in frame.drop_duplicates("run_id").itertuples() if len(frame) else ():
         found.setdefault(make(row), []).append(str(row.image))
@@ -65,15 +65,14 @@ def makes(frame: Frame) -> dict[str, list[str]]:
 
 
 def made_on(frame: Frame) -> str:
-    """Returns in what precision and where rows were computed; of several such, which pictures the rarer ones are of."""
+    """Returns the precision and device of some rows. If they differ, lists the pictures of the less frequent ones."""
     found = makes(frame)
     usual, *others = found or ["–"]
     return "; ".join([usual, *(f"{one}: {', '.join(found[one])}" for one in others)])
 
 
 def small_print(tables: Tables, experiment: str, *more: str) -> str:
-    """Returns what every figure says of itself: scale, seeds, precision and device, what is missing, where its rows
-    are."""
+    """Returns the footer of every figure: scale, seeds, precision and device, missing runs, and the source table."""
     rows, listed = tables.of(experiment), tables.listed(experiment)
     single = rows[rows.members.isna()]
     seeds = sorted({int(float(seed)) for seed in single.seed})
@@ -86,13 +85,14 @@ def small_print(tables: Tables, experiment: str, *more: str) -> str:
 
 
 def _made(tables: Tables, single: Frame) -> str:
-    """Returns in what precision and where runs were computed; in miniature fp32 on one device goes without saying."""
+    """Returns the precision and device of some runs; in the miniature only the device, if all are fp32 on one
+    device."""
     plain = tables.scale == "mini" and set(single.precision) == {"fp32"} and single.device.nunique() == 1
     return f"on {single.device.iloc[0]}" if plain else made_on(single)
 
 
 def footnote(tables: Tables, experiment: str, shown: Sized) -> str:
-    """Returns the small print as a table's last note; where the table shows nothing, the command that fills it."""
+    """Returns the footer as a table's last note, or the command that fills the table if the table is empty."""
     told = small_print(tables, experiment).replace("\n", " ") if len(shown) else command(tables, experiment)
     return f"({told})"
 

@@ -1,4 +1,4 @@
-"""Tables of scores: pictures down, methods across; the paper's, the authors' and our numbers side by side."""
+"""Tables of scores: one row per picture, one column per method, with the paper's, the authors' and our numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from dip_exp.figures.parts import rows
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is printed: cells are text. notes: footnotes, in order. words: how many of the first columns are
-    words and stand to the left."""
+    """A table as printed: all cells are text. notes: footnotes, in order. words: number of leading columns that hold
+    words and are left-aligned."""
 
     title: str
     cells: Frame
@@ -20,7 +20,7 @@ class Table:
     words: int = 2
 
     def markdown(self) -> str:
-        """Returns it in Markdown."""
+        """Returns the table in Markdown."""
         align = (*["left"] * self.words, *["right"] * (self.cells.shape[1] - self.words))
         body = self.cells.to_markdown(index=False, colalign=align, disable_numparse=True)
         return (
@@ -28,7 +28,7 @@ class Table:
         )
 
     def latex(self) -> str:
-        """Returns it as a LaTeX table for the booktabs package."""
+        """Returns the table in LaTeX, for the booktabs package."""
         columns = "l" * self.words + "r" * (self.cells.shape[1] - self.words)
         body = self.cells.map(_tex).rename(columns=_tex).to_latex(index=False, column_format=columns)
         notes = "\n".join(rf"\par\footnotesize {_tex(note)}" for note in self.notes)
@@ -59,9 +59,9 @@ def _tex(text: str) -> str:
 class Block:
     """Jobs that belong together in a table.
 
-    label: what heads them. published: the table of `results/reference` they compare with. picks: settings of the sweep
-    that a job has. ours: {heading: output kind}. theirs: {heading: method of the published table}. measure: whose
-    difference is shown, as (heading of ours, heading of theirs).
+    label: the block's label. published: the table in `results/reference` to compare with. picks: sweep settings that
+    select the jobs. ours: {heading: output kind}. theirs: {heading: method of the published table}. measure: the two
+    columns whose difference is shown, as (heading of ours, heading of theirs).
     """
 
     label: str
@@ -74,8 +74,11 @@ class Block:
 
 
 def score_table(tables: Tables, experiment: str, title: str, blocks: list[Block], notes: tuple[str, ...]) -> Table:
-    """Returns the table of the blocks and pictures that have run, PSNR in dB; each block ends with the mean over them,
-    and with the mean that the paper prints over all. Runs of another precision or device than most are marked."""
+    """Returns a table of PSNR in dB for the blocks' pictures that have run.
+
+    Each block ends with the mean over these pictures and the mean that the paper prints over all. Runs whose precision
+    or device differs from the most frequent one are marked.
+    """
     import pandas as pd
 
     found, listed = tables.of(experiment), tables.listed(experiment)
@@ -89,13 +92,13 @@ def score_table(tables: Tables, experiment: str, title: str, blocks: list[Block]
 
 
 def marks_of(found: Frame) -> dict[str, str]:
-    """Returns {"bf16 on cpu": the letter that marks it} of every precision and device but the most frequent."""
+    """Returns {"bf16 on cpu": its mark} for every precision and device except the most frequent."""
     _, *others = rows.makes(found) or [""]
     return dict(zip(others, _LETTERS, strict=False))
 
 
 def _letters(of_cell: Frame, marks: Mapping[str, str]) -> str:
-    """Returns the letters of a cell's runs, in order; none where no network computed it."""
+    """Returns the marks of a cell's runs, in order; empty for cells that no network computed."""
     made = rows.makes(of_cell[~of_cell.kind.str.startswith(("baseline", "observation"))] if len(of_cell) else of_cell)
     return "".join(mark for one, mark in marks.items() if one in made)
 
@@ -161,7 +164,7 @@ def _mean_line(
 ) -> dict[str, str]:
     heads = [*block.ours, *block.theirs]
     stat = {head: rows.spread([line.get(head, float("nan")) for line in numbers]) for head in heads}
-    # A column that only some of the pictures have has no mean: it would be of other pictures than its neighbours'.
+    # A column that lacks some of the pictures gets no mean, because it would cover other pictures than its neighbours.
     means = {head: one.mean if one.count == len(numbers) else float("nan") for head, one in stat.items()}
     label = "mean" if len(numbers) == pictures else f"mean of these {len(numbers)} of {pictures}"
     cells = {
@@ -171,7 +174,7 @@ def _mean_line(
 
 
 def _printed(tables: Tables, block: Block) -> list[dict[str, str]]:
-    """Returns the means that the paper prints, over all pictures, under the headings they belong to."""
+    """Returns the paper's printed means over all pictures, under the matching headings."""
     paper = tables.reference("paper")
     paper = paper[(paper.table == block.published) & (paper.picture.isin(["mean", "avg"]))]
     kinds = {"last": "last", "average": "average", "mean of two runs": "mean"}

@@ -1,4 +1,4 @@
-"""Pictures in a row under one another's captions, with a magnified part below each."""
+"""Rows of pictures with captions, and a magnified detail below each."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,9 +16,11 @@ Zoom = Literal["detail", "difference"] | None
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture (H, W, 1 or 3) in [0, 1], or None, and then `absent` says why. title, note: the lines above it.
-    theirs: what the paper or its authors report of it, in dB; of: what stands before the title. Both are for captions
-    that are a table."""
+    """One picture (H, W, 1 or 3) in [0, 1] with its caption.
+
+    picture: None if it is missing; `absent` then says why. title, note: the lines above it. theirs: the PSNR in dB that
+    the paper or its authors report. of: text before the title. The last two appear only in tables of captions.
+    """
 
     title: str
     note: str
@@ -29,10 +31,10 @@ class Panel:
 
 
 def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail", per_row: int = 6) -> "Figure":
-    """Returns a figure of the panels in rows of `per_row`; with `zoom`, the same part of each below it, enlarged.
+    """Returns a figure of the panels in rows of `per_row`; with `zoom`, each has the same detail enlarged below it.
 
-    The part is the square, a third of the shorter side, with most detail of the first picture; or, with `zoom` of
-    "difference", with most of what the second picture lacks of the first.
+    The detail is a square with a third of the shorter side. It is where the first picture has most detail or, with
+    `zoom` of "difference", where the second picture differs most from the first.
     """
     import matplotlib.pyplot as plt
 
@@ -75,7 +77,7 @@ def _show(axes: "Axes", panel: Panel, part: Any, marked: Any) -> None:
 
     axes.set_xticks([])
     axes.set_yticks([])
-    if panel.picture is None and not panel.absent:  # a place left empty
+    if panel.picture is None and not panel.absent:  # an empty place
         axes.set_axis_off()
         return
     for spine in axes.spines.values():
@@ -98,13 +100,13 @@ def _show(axes: "Axes", panel: Panel, part: Any, marked: Any) -> None:
 
 
 def _detail(picture: np.ndarray) -> np.ndarray:
-    """Returns how much brightness changes at each pixel, (H, W)."""
+    """Returns the magnitude of the brightness gradient at each pixel, (H, W)."""
     down, right = np.gradient(picture.mean(axis=2))
     return np.hypot(down, right)
 
 
 def _busiest(interest: np.ndarray) -> tuple[int, int, int]:
-    """Returns (top, left, side) of the square that holds most of what is of interest (H, W)."""
+    """Returns (top, left, side) of the square with the largest mean interest. interest: (H, W)."""
     from skimage.util import view_as_windows
 
     side = max(8, min(interest.shape) // 3)

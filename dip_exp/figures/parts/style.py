@@ -1,4 +1,4 @@
-"""How every figure looks: sizes for a paper's columns, one palette, captions that say what was measured."""
+"""The style of every figure: sizes for a paper's columns, one palette, and footers that say what was measured."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK, GREY = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#777777"),
 )
-"""Okabe and Ito's palette: told apart by every kind of colour vision."""
+"""Okabe and Ito's palette, distinguishable with every kind of colour vision."""
 
 SETTINGS: Any = {
     "font.size": 8,
@@ -39,12 +39,12 @@ SETTINGS: Any = {
 
 
 CHARACTERS = 150
-"""Of small print, in a line of two columns' width."""
+"""Number of footer characters that fit in a line of two columns' width."""
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draws with the project's settings, and without a screen."""
+    """Draws with the project's settings, without a display."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -53,18 +53,18 @@ def styled() -> Iterator[None]:
 
 
 def footer(figure: "Figure", text: str, *, left: float = 0.01) -> None:
-    """Writes small print along the bottom of a figure: scale, seeds, source. Lines too long are broken."""
+    """Writes small text along the bottom of a figure: scale, seeds, source. Long lines are wrapped."""
     broken = wrapped(text, figure.get_figwidth())
     figure.text(left, 0.005, broken, fontsize=6, color=GREY, ha="left", va="bottom", linespacing=1.35)
 
 
 def wrapped(text: str, width: float = TWO_COLUMNS) -> str:
-    """Returns small print broken to lines that a figure of a width, in inches, has room for."""
+    """Returns footer text wrapped to fit a figure of a width in inches."""
     room = int(width / TWO_COLUMNS * CHARACTERS)
     return "\n".join(part for line in text.split("\n") for part in wrap(line, room, subsequent_indent="    "))
 
 
 def light_grid(axes: "Axes") -> None:
-    """Draws thin lines behind the data at the ticks of y."""
+    """Draws thin horizontal lines at the y ticks, behind the data."""
     axes.grid(True, axis="y", color="#DDDDDD", linewidth=0.5)
     axes.set_axisbelow(True)

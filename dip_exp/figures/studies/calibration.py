@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 NAME = "calibration"
 SAMPLED = "sgld"
-"""The experiment whose samples are set beside the runs."""
+"""The experiment whose samples are compared with the runs."""
 
 TASKS = labels.of_tasks()
 LEVELS = 255
-"""Axes are in 8-bit levels."""
+"""The axes are in 8-bit levels."""
 
 
 class Method(NamedTuple):
-    """A source of maps. kind: the output kind it is about; single: what that is compared with."""
+    """A source of maps. kind: the output kind that the map belongs to. single: the output kind that it is compared
+    with."""
 
     label: str
     colour: str
@@ -39,11 +40,11 @@ SAMPLES = Method("samples of one run (SGLD)", style.VERMILION, "posterior", "ave
 LONG = Method("the same, three times the steps", style.ORANGE, "posterior", "average")
 STILL = Method("samples of one run, no noise (Adam)", style.SKY, "posterior", "average")
 METHODS = {RUNS: "", SAMPLES: "", LONG: "long", STILL: "no_noise"}
-"""Whence a method's rows are: its variant, where that is none of the task's name."""
+"""{method: the variant that made its rows}; empty if the variant is called like the task."""
 
 
 def finished(tables: Tables, task: str, method: Method) -> Frame:
-    """Returns the score rows of a method's runs of a task: of the means and their members, or of the sampler."""
+    """Returns the score rows of a method's runs of a task: means and their members, or the sampler's runs."""
     if method is RUNS:
         return rows.picked(tables.of(NAME), {"task": task})
     variant = METHODS[method] or task
@@ -52,15 +53,15 @@ def finished(tables: Tables, task: str, method: Method) -> Frame:
 
 
 def maps(tables: Tables, task: str, method: Method) -> list[Frame]:
-    """Returns the bins of every map of a method, one frame a map."""
+    """Returns the bins of a method's maps, one frame per map."""
     known = tables.calibration
     known = known[(known.kind == method.kind) & known.run_id.isin(finished(tables, task, method).run_id)]
     return [one.sort_values("bin") for _, one in known.groupby("run_id")]
 
 
 def draw(tables: Tables) -> "Figure | None":
-    """Returns a panel a task: predicted standard deviation against RMS error, a line a picture; None without
-    one."""
+    """Returns one panel per task, with predicted standard deviation against RMS error and one line per picture. Returns
+    None if there are no maps."""
     import matplotlib.pyplot as plt
 
     known = {task: {method: maps(tables, task, method) for method in METHODS} for task in TASKS}
@@ -104,7 +105,7 @@ def _missing(tables: Tables, experiment: str) -> str:
 
 
 def table(tables: Tables) -> Table:
-    """Returns, by task and method, what averaging brings and how good the map is."""
+    """Returns, by task and method, the gain from averaging and the quality of the map."""
     import pandas as pd
 
     lines = []
@@ -148,6 +149,6 @@ def table(tables: Tables) -> Table:
 
 
 def _gain(single: Frame, mean: Frame) -> rows.Spread:
-    """Returns the gain of the mean over one run, spread over pictures."""
+    """Returns the gain of the mean over single runs, as a spread over pictures."""
     one, other = (frame.groupby("image").psnr.mean() for frame in (single, mean))
     return rows.spread((other - one).to_numpy())

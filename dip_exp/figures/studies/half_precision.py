@@ -20,7 +20,8 @@ WITHIN_DB, WITHIN_STEPS = 0.1, 0.05
 
 
 def table(tables: Tables) -> Table:
-    """Returns a line a task: PSNR in dB under float32, differences at one picture and seed, ratios of peaks' steps."""
+    """Returns one row per task: PSNR in dB under float32, differences at the same picture and seed, and ratios of the
+    steps of the peaks."""
     import pandas as pd
 
     lines = []
@@ -44,7 +45,8 @@ def table(tables: Tables) -> Table:
 
 
 def checks(tables: Tables) -> list[Check]:
-    """Returns whether half precision passes its gate: mean differences of 0.1 dB, and of 5 % in the peak's step."""
+    """Returns whether half precision is acceptable: mean differences within 0.1 dB, and within 5 % in the peak's
+    step."""
     found = []
     for task, said in TASKS.items():
         full, half = _fits(tables, task)
@@ -60,7 +62,7 @@ def checks(tables: Tables) -> list[Check]:
 
 
 def _fits(tables: Tables, task: str) -> tuple[Frame, Frame]:
-    """Returns the rows under float32 and under bfloat16 of the fits that were made under both."""
+    """Returns the rows under float32 and under bfloat16 of the fits that have run under both."""
     found = tables.of(NAME)
     full, half = (
         rows.picked(found, {"task": task, "precision": name}).set_index(["set.image", "seeds"])

@@ -26,11 +26,12 @@ COLOURS = {"adam": style.BLACK, "muon": style.VERMILION}
 LABELS = {"adam": "Adam", "muon": "optim=muon"}
 
 GOALS = {"superres": 1 / 4, "superres_x8": 1 / 4, "inpaint": 1 / 4, "denoise": 1 / 3, "denoise_s50": 1 / 3}
-"""The share of Adam's steps within which its best is to be reached."""
+"""The share of Adam's steps within which Muon should reach Adam's best."""
 
 
 class Pair(NamedTuple):
-    """Both optimizers on one picture and seed: {optimizer: (steps, PSNR of the average)}, seconds of a step."""
+    """Both optimizers on one picture and seed. curves: {optimizer: (steps, PSNR of the average)}. seconds: per step, by
+    optimizer."""
 
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
     seconds: dict[str, float]
@@ -42,26 +43,26 @@ class Pair(NamedTuple):
 
     @property
     def final(self) -> float:
-        """What Adam ends with."""
+        """Adam's PSNR at its last step."""
         return float(self.curves["adam"][1][-1])
 
     def best(self, optimizer: str) -> float:
         return float(self.curves[optimizer][1].max())
 
     def gain_at(self, share: float, optimizer: str = "muon") -> float:
-        """Returns the PSNR at a share of Adam's steps, less what Adam ends with."""
+        """Returns the PSNR at a share of Adam's steps, minus Adam's final PSNR."""
         steps, values = self.curves[optimizer]
         return float(np.interp(np.log(share * self.steps), np.log(steps), values)) - self.final
 
     def reached(self, level: float) -> float:
-        """Returns the share of Adam's steps at which the other comes to a level; infinite where it does not."""
+        """Returns the share of Adam's steps at which Muon reaches a PSNR; infinite if it never does."""
         steps, values = self.curves["muon"]
         above = steps[values >= level]
         return float(above[0]) / self.steps if len(above) else float("inf")
 
 
 def pairs(tables: Tables, task: str, experiment: str = NAME) -> list[Pair]:
-    """Returns every picture and seed of a task that both optimizers have finished."""
+    """Returns a pair for every picture and seed of a task that both optimizers have finished."""
     found = rows.picked(tables.of(experiment), {"task": task})
     if not len(found):
         return []
@@ -81,7 +82,7 @@ def _curve(tables: Tables, run: Frame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(tables: Tables) -> "Figure | None":
-    """Returns a panel a task: mean over pictures and seeds, and their range; None where there is nothing to show."""
+    """Returns one panel per task with the mean and range over pictures and seeds, or None if nothing has run."""
     import matplotlib.pyplot as plt
 
     known = {task: pairs(tables, task) for task in TASKS}
@@ -125,12 +126,12 @@ def draw(tables: Tables) -> "Figure | None":
 
 
 def table(tables: Tables) -> Table:
-    """Returns, by task, where the second optimizer reaches the first, and how far it goes."""
+    """Returns, by task, when Muon reaches Adam's result, and its final gain."""
     return compared(tables, NAME, "Adam and orthogonalised momentum")
 
 
 def compared(tables: Tables, experiment: str, title: str) -> Table:
-    """Returns the same of any experiment that runs both."""
+    """Returns the same table for any experiment that runs both optimizers."""
     import pandas as pd
 
     lines = []
@@ -181,7 +182,7 @@ def _share(shares: np.ndarray) -> str:
 
 
 def checks(tables: Tables) -> list[Check]:
-    """Returns whether Adam's best is reached within its share of the steps, by the median pair of a task."""
+    """Returns whether the median pair of each task reaches Adam's best within the task's share of Adam's steps."""
     found = []
     for task, goal in GOALS.items():
         each = pairs(tables, task)

@@ -13,7 +13,7 @@ NAME = "muon_curves"
 
 
 def draw(tables: Tables) -> "Figure":
-    """Returns our curves under Adam beside those under orthogonalised momentum, mean and range over seeds."""
+    """Returns our curves under Adam beside those under Muon, mean and range over seeds."""
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.1), sharey=True)

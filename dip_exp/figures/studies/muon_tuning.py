@@ -8,7 +8,8 @@ NAME = "muon_tuning"
 
 
 def table(tables: Tables) -> Table:
-    """Returns PSNR of the average at half of Adam's steps: a line a task and constant, a column a step size."""
+    """Returns the PSNR of the average at half of Adam's steps: one row per task and constant, one column per step
+    size."""
     import pandas as pd
 
     found = tables.of(NAME)

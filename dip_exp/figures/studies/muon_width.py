@@ -8,5 +8,5 @@ NAME = "muon_width"
 
 
 def table(tables: Tables) -> Table:
-    """Returns the columns of the study of all tasks (`muon`) for two of them, 128 channels wide."""
+    """Returns the columns of the study `muon` for two of its tasks, at 128 channels."""
     return muon.compared(tables, NAME, "Adam and orthogonalised momentum, 128 channels wide")

@@ -20,7 +20,7 @@ METHODS = {
     "projector": "deep random projector",
 }
 SAME_WEIGHTS = {"dip": "dip_tv"}
-"""Methods of one network: runs of the first may be older than the column `weights`."""
+"""Methods with the same network: the first one's runs may be older than the column `weights`."""
 
 HEADINGS = (
     *("task", "method", "runs", "average, last step", "above dip", "peak (oracle)"),
@@ -29,7 +29,8 @@ HEADINGS = (
 
 
 def table(tables: Tables) -> Table:
-    """Returns a line a task and method: PSNR in dB, steps, seconds, memory, and how many numbers were optimised."""
+    """Returns one row per task and method: PSNR in dB, steps, seconds, memory, and the number of optimised
+    parameters."""
     import pandas as pd
 
     lines = []
@@ -63,11 +64,11 @@ def _line(found: dict[str, Frame], task: str, method: str) -> dict[str, str]:
 
 
 def _of_kind(found: Frame, kind: str) -> Frame:
-    """Returns the rows of one output kind, known by picture and seed."""
+    """Returns the rows of one output kind, indexed by picture and seed."""
     return found[found.kind == kind].set_index(["set.image", "seeds"])
 
 
 def _weights(*runs: Frame) -> str:
-    """Returns the largest number of weights of the first runs that have any."""
+    """Returns the largest number of weights in the first frame that has any."""
     known = [frame.weights.dropna() for frame in runs]
     return next((f"{most.max():,.0f}" for most in known if len(most)), "–")

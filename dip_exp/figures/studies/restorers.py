@@ -23,8 +23,8 @@ HEADINGS = ("task", "pictures", "network", "peak (oracle)", "classical restorers
 
 
 class Compared(NamedTuple):
-    """Of one task, on the pictures that all were run on: dB by picture of the network and its peak, and of each
-    classical restorer by its name, in falling order of the means."""
+    """A task's scores in dB by picture, over the pictures that all methods have run on. classical: {restorer: scores},
+    sorted by falling mean."""
 
     network: Frame
     peak: Frame
@@ -32,18 +32,18 @@ class Compared(NamedTuple):
 
     @property
     def above(self) -> Frame:
-        """dB by picture of the network above the restorer that is best on all pictures together."""
+        """The network's dB minus those of the restorer that is best on average, by picture."""
         return self.network - next(iter(self.classical.values()))
 
 
 def compared(tables: Tables, task: str) -> Compared | None:
-    """Returns the comparison of a task; None where there is no picture that all were run on."""
+    """Returns the comparison of a task, or None if no picture has runs of all methods."""
     import pandas as pd
 
     found = rows.picked(tables.of(NAME), {"task": task})
     if not len(found):
         return None
-    # What is known is pasted into every inpainted picture, so that the missing pixels are what is compared.
+    # Known pixels are pasted into every inpainted picture, so only the missing pixels are compared.
     found = found.assign(score=found.psnr_missing.fillna(found.psnr))
     classical = found[found.kind.str.startswith("baseline")].dropna(subset=["score"])
     each = {str(name): _by_picture(own) for name, own in classical.groupby("baseline")}
@@ -56,12 +56,13 @@ def compared(tables: Tables, task: str) -> Compared | None:
 
 
 def _by_picture(found: Frame) -> Frame:
-    """Returns the mean of each picture's runs: over the network's seeds, and of a restorer the same number again."""
+    """Returns the mean score of each picture over the network's seeds. A restorer's score is the same for every
+    seed."""
     return found.groupby("set.image").score.mean()
 
 
 def table(tables: Tables) -> Table:
-    """Returns a line a task: the network, its peak, every classical restorer, and how the network does against the best
+    """Returns one row per task: the network, its peak, every classical restorer, and the network's gain over the best
     of them."""
     import pandas as pd
 

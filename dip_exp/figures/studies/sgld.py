@@ -28,7 +28,7 @@ VARIANTS = {
 
 
 def draw(tables: Tables) -> "Figure | None":
-    """Returns a panel a picture: PSNR of the running average against steps; None where there is nothing to show."""
+    """Returns one panel per picture with the PSNR of the running average against steps, or None if nothing has run."""
     import matplotlib.pyplot as plt
 
     found = tables.of(NAME)
@@ -66,7 +66,8 @@ def draw(tables: Tables) -> "Figure | None":
 
 
 def table(tables: Tables) -> Table:
-    """Returns, by task, what the average and the samples end with, and how far below its peak the average ends."""
+    """Returns, by task, the final scores of the average and the samples, and how far the average falls below its
+    peak."""
     import pandas as pd
 
     found, lines = tables.of(NAME), []

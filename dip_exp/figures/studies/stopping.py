@@ -27,7 +27,7 @@ STEPS = {
     "superres": 700,
 }
 TASKS = {task: (labels.TASKS[task], steps) for task, steps in STEPS.items()}
-"""Labels, and the number of steps that each task has under stop=fixed (scale=mini)."""
+"""{task: (label, its number of steps under stop=fixed at scale=mini)}."""
 
 RULES = {
     "fixed": ("fixed number of steps", style.GREY, "|"),
@@ -40,15 +40,16 @@ RULES = {
 }
 
 HORIZON = 2400.0
-"""Steps of a watched run under the paper's optimizer (scale=mini)."""
+"""Number of steps of a watched run under the paper's optimizer (scale=mini)."""
 
 FAR = 1.0
-"""dB: a choice further than this below the peak counts as a failure."""
+"""A choice more than this many dB below the peak counts as a failure."""
 
 
 class Choice(NamedTuple):
-    """What a rule chose in one run. peak: step and PSNR of the oracle. ended: where the run would have been over, None
-    where it would not; out_of: the steps it had. dearer: seconds of a step over those of the watched run's."""
+    """A rule's choice in one run. peak, peak_step: PSNR and step of the oracle. ended: the step at which the rule would
+    have ended the run, or None if it would not have. out_of: the run's number of steps. dearer: seconds per step
+    relative to the watched run."""
 
     psnr: float
     step: float
@@ -64,7 +65,7 @@ class Choice(NamedTuple):
 
 
 def choices(tables: Tables, task: str, rule: str, experiment: str = NAME) -> list[Choice]:
-    """Returns a rule's choice in every finished run of a task."""
+    """Returns a rule's choices in all finished runs of a task."""
     whole = tables.of(experiment)
     if not len(whole):
         return []
@@ -96,15 +97,14 @@ def choices(tables: Tables, task: str, rule: str, experiment: str = NAME) -> lis
 
 
 def at_step(tables: Tables, run_id: str, step: float) -> float:
-    """Returns the PSNR of a run's average at a step, between the kept steps of its curve by interpolation."""
+    """Returns the PSNR of a run's average at a step, interpolated between the kept steps of its curve."""
     curve = tables.curve(run_id)
     return float(np.interp(np.log(step), np.log(curve.step.to_numpy(float)), curve.psnr_average.to_numpy(float)))
 
 
 def draw(tables: Tables) -> "Figure | None":
-    """Returns the watched run of one picture for each task with every rule's choice, and below all runs' gaps;
-    None where no run was watched.
-    """
+    """Returns a figure: above, one picture's watched run per task with every rule's choice; below, the gaps of all
+    runs. Returns None if no run was watched."""
     import matplotlib.pyplot as plt
 
     shown = [task for task in TASKS if choices(tables, task, "wmv")]
@@ -134,7 +134,7 @@ def draw(tables: Tables) -> "Figure | None":
 def _curve(axes: "Axes", tables: Tables, task: str) -> None:
     found = tables.of(NAME)
     watched = found[(found["set.task"] == task) & found["set.variant"].str.contains("watch")]
-    watched = watched.sort_values(["set.image", "seed"])  # astronaut, where it is there
+    watched = watched.sort_values(["set.image", "seed"])  # puts astronaut first, if it has run
     run_id = watched.run_id.iloc[0]
     own = watched[watched.run_id == run_id]
     curve = tables.curve(run_id)
@@ -191,7 +191,7 @@ def table(tables: Tables) -> Table:
 
 
 def compared(tables: Tables, experiment: str, title: str) -> Table:
-    """Returns the same of any experiment with watched runs."""
+    """Returns the same table for any experiment with watched runs."""
     import pandas as pd
 
     lines = []

@@ -8,5 +8,5 @@ NAME = "stopping_fast"
 
 
 def table(tables: Tables) -> Table:
-    """Returns the columns of `stopping`; shares of a third of its steps."""
+    """Returns the columns of `stopping`, with shares of a third of its steps."""
     return stopping.compared(tables, NAME, "When to stop, under orthogonalised momentum")

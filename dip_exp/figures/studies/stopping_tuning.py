@@ -9,7 +9,7 @@ NAME = "stopping_tuning"
 
 
 def table(tables: Tables) -> Table:
-    """Returns the gap to the peak, a line a rule with its settings, a column a task."""
+    """Returns the gap to the peak: one row per rule and setting, one column per task."""
     import pandas as pd
 
     found = tables.of(NAME)
