@@ -183,7 +183,7 @@ def _paper(tables: Tables, number: Number) -> Frame:
     """Returns the paper's printed rows for a number's table, method and output kind."""
     paper = tables.reference("paper")
     paper = paper[(paper.table == number.table) & (paper.method == number.method) & (paper.kind == number.printed)]
-    return paper[~paper.source.str.contains("not printed")]
+    return paper[paper.printed]
 
 
 def _printed(tables: Tables, number: Number, picture: str) -> float | None:

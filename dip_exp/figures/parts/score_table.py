@@ -180,7 +180,7 @@ def _printed(tables: Tables, block: Block) -> list[dict[str, str]]:
     kinds = {"last": "last", "average": "average", "mean of two runs": "mean"}
     cells: dict[str, str] = {}
     for row in paper.itertuples():
-        if "not printed" in row.source:
+        if not row.printed:
             continue
         heads = [head for head, method in block.theirs.items() if method == row.method]
         if row.method.startswith("deep_prior"):  # a printed number of the prior belongs to its output kind

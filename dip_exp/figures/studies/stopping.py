@@ -72,7 +72,8 @@ def choices(tables: Tables, task: str, rule: str, experiment: str = NAME) -> lis
     whole = whole[whole["set.task"] == task]
     found = []
     for _, own in whole.groupby(["set.image", "seed"]):
-        watched = own[own["set.variant"].str.contains("watch")]
+        variant = own["set.variant"].str.removeprefix("stopping/").str.removesuffix("_fast")
+        watched = own[variant == "watch"]
         peak = watched[watched.kind == "peak_average"]
         if not len(peak):
             continue
@@ -85,7 +86,7 @@ def choices(tables: Tables, task: str, rule: str, experiment: str = NAME) -> lis
         chosen = watched[watched.kind == f"stopped_{rule}"]
         dearer = 1.0
         if not len(chosen):
-            mine = own[own["set.variant"].str.contains(f"/{rule}")]
+            mine = own[variant == rule]
             chosen = mine[mine.kind == "stopped"]
             if len(chosen):
                 dearer = float(chosen.iloc[0].seconds_per_step) / float(peak.seconds_per_step)
