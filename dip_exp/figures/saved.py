@@ -14,8 +14,9 @@ from dip_exp.experiments.tables import Tables
 DRAWN_FROM = "Drawn from"
 """The PNG text chunk with the digest of the data and code it was drawn from."""
 
-PARTS = ("grids", "pictures", "rows", "score_table", "strip", "style")
-"""The modules of `parts` whose code affects a figure."""
+
+TABLES = ("score_table", "checks")
+"""The modules of `parts` that draw nothing."""
 
 
 def save(drawn: Any, path: Path, digest: str) -> None:
@@ -37,10 +38,25 @@ def digest(module: ModuleType, tables: Tables) -> str:
     whole = hashlib.sha256()
     for name, data in sorted(tables.reads.items()):
         whole.update(name.encode() + data)
-    sources = [files("dip_exp.figures").joinpath("parts", f"{part}.py") for part in PARTS]
-    for source in (Path(str(module.__file__)), *sources):
+    for source in _sources(Path(str(module.__file__))):
         whole.update(_code(source.read_text(encoding="utf-8")).encode())
     return whole.hexdigest()
+
+
+def _sources(path: Path) -> list[Path]:
+    """Returns a figure's module and the modules of `parts` that it needs, directly or through another one."""
+    room = Path(str(files("dip_exp.figures"))) / "parts"
+    found = [path]
+    for source in found:  # grows while it is walked
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("dip_exp.figures.parts"):
+                continue
+            names = [alias.name for alias in node.names] if node.module == "dip_exp.figures.parts" else []
+            for name in names or [str(node.module).rpartition(".")[2]]:
+                part = room / f"{name}.py"
+                if part not in found and name not in TABLES:
+                    found.append(part)
+    return sorted(found)
 
 
 def _code(source: str) -> str:
