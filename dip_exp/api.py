@@ -27,7 +27,7 @@ from dip_exp.runs.record import facts as facts_of_fit
 from dip_exp.seeds import named_seed
 from dip_exp.stopping.rule import StopRule
 from dip_exp.tasks.problem import Problem
-from dip_exp.tasks.scores import finished, score
+from dip_exp.tasks.scores import finished, result_kind, score
 from dip_exp.tasks.task import Task, tensor
 
 OWN_PROBLEM = "superres"
@@ -186,7 +186,7 @@ def _fit(asked: _Asked, picture: np.ndarray | None, seed: int, checkpoint: Path 
         checkpoint.unlink(missing_ok=True)
     made = finished(posed, fitted.pictures[STOPPED])
     pictures = {**fitted.pictures, **made}
-    result = list(made)[-1] if made else STOPPED
+    result = result_kind(made)
     facts = facts_of_fit(fitted, score(posed, pictures), torch.get_num_threads())
     facts |= {"result": result, "remarks": posed.remarks(pictures[result]) if posed.remarks is not None else []}
     used = asked.as_record(config, precision)

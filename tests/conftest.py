@@ -7,8 +7,10 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,6 +30,16 @@ Runner = Callable[..., dict[str, Any]]
 def jobs_of(name: str, scale: str) -> list[sweeps.Job]:
     """Returns an experiment's jobs; of the thousand that differ by one number, the first and the last."""
     return sweeps.jobs(name, scale, 1, ("task.unit=0,999",) if (name, scale) == ("classes1000", "paper") else ())
+
+
+def module_at(path: Path) -> ModuleType:
+    """Returns the module in a file that is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session", autouse=True)

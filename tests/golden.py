@@ -18,7 +18,7 @@ from dip_exp.errors import Refused
 from dip_exp.runs.order import GROUPS
 from dip_exp.runs.run import run
 from dip_exp.seeds import named_seed
-from tests.options import options, words
+from tests.options import options, pose, words
 
 FILE = Path(__file__).with_suffix(".json")
 
@@ -51,12 +51,7 @@ def losses(of: str) -> list[float]:
 
 def problem(of: str) -> dict[str, list[float]]:
     """Returns what an option's observation and weight are like: mean, deviation and six values."""
-    words = words_of(of)
-    cfg = config.plain(config.compose(words))
-    choices = dict.fromkeys(GROUPS, "?")
-    image = build(cfg, "image", choices)
-    rng = np.random.default_rng(named_seed(cfg["degrade_seed"], "degrade"))
-    posed = build(cfg, "task", choices).problem(image.read().x, image.role, rng)
+    posed = pose(config.plain(config.compose(words_of(of))))
     found = {"y": posed.y, "weight": posed.weight}
     return {name: sample(array.numpy()) for name, array in found.items() if array is not None}
 

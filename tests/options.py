@@ -1,6 +1,13 @@
 """The options of every config group, found in conf, and how each is run alone: what the laws of a kind go over."""
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dip_exp.config.build import build
+from dip_exp.seeds import named_seed
+from dip_exp.tasks.problem import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,3 +37,10 @@ def words(group: str, option: str) -> list[str]:
     small = ["scale=mini", "image.shrink_to=128"] if group == "arch" else []
     mask = ["task=inpaint", "image=astronaut"] if group == "task/mask" else []
     return [*small, *mask, *NEEDS.get(word, []), word]
+
+
+def pose(settings: dict[str, Any], role: str | None = None) -> Problem:
+    """Returns the problem of plain settings, as a run poses it; `role` in the place of the picture's own."""
+    image = build(settings, "image", {})
+    rng = np.random.default_rng(named_seed(settings["degrade_seed"], "degrade"))
+    return build(settings, "task", {}).problem(image.read().x, role or image.role, rng)

@@ -1,6 +1,5 @@
 """`restore` from Python: a packaged task by name, and everything of one's own."""
 
-import importlib.util
 import os
 import signal
 from typing import Any
@@ -16,7 +15,7 @@ from dip_exp.errors import Interrupted, Refused
 from dip_exp.inputs.source import Input
 from dip_exp.optims.sgd import SGD
 from dip_exp.tasks.jpeg import Jpeg
-from tests.conftest import ROOT
+from tests.conftest import ROOT, module_at
 
 TINY: dict[str, Any] = {"arch": "skip_tiny", "overrides": ["optim.steps=4"], "accelerator": "cpu"}
 
@@ -210,12 +209,7 @@ def test_the_package_says_what_it_has():
 
 
 def example() -> Any:
-    spec = importlib.util.spec_from_file_location("deblur", ROOT / "examples/deblur.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(ROOT / "examples/deblur.py")
 
 
 def test_the_examples_operator_has_an_adjoint():

@@ -1,6 +1,5 @@
 """README and docs: short, with links that lead somewhere, commands that exist, and examples that run."""
 
-import importlib.util
 import json
 import os
 import re
@@ -8,26 +7,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, module_at
 
-MOVED = (ROOT / "dip_exp/tasks").is_dir()
-"""Whether the modules are in the rooms that the documents describe."""
-
-
-def links() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("links", ROOT / "docs/links.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-LINKS = links()
+LINKS = module_at(ROOT / "docs/links.py")
 PAGES: list[Path] = LINKS.PAGES
 SETS = ("set5/", "set14/", "authors/", "denoising9", "inpainting11", "weights/")
 """How the names of downloadable pictures begin: options that no file of conf/ holds."""
@@ -111,8 +96,6 @@ def test_options_named_in_the_text_exist(page: Path):
 def test_files_named_in_the_text_exist(page: Path):
     """Paths in code spans; the folder where the name is a placeholder."""
     for path in re.findall(r"`((?:dip_exp|conf|scripts|tests|examples)/[^`\s]*)`", page.read_text(encoding="utf-8")):
-        if path.startswith("dip_exp/") and not MOVED:
-            continue
         there = ROOT / (path.partition("<")[0].rpartition("/")[0] if "<" in path else path)
         assert there.exists(), path
 

@@ -33,7 +33,7 @@ ROOMS = [
 """Lowest first. Those of one row do not import each other, but for the plain files of the first and the doors."""
 
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
-PLAIN = {"errors", "component", "threads", "provenance", "seeds", "atomic"}
+PLAIN = set(ROOMS[0])
 MODULES = sorted((ROOT / "dip_exp").rglob("*.py"))
 TORCH_FREE = ["images", "metrics", "observe", "config", "runs", "experiments", "figures"]
 """Rooms none of whose modules imports torch when it is imported."""

@@ -15,8 +15,9 @@ No torch.
 """
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ class Tables:
     results: Path
     scale: str
     local: bool = False
-    reads: dict[str, bytes] = field(default_factory=dict, compare=False)
-    """What was read from the tables since this was last emptied, by name: the data a figure was drawn from."""
+    reads: dict[str, Callable[[], bytes]] = field(default_factory=dict, compare=False)
+    """What was read of the tables since this was last emptied, by name, as a function that returns it: the data that a
+    figure was drawn from."""
 
     @cached_property
     def runs(self) -> Frame:
@@ -88,16 +90,18 @@ class Tables:
 
     def of(self, experiment: str) -> Frame:
         """Returns the rows of an experiment's finished runs, with the columns of `listed`."""
-        found = self.listed(experiment).merge(self.runs, on="run_id", how="inner")
+        self.reads[experiment] = partial(self._of_as_text, experiment)
+        return self.listed(experiment).merge(self.runs, on="run_id", how="inner")
+
+    def _of_as_text(self, experiment: str) -> bytes:
+        found = self.of(experiment)
         spread = self.calibration[self.calibration.run_id.isin(found.run_id)]
-        self.reads[experiment] = found.to_csv().encode() + spread.to_csv().encode()
-        return found
+        return (found.to_csv() + spread.to_csv()).encode()
 
     def curve(self, run_id: str) -> Frame:
         """Returns the kept steps of one run."""
-        found = self.curves[self.curves.run_id == run_id].sort_values("step")
-        self.reads[f"curve {run_id}"] = found.to_csv().encode()
-        return found
+        self.reads[f"curve {run_id}"] = lambda: self.curve(run_id).to_csv().encode()
+        return self.curves[self.curves.run_id == run_id].sort_values("step")
 
     def panel(self, run_id: str, kind: str) -> np.ndarray | None:
         """Returns a run's picture of an output kind as (H, W, 3) or (H, W, 1) in [0, 1], or None if there is none."""
@@ -107,7 +111,7 @@ class Tables:
         for place in places:
             path = place / f"{run_id}-{kind}.png"
             if path.is_file():
-                self.reads[f"panel {run_id} {kind}"] = path.read_bytes()
+                self.reads[f"panel {run_id} {kind}"] = path.read_bytes
                 return read(path).x[0].transpose(1, 2, 0)
         return None
 
@@ -116,7 +120,7 @@ class Tables:
         import pandas as pd
 
         path = self.results / "reference" / f"{name}.csv"
-        self.reads[f"reference {name}"] = path.read_bytes()
+        self.reads[f"reference {name}"] = path.read_bytes
         return pd.read_csv(path)
 
     def _read(self, name: str, columns: tuple[str, ...]) -> Frame:

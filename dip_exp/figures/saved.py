@@ -37,7 +37,7 @@ def digest(module: ModuleType, tables: Tables) -> str:
     comments and docstrings."""
     whole = hashlib.sha256()
     for name, data in sorted(tables.reads.items()):
-        whole.update(name.encode() + data)
+        whole.update(name.encode() + data())
     for source in _sources(Path(str(module.__file__))):
         whole.update(_code(source.read_text(encoding="utf-8")).encode())
     return whole.hexdigest()

@@ -186,7 +186,7 @@ def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], 
     first, runs = records[0], [load(one) for one in folders]
     result = first["result"]
     found = combine(runs, result)
-    shown = [kind for kind in runs[0] if kinds.kind(kind).given and kind not in ("guide", "truth", "missing")]
+    shown = [kind for kind in runs[0] if kind == kinds.OBSERVATION or kind.startswith(kinds.BASELINE)]
     given = {kind: runs[0][kind] for kind in shown}
     scores = {kind: row for kind, row in first["scores"].items() if kind in given}
     scores |= found.scores(metrics.PROTOCOLS[first["protocol"]])

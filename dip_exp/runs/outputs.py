@@ -25,7 +25,7 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
     """Writes all files of a run except its record, and returns the record. Raises OSError if a file cannot be
     written."""
     from dip_exp.fit.callbacks import write_curve
-    from dip_exp.tasks.scores import finished, score
+    from dip_exp.tasks.scores import finished, result_kind, score
 
     folder, like = order.folder.path, order.picture
     shown = problem.observation
@@ -35,7 +35,7 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
     pictures.update(fitted.pictures)
     made = finished(problem, pictures["stopped"])
     pictures.update(made)
-    result = list(made)[-1] if made else "stopped"
+    result = result_kind(made)
     restored = pictures[result]
     scores = score(problem, pictures)
     if problem.guide is not None:

@@ -37,3 +37,8 @@ def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
     derives. The last is the result; if there are none, the stopped picture is."""
     made = {} if problem.paste is None else {kinds.PASTED: paste(problem, stopped)}
     return {**made, **{kind: make(stopped) for kind, make in problem.derived.items()}}
+
+
+def result_kind(made: Mapping[str, np.ndarray]) -> str:
+    """Returns the kind that the user gets, restored.png: the last of what `finished` made, or `stopped`."""
+    return next(reversed(list(made)), kinds.STOPPED)
