@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dip_exp.optims.optim import Optim
     from dip_exp.stopping.rule import StopRule, Verdict
     from dip_exp.tasks.operators import adjoint_gap
+    from dip_exp.tasks.presentation import Presentation
     from dip_exp.tasks.problem import Problem
     from dip_exp.tasks.task import Task
 
@@ -26,6 +27,7 @@ __all__ = [
     "Arch",
     "Input",
     "Optim",
+    "Presentation",
     "Problem",
     "Restored",
     "StopRule",
@@ -40,6 +42,7 @@ _HOMES = {
     "Arch": "archs.arch",
     "Input": "inputs.source",
     "Optim": "optims.optim",
+    "Presentation": "tasks.presentation",
     "Problem": "tasks.problem",
     "Restored": "api",
     "StopRule": "stopping.rule",

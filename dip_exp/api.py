@@ -188,7 +188,7 @@ def _fit(asked: _Asked, picture: np.ndarray | None, seed: int, checkpoint: Path 
     pictures = {**fitted.pictures, **made}
     result = result_kind(made)
     facts = facts_of_fit(fitted, score(posed, pictures), torch.get_num_threads())
-    facts |= {"result": result, "remarks": posed.remarks(pictures[result]) if posed.remarks is not None else []}
+    facts |= {"result": result, "remarks": posed.presentation.remarks(pictures[result])}
     used = asked.as_record(config, precision)
     return Restored(pictures[result], {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
 
@@ -215,8 +215,8 @@ def _mean(each: list[Restored], y: np.ndarray, posed: Problem | None) -> Restore
     records = [one.record for one in each]
     known = posed if posed is not None and posed.x is not None else None
     given = {} if known is None or known.x is None else {"truth": known.x.float().cpu().numpy()}
-    if known is not None and known.missing is not None:
-        given["missing"] = known.missing.float().cpu().numpy()
+    if known is not None and known.presentation.missing is not None:
+        given["missing"] = known.presentation.missing.float().cpu().numpy()
     result = records[0]["result"]
     found = combine([{**one["pictures"], **given} for one in records], result)
     facts = {key: records[0][key] for key in ("device", "threads", "versions", "commit", "dirty", "config", "result")}

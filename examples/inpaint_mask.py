@@ -11,7 +11,7 @@ import skimage.data
 import torch
 from PIL import Image
 
-from dip_exp import Problem, restore
+from dip_exp import Presentation, Problem, restore
 
 
 def scratches(height: int, width: int) -> Image.Image:
@@ -28,7 +28,8 @@ def main(path="", mask="", out="restored.png", side="256", steps="500", arch="sk
     known = torch.from_numpy(np.asarray(given.resize(photo.size)) > 127).float()[None, None]  # (1, 1, H, W) of {0, 1}
 
     def problem(y: torch.Tensor) -> Problem:
-        return Problem(y=y * known, weight=known, paste=known)  # paste: known pixels stay as they are
+        kept = Presentation(paste=known)  # the known pixels stay as they are
+        return Problem(y=y * known, weight=known, presentation=kept)
 
     settings = [f"optim.steps={steps}"]
     x_hat, _ = restore(np.asarray(photo), problem, arch=arch, optim="muon", scale="mini", overrides=settings)

@@ -14,6 +14,7 @@ TASK = '''"""A toy: the picture seen through a grey veil."""
 import numpy as np
 
 from dip_exp.component import Fraction, component
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Task, tensor
 
@@ -31,7 +32,7 @@ class Toy(Task):
         clean = tensor(x)
         if role == "observed":
             return Problem(y=clean, forward=veiled)
-        return Problem(y=veiled(clean), x=clean, forward=veiled, protocol=self.scoring)
+        return Problem(y=veiled(clean), x=clean, forward=veiled, presentation=Presentation(protocol=self.scoring))
 '''
 TASK_YAML = """# @package _global_
 # A toy: the picture seen through a grey veil.

@@ -15,6 +15,7 @@ from dip_exp.cost.rates import Rates, Where
 from dip_exp.cost.work import Work
 from dip_exp.fit.draw import shapes_only
 from dip_exp.optims.optim import Optim
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 
 BASE_BYTES = 0.55e9
@@ -98,7 +99,8 @@ def _tried(problem: Problem, device: torch.device) -> tuple[Work, int]:
     forward = problem.forward
     if isinstance(forward, nn.Module) and device.type == "meta":
         forward = copy.deepcopy(forward).to(device)
-    bare = replace(problem, y=problem.y.to(device), weight=_moved(problem.weight, device), forward=forward, **_LEFT_OUT)
+    y, weight = problem.y.to(device), _moved(problem.weight, device)
+    bare = replace(problem, y=y, weight=weight, forward=forward, x=None, presentation=Presentation())
     x_hat = torch.full((1, *problem.shape), 0.5, dtype=problem.y.dtype, device=device, requires_grad=True)
     kept: dict[int, Tensor] = {}
 
@@ -109,10 +111,6 @@ def _tried(problem: Problem, device: torch.device) -> tuple[Work, int]:
             loss.backward()
 
     return work.counted(there_and_back), _bytes(kept)
-
-
-_LEFT_OUT = {"x": None, "paste": None, "missing": None}
-"""Fields that only scores use."""
 
 
 def _moved(tensor: Tensor | None, device: torch.device) -> Tensor | None:

@@ -30,7 +30,7 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
     folder, like = order.folder.path, order.picture
     shown = problem.observation
     pictures = {} if shown is None else {"observation": shown.float().cpu().numpy()}
-    restored_by = classical(problem, order.config["rivals"])
+    restored_by = classical(problem, order.config["rivals"], order.folder.results)
     pictures.update({kind: one.picture for kind, one in restored_by.items()})
     pictures.update(fitted.pictures)
     made = finished(problem, pictures["stopped"])
@@ -59,9 +59,9 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
         "protocol": order.config["task"]["protocol"],
         "baseline": main_facts(problem, restored_by),
         "rivals": {kind: one.facts for kind, one in restored_by.items() if kind != BASELINE},
-        "notes": list(problem.notes),
+        "notes": list(problem.presentation.notes),
         "result": result,
-        "remarks": problem.remarks(restored) if problem.remarks is not None else [],
+        "remarks": problem.presentation.remarks(restored),
         **sampled,
         **facts_of_fit(fitted, scores, order.config["threads"] or provenance.cores()),
     }
@@ -77,7 +77,7 @@ def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:
 
 def _truth(problem: "Problem") -> dict[str, np.ndarray]:
     """Returns the arrays that later scoring needs besides the outputs: the clean picture and the missing pixels."""
-    tensors = {"truth": problem.x, "missing": problem.missing}
+    tensors = {"truth": problem.x, "missing": problem.presentation.missing}
     return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items() if tensor is not None}
 
 

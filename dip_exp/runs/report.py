@@ -52,7 +52,7 @@ def opening(
         f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {most}{steps} steps on {device.type}: "
         f"{about} {duration(seconds)}{_cores(cost.threads)}, {cost.memory / 1e9:.1f} GB"
     )
-    for told in problem.notes:
+    for told in problem.presentation.notes:
         note(f"note: {told}")
     if seconds > SMALLER_ABOVE_SECONDS and smaller:
         note(f"smaller: {smaller}")
@@ -171,8 +171,9 @@ def captions(
 ) -> list[tuple[str, np.ndarray]]:
     """Returns the labelled panels of the side-by-side picture: truth, observation, baseline, restored (`result`)."""
     chosen = [(kind, kind) for kind in ("guide", "observation") if kind in outputs]
-    if "baseline" in outputs and problem.baseline is not None:
-        chosen.append((problem.baseline[0], "baseline"))
+    baseline = problem.presentation.baseline
+    if "baseline" in outputs and baseline is not None:
+        chosen.append((baseline[0], "baseline"))
     chosen.append(("restored", result))
     rows = [] if problem.x is None else [("truth", problem.x.float().cpu().numpy())]
     for label, kind in chosen:

@@ -9,6 +9,7 @@ from dip_exp.component import NonNegative, component
 from dip_exp.observe import degrade
 from dip_exp.tasks import baselines, noise
 from dip_exp.tasks.noise import Noise
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -40,10 +41,12 @@ class Denoising(Task):
             y=tensor(y),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
-            protocol=self.scoring,
             noise=known,
-            baseline=(baselines.TITLES[main], restore),
-            rivals=dict(others),
+            presentation=Presentation(
+                protocol=self.scoring,
+                baseline=(baselines.TITLES[main], restore),
+                rivals=dict(others),
+            ),
         )
 
 

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from dip_exp.component import NonNegative, component
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -22,11 +23,13 @@ class Enhance(Task):
         return Problem(
             y=tensor(picture),
             prior=self.prior(),
-            protocol=self.scoring,
-            derived={
-                "detail": partial(detail, picture),
-                "boosted": partial(boosted, picture, self.strength),
-            },
+            presentation=Presentation(
+                protocol=self.scoring,
+                derived={
+                    "detail": partial(detail, picture),
+                    "boosted": partial(boosted, picture, self.strength),
+                },
+            ),
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from dip_exp.component import component
 from dip_exp.observe.flash import Flash, Synthetic
 from dip_exp.tasks import baselines
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -42,11 +43,13 @@ class FlashNoFlash(Task):
             y=tensor(pair.y),
             prior=self.prior(),
             x=None if pair.x is None else tensor(pair.x),
-            protocol=self.scoring,
             guide=tensor(pair.flash),
-            baseline=("joint bilateral filter", partial(baselines.joint_bilateral, pair.y, pair.flash)),
-            remarks=partial(stuck, pair.y),
-            notes=pair.notes,
+            presentation=Presentation(
+                protocol=self.scoring,
+                baseline=("joint bilateral filter", partial(baselines.joint_bilateral, pair.y, pair.flash)),
+                remarks=partial(stuck, pair.y),
+                notes=pair.notes,
+            ),
         )
 
 

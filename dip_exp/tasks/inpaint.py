@@ -8,6 +8,7 @@ import numpy as np
 from dip_exp.component import component
 from dip_exp.observe.masks import Bernoulli, Mask
 from dip_exp.tasks import baselines
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem, known_mse, mse
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -41,9 +42,11 @@ class Inpaint(Task):
             loss=mse if self.mean == "all" else known_mse,
             prior=self.prior(),
             x=tensor(picture) if clean else None,
-            protocol=self.scoring,
-            paste=tensor(known) if self.paste else None,
-            missing=tensor(known) == 0,
-            baseline=("biharmonic", partial(baselines.biharmonic, y, known)),
-            rivals={"linear": partial(baselines.linear, y, known)},
+            presentation=Presentation(
+                protocol=self.scoring,
+                paste=tensor(known) if self.paste else None,
+                missing=tensor(known) == 0,
+                baseline=("biharmonic", partial(baselines.biharmonic, y, known)),
+                rivals={"linear": partial(baselines.linear, y, known)},
+            ),
         )

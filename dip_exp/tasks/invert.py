@@ -9,6 +9,7 @@ from torch import Tensor
 from dip_exp import images
 from dip_exp.component import PositiveInt, component
 from dip_exp.tasks.classifiers.classifier import Classifier
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem, mse
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -44,14 +45,16 @@ class Invert(Task):
             notes.append(f"the picture was brought from {width}x{height} to {side}x{side}, its central square")
         return Problem(
             y=y,
-            shown=x,
             shape=(3, side, side),
             forward=features,
             loss=partial(_relative, energy=float(y.square().mean())) if self.relative else mse,
             prior=self.prior(),
             x=x if role == "clean" else None,
-            protocol=self.scoring,
-            notes=tuple(notes),
+            presentation=Presentation(
+                shown=x,
+                protocol=self.scoring,
+                notes=tuple(notes),
+            ),
         )
 
     def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:

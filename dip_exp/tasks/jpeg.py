@@ -9,6 +9,7 @@ from pydantic import Field
 from dip_exp.component import component
 from dip_exp.observe import degrade
 from dip_exp.tasks import baselines
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -29,7 +30,9 @@ class Jpeg(Task):
             y=tensor(y),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
-            protocol=self.scoring,
-            baseline=("total variation", partial(baselines.tv, y, None)),
-            rivals=baselines.denoisers(y, None, but="tv", least_255=baselines.TV_FLOOR_255),
+            presentation=Presentation(
+                protocol=self.scoring,
+                baseline=("total variation", partial(baselines.tv, y, None)),
+                rivals=baselines.denoisers(y, None, but="tv", least_255=baselines.TV_FLOOR_255),
+            ),
         )

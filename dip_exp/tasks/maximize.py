@@ -1,5 +1,6 @@
 """Activation maximisation (IJCV 2020, Sec. 3.5, Figs. 17 and 18): a picture that activates one unit of a classifier."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from dip_exp.component import NonNegativeInt, Positive, PositiveInt, component
 from dip_exp.tasks.classifiers import imagenet
 from dip_exp.tasks.classifiers.classifier import Classifier, Features
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task
 
@@ -47,18 +49,18 @@ class Maximize(Task):
         rows, columns = (centred(length, self.window) for length in shape[2:])
         weight[:, unit, rows, columns] = 1
         loss = _maximized if self.goal == "maximize" else _matched
-        is_class = tuple(shape[1:]) == (len(imagenet.names()), 1, 1)
+        notes = ("the picture is not read: this task restores none (image=blank)",) if picture.any() else ()
+        presentation = Presentation(shown=None, protocol=self.scoring, notes=notes)
+        if tuple(shape[1:]) == (len(imagenet.names()), 1, 1):
+            presentation = replace(presentation, remarks=partial(_remarks, self.net.upto("prob", side), unit))
         return Problem(
             y=torch.full(shape, self.target if self.goal == "match" else 0.0),
-            shown=None,
             shape=(3, side, side),
             forward=features,
             weight=weight,
             loss=partial(loss, factor=self.factor),
             prior=self.prior(),
-            protocol=self.scoring,
-            remarks=partial(_remarks, self.net.upto("prob", side), unit) if is_class else None,
-            notes=("the picture is not read: this task restores none (image=blank)",) if picture.any() else (),
+            presentation=presentation,
         )
 
     def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:

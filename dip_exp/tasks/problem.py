@@ -4,17 +4,16 @@ Letters as in the paper: x clean picture, y (x0) observation, z the network's in
 """
 
 import copy
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from dip_exp.metrics import PROTOCOLS, Protocol
+from dip_exp.metrics import Protocol
 from dip_exp.tasks.noise import Noise
+from dip_exp.tasks.presentation import Presentation
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(A(x_hat), y, weight or None) -> scalar."""
@@ -65,21 +64,12 @@ class Problem:
     weight:   0 where y is unknown; broadcasts to y.
     loss:     compares A(x_hat) with y under the weight.
     prior:    an extra term on x_hat.
-    x:        the clean picture (1, C, H, W) in [0, 1], or None. Used only for scores, never fitted.
-    protocol: how x_hat is scored against x.
-    paste:    (1, 1 or C, H, W) of {0, 1}: pixels of y that are pasted into the result; y must have x_hat's shape.
-    missing:  boolean, same shape: pixels that are also scored on their own.
-    baseline: the task's main classical restorer: its name, and a function that returns its picture (1, C, H, W).
-    rivals:   {name: function}: further classical restorers, called alike; their names are parts of file names.
-    shown:    the picture that represents the observation; default: y. None if y is not a picture: nothing is shown.
-    noise:    statistics of the noise in y, or None if unknown.
+    noise:    statistics of the noise in y, or None if unknown; some stop rules use them.
     guide:    a picture that the input may use as z instead of y (the flash picture).
-    derived:  {kind: function}: further pictures computed from the stopped one; the last is the result.
-    remarks:  a function that returns sentences about the restored picture (1, C, H, W).
-    notes:    sentences that the user should know before the fit.
+    x:        the clean picture (1, C, H, W) in [0, 1], or None. Used only for scores, never fitted.
+    presentation: how the result is scored, finished, compared and described. The fit does not read it.
 
-    Raises ValueError if shapes do not match, x is not in [0, 1], `protocol` does not suit x or `missing`, or a rival's
-    name cannot be part of a file name.
+    Raises ValueError if shapes do not match, or x is not in [0, 1] or is smaller than the protocol's crop.
     """
 
     y: Tensor
@@ -88,18 +78,10 @@ class Problem:
     weight: Tensor | None = None
     loss: Loss = mse
     prior: Callable[[Tensor], Tensor] | None = None
-    x: Tensor | None = None
-    protocol: Protocol = field(default_factory=lambda: PROTOCOLS["rgb"])
-    paste: Tensor | None = None
-    missing: Tensor | None = None
-    baseline: tuple[str, Callable[[], np.ndarray]] | None = None
-    rivals: Mapping[str, Callable[[], np.ndarray]] = field(default_factory=dict)
-    shown: Tensor | Literal["y"] | None = "y"
     noise: Noise | None = None
     guide: Tensor | None = None
-    derived: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
-    remarks: Callable[[np.ndarray], list[str]] | None = None
-    notes: tuple[str, ...] = ()
+    x: Tensor | None = None
+    presentation: Presentation = field(default_factory=Presentation)
 
     def __post_init__(self) -> None:
         if self.y.ndim != 4 or self.y.shape[0] != 1 or not self.y.is_floating_point():
@@ -108,34 +90,36 @@ class Problem:
             )
         if self.shape == (0, 0, 0):
             object.__setattr__(self, "shape", tuple(self.y.shape[1:]))
-        if self.x is not None and tuple(self.x.shape) != (1, *self.shape):
-            raise ValueError(f"problem: x is {tuple(self.x.shape)} but x_hat will be {(1, *self.shape)}")
+        x_hat, paste = (1, *self.shape), self.presentation.paste
         for name, tensor, target in (
             ("weight", self.weight, tuple(self.y.shape)),
-            ("paste", self.paste, (1, *self.shape)),
-            ("missing", self.missing, (1, *self.shape)),
+            ("paste", paste, x_hat),
+            ("missing", self.presentation.missing, x_hat),
         ):
             if tensor is not None and not _broadcasts(tuple(tensor.shape), target):
                 raise ValueError(f"problem: {name} is {tuple(tensor.shape)}; it must broadcast to {target}")
+        if paste is not None and tuple(self.y.shape) != x_hat:
+            raise ValueError(f"problem: paste needs y {tuple(self.y.shape)} of x_hat's shape {x_hat}")
         if self.x is not None:
-            if not bool(torch.isfinite(self.x).all()) or float(self.x.min()) < 0 or float(self.x.max()) > 1:
-                raise ValueError("problem: x, the clean picture, must be finite and lie in [0, 1]")
-            self.protocol.view(self.x)  # refuse a crop that leaves nothing now, not after the fit
-        if self.missing is not None and self.protocol.channels != "rgb":
-            raise ValueError("problem: missing pixels are scored with protocol rgb (or another of its channels) alone")
-        if self.paste is not None and tuple(self.y.shape) != (1, *self.shape):
-            raise ValueError(f"problem: paste needs y {tuple(self.y.shape)} of x_hat's shape {(1, *self.shape)}")
-        for name in self.rivals:
-            if not re.fullmatch(r"[a-z0-9_]+", name):
-                raise ValueError(
-                    f"problem: rivals has {name!r}, which is to be part of a file's name; must be lower-case "
-                    f"letters, digits and _; rename it"
-                )
+            self._check_truth(self.x)
+
+    def _check_truth(self, x: Tensor) -> None:
+        if tuple(x.shape) != (1, *self.shape):
+            raise ValueError(f"problem: x is {tuple(x.shape)} but x_hat will be {(1, *self.shape)}")
+        if not bool(torch.isfinite(x).all()) or float(x.min()) < 0 or float(x.max()) > 1:
+            raise ValueError("problem: x, the clean picture, must be finite and lie in [0, 1]")
+        self.protocol.view(x)  # refuse a crop that leaves nothing now, not after the fit
+
+    @property
+    def protocol(self) -> Protocol:
+        """How x_hat is scored against x."""
+        return self.presentation.protocol
 
     @property
     def observation(self) -> Tensor | None:
         """The picture that represents the observation, or None."""
-        return self.y if isinstance(self.shown, str) else self.shown
+        shown = self.presentation.shown
+        return self.y if isinstance(shown, str) else shown
 
     def energy(self, x_hat: Tensor) -> Tensor:
         """Returns the energy E(x_hat; y), the scalar that a fit minimises."""
@@ -147,12 +131,12 @@ class Problem:
         return (data if self.prior is None else data + self.prior(x_hat)), data
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Problem":
-        """Returns the problem with its tensors (and its operator, if that is a module) on a device, in a dtype."""
-        moved: dict = {}
-        for name in ("y", "weight", "x", "paste"):
+        """Returns the problem with the tensors of the fit (and its operator, if that is a module) on a device, in a
+        dtype. The guide and the presentation stay: z is drawn, and the result presented, on the CPU."""
+        moved: dict[str, Any] = {}
+        for name in ("y", "weight", "x"):
             tensor = getattr(self, name)
             moved[name] = tensor if tensor is None else tensor.to(device, dtype)
-        moved["missing"] = None if self.missing is None else self.missing.to(device)
         forward = self.forward
         if isinstance(forward, torch.nn.Module):
             forward = copy.deepcopy(forward).to(device)  # a copy, because the caller's must not move

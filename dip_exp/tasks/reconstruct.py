@@ -6,6 +6,7 @@ import numpy as np
 
 from dip_exp.component import NonNegative, component
 from dip_exp.observe import degrade
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -30,7 +31,9 @@ class Reconstruct(Task):
             y=tensor(y),
             prior=self.prior(),
             x=tensor(y) if scored else None,
-            protocol=self.scoring,
+            presentation=Presentation(
+                protocol=self.scoring,
+            ),
         )
 
     def _target(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dic
     if problem.x is None:
         return {}
     x = problem.x.float().cpu().numpy()
-    missing = None if problem.missing is None else problem.missing.cpu().numpy()
+    missing = None if problem.presentation.missing is None else problem.presentation.missing.cpu().numpy()
     return {
         kind: scores(picture, x, problem.protocol, missing)
         for kind, picture in pictures.items()
@@ -26,17 +26,17 @@ def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dic
 
 def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
     """Returns the picture with the observation's known pixels pasted in, if the problem asks for it."""
-    if problem.paste is None:
+    if problem.presentation.paste is None:
         return picture
-    known = problem.paste.float().cpu().numpy()
+    known = problem.presentation.paste.float().cpu().numpy()
     return known * problem.y.float().cpu().numpy() + (1 - known) * picture
 
 
 def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the pictures derived from the stopped picture, {kind: picture}: `pasted`, then those that the problem
     derives. The last is the result; if there are none, the stopped picture is."""
-    made = {} if problem.paste is None else {kinds.PASTED: paste(problem, stopped)}
-    return {**made, **{kind: make(stopped) for kind, make in problem.derived.items()}}
+    made = {} if problem.presentation.paste is None else {kinds.PASTED: paste(problem, stopped)}
+    return {**made, **{kind: make(stopped) for kind, make in problem.presentation.derived.items()}}
 
 
 def result_kind(made: Mapping[str, np.ndarray]) -> str:

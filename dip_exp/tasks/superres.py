@@ -11,6 +11,7 @@ from dip_exp.component import component
 from dip_exp.observe import degrade
 from dip_exp.tasks import baselines
 from dip_exp.tasks.operators import Downsample
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
 
@@ -50,9 +51,11 @@ class SuperResolution(Task):
             forward=operator,
             prior=self.prior(),
             x=x,
-            protocol=self.scoring,
-            baseline=("bicubic", partial(baselines.bicubic, np.clip(y, 0, 1), self.factor)),
-            rivals={"lanczos": partial(baselines.lanczos, np.clip(y, 0, 1), self.factor)},
+            presentation=Presentation(
+                protocol=self.scoring,
+                baseline=("bicubic", partial(baselines.bicubic, np.clip(y, 0, 1), self.factor)),
+                rivals={"lanczos": partial(baselines.lanczos, np.clip(y, 0, 1), self.factor)},
+            ),
         )
 
     def _crop(self, picture: np.ndarray) -> np.ndarray:

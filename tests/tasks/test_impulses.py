@@ -49,10 +49,10 @@ def test_salt_and_pepper_has_the_median_as_its_baseline():
     x = bicubic(Packaged(name="astronaut", shrink_to=16).read().x, 4)
     problem = DenoiseImpulse(amount=0.1).problem(x, "clean", rng())
     y = problem.y.numpy()
-    assert problem.baseline is not None
-    name, restore = problem.baseline
+    assert problem.presentation.baseline is not None
+    name, restore = problem.presentation.baseline
     assert name == "switching median"
-    assert "nlm" in problem.rivals
+    assert "nlm" in problem.presentation.rivals
     restored = restore()
     assert np.array_equal(restored, median(y))
     assert psnr(restored, x, RGB) > psnr(nlm(y, None), x, RGB) + 5

@@ -125,12 +125,12 @@ def test_the_two_means_differ_by_the_share_of_known_pixels():
 
 def test_missing_is_where_the_weight_is_zero_and_paste_keeps_the_rest():
     problem = Inpaint().problem(picture(), "clean", rng())
-    assert problem.missing is not None
+    assert problem.presentation.missing is not None
     assert problem.weight is not None
-    assert problem.paste is not None
-    assert torch.equal(problem.missing, problem.weight == 0)
-    assert torch.equal(problem.paste, problem.weight)
-    assert Inpaint(paste=False).problem(picture(), "clean", rng()).paste is None
+    assert problem.presentation.paste is not None
+    assert torch.equal(problem.presentation.missing, problem.weight == 0)
+    assert torch.equal(problem.presentation.paste, problem.weight)
+    assert Inpaint(paste=False).problem(picture(), "clean", rng()).presentation.paste is None
 
 
 def test_scrambling_keeps_the_pixels_and_noise_keeps_nothing():
@@ -231,11 +231,11 @@ def test_baselines_bear_flat_pictures(value: float):
     x = np.full((1, 3, 24, 20), value, np.float32)
     for task in (Denoise(), Jpeg()):
         problem = task.problem(x, "observed", rng())
-        assert problem.baseline is not None
+        assert problem.presentation.baseline is not None
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            assert np.isfinite(problem.baseline[1]()).all()
-            for restorer in problem.rivals.values():
+            assert np.isfinite(problem.presentation.baseline[1]()).all()
+            for restorer in problem.presentation.rivals.values():
                 assert np.allclose(restorer(), value, atol=1e-3)
 
 
@@ -254,20 +254,20 @@ def test_baselines_bear_flat_pictures(value: float):
 def test_every_rival_gives_a_picture_of_the_restored_ones_shape(task: Task, names: set[str], channels: int):
     x = (picture(channels) > 0.6).astype(np.float32)  # what Lanczos overshoots
     problem = task.problem(x, "clean", rng())
-    assert set(problem.rivals) - {"bm3d"} == names
+    assert set(problem.presentation.rivals) - {"bm3d"} == names
     for name in names:
-        x_hat = problem.rivals[name]()
+        x_hat = problem.presentation.rivals[name]()
         assert x_hat.shape == (1, *problem.shape)
         assert x_hat.dtype == np.float32
-        if problem.paste is not None:  # pasted is compared with pasted
+        if problem.presentation.paste is not None:  # pasted is compared with pasted
             assert np.array_equal(x_hat, finished(problem, x_hat)["pasted"])
 
 
 def test_a_consistent_pair_has_its_baseline():
     problem = SuperResolution(pair="consistent").problem((picture(3, 32, 32) > 0.6).astype(np.float32), "clean", rng())
     assert float(problem.y.max()) > 1  # Lanczos overshoots
-    assert problem.baseline is not None
-    assert problem.baseline[1]().shape == (1, 3, 32, 32)
+    assert problem.presentation.baseline is not None
+    assert problem.presentation.baseline[1]().shape == (1, 3, 32, 32)
 
 
 # -- features, units, detail -------------------------------------------------------------------------------------------
@@ -284,11 +284,11 @@ def task_of(*words: str) -> Task:
 def test_a_picture_has_its_own_features(channels: int):
     problem = task_of("task=invert", "task.layer=block4").problem(picture(channels, 80, 64), "clean", rng())
     assert problem.x is not None
-    assert problem.observation is problem.shown
+    assert problem.observation is problem.presentation.shown
     assert tuple(problem.x.shape) == (1, 3, 64, 64)
     assert float(problem.energy(problem.x)) == 0
     assert float(problem.energy(problem.x.flip(3))) > 0
-    assert "from 64x80 to 64x64" in problem.notes[0]
+    assert "from 64x80 to 64x64" in problem.presentation.notes[0]
 
 
 def test_a_unit_is_rewarded_and_no_other():
@@ -313,8 +313,7 @@ def test_the_window_is_centred_and_clamped(length: int, part: tuple[int, int]):
 def test_the_classifier_says_what_it_takes_the_picture_for():
     task = task_of("task=maximize", "task.unit=espresso")
     problem = task.problem(np.zeros((1, 3, 8, 8), np.float32), "observed", rng())
-    assert problem.remarks is not None
-    (said,) = problem.remarks(images.square(images.packaged("coffee").x, 64))
+    (said,) = problem.presentation.remarks(images.square(images.packaged("coffee").x, 64))
     assert said.startswith("the classifier takes it for 'espresso' with probability 0.")
 
 
