@@ -28,8 +28,7 @@ def main(path="", mask="", out="restored.png", side="256", steps="500", arch="sk
     known = torch.from_numpy(np.asarray(given.resize(photo.size)) > 127).float()[None, None]  # (1, 1, H, W) of {0, 1}
 
     def problem(y: torch.Tensor) -> Problem:
-        kept = Presentation(paste=known)  # the known pixels stay as they are
-        return Problem(y=y * known, weight=known, presentation=kept)
+        return Problem(y=y * known, weight=known, presentation=Presentation(paste=known))  # known pixels stay
 
     settings = [f"optim.steps={steps}"]
     x_hat, _ = restore(np.asarray(photo), problem, arch=arch, optim="muon", scale="mini", overrides=settings)

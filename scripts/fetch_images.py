@@ -60,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
             raise Refused(f"no set is named; there are: {', '.join(sets.families())}, all")
         print(fetch.listing(args.into))
         print(f"MB: 10^6 bytes; here: in {args.into}, verified; from: public repositories, at fixed commits.")
-        print(f"{fetch.LICENCE}\nTo get some: {sets.FETCH} SET ..., or all")
+        print(f"{fetch.licences(sets.manifest())}\nTo get some: {sets.FETCH} SET ..., or all")
         return 0
     entries = fetch.choose(args.sets or ["all"])
     if args.check:
@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
             raise Refused("--check changes nothing, so --replace has no meaning beside it; leave one out")
         return _told(fetch.check(entries, args.into), len(entries))
     source = fetch.folder(args.folder) if args.folder else fetch.network(args.host)
-    print(fetch.LICENCE)
+    print(fetch.licences(entries))
     print(f"{len(entries)} files, {fetch.megabytes(entries):.1f} MB, from {args.folder or args.host} into {args.into}")
     return _told(fetch.fetch(entries, args.into, source, args.replace), len(entries))
 

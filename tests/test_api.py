@@ -201,7 +201,9 @@ def test_the_package_says_what_it_has():
     for name in dip_exp.__all__:
         assert getattr(dip_exp, name) is not None
     assert f'version = "{dip_exp.__version__}"' in (ROOT / "pyproject.toml").read_text()
-    with pytest.raises(AttributeError, match="no attribute 'denoise'; it has Arch, Input, Optim, Presentation, Problem"):
+    with pytest.raises(
+        AttributeError, match="no attribute 'denoise'; it has Arch, Input, Optim, Presentation, Problem"
+    ):
         _ = dip_exp.denoise
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,8 @@ from dip_exp import images
 from dip_exp.atomic import write_text
 from dip_exp.experiments import means, sweeps, tables
 from dip_exp.experiments.tables import Frame
-from dip_exp.images import PackagedName
 from dip_exp.metrics import kinds
 from dip_exp.runs.folder import RunFolder, lock_of
-
-PACKAGED: tuple[str, ...] = (*get_args(PackagedName), "blank")
-"""Pictures whose panels may be committed."""
 
 CURVE_POINTS = 70
 """Number of a curve's steps to keep, evenly spaced on a logarithmic axis. Steps with snapshots are kept in addition."""
@@ -236,8 +232,8 @@ def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
 def _panels(results: Path, scale: str, name: str, done: dict[str, Any]) -> None:
     about = sweeps.about(name) or {}
     folder = RunFolder(results, done["run_id"]).path
-    packaged = done["choices"]["image"] in PACKAGED
-    place = tables.folder(results, scale) / "panels" if packaged else results / "panels" / scale
+    free = images.may_be_committed(done["choices"]["image"])
+    place = tables.folder(results, scale) / "panels" if free else results / "panels" / scale
     with np.load(folder / "outputs.npz") as arrays:
         pictures = {kind: arrays[kind] for kind in about["panels"] if kind in arrays}
     for step in about["iterates"]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -19,11 +20,6 @@ Source = Callable[[Entry, Path], Path]
 
 WEIGHTS = "weights"
 """The set of network weights, which is fetched only if it is named."""
-
-LICENCE = (
-    "The licences of these pictures are unclear (Kodak's excepted): "
-    "they are for your own use, and no part of this project."
-)
 
 OTHER = "is not the declared file: its sha256 is another"
 
@@ -50,6 +46,13 @@ class Result:
     def said(self) -> str:
         """The status in words."""
         return f"{self.status}: {self.why}" if self.why else self.status
+
+
+def licences(entries: Iterable[Entry]) -> str:
+    """Returns what is known of these files' licences, in one sentence."""
+    counted = Counter(entry.licence for entry in entries).most_common()
+    told = ", ".join(f"{licence} for {count}" for licence, count in counted)
+    return f"The licence is {told} of these files: they are for your own use, and no part of this project."
 
 
 def choose(names: Iterable[str]) -> tuple[Entry, ...]:

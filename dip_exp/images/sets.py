@@ -15,6 +15,10 @@ HOST = "https://raw.githubusercontent.com"
 FETCH = "python scripts/fetch_images.py"
 
 
+FREE = "free"
+"""The licence of a file that may be committed, and results on it. Hearsay is not enough ("said to be free")."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file of a set.
@@ -23,7 +27,8 @@ class Entry:
     or "weights" (of a network). size: in bytes. role: its role under `image=`: "clean", or "observed" if the picture is
     itself noisy, masked or a JPEG to be restored; empty if the file is not a picture. sha256: of the file, 64
     hexadecimal digits. repo, commit, source: the public repository (owner/name, or the address of a host other than
-    GitHub), the commit, and the path in the repository. note: remarks on the file.
+    GitHub), the commit, and the path in the repository. licence: FREE, or what is known.
+    note: remarks on the file.
     """
 
     set: str
@@ -38,6 +43,7 @@ class Entry:
     repo: str
     commit: str
     source: str
+    licence: str
     note: str
 
     @property
@@ -85,6 +91,7 @@ def _entry(row: dict[str, str]) -> Entry:
         repo=row["source_repo"],
         commit=row["source_commit"],
         source=row["source_path"],
+        licence=row["licence"],
         note=row["note"],
     )
 

@@ -12,7 +12,7 @@ from dip_exp.component import PathText, PositiveInt, component, located
 from dip_exp.images.crop import centre_crop, shrink
 from dip_exp.images.files import file_sha256, read
 from dip_exp.images.picture import Picture, to_grey
-from dip_exp.images.sets import by_content
+from dip_exp.images.sets import FREE, by_content, manifest
 
 PackagedName = Literal["astronaut", "chelsea", "coffee", "camera", "rocket"]
 Role = Literal["clean", "observed"]
@@ -159,3 +159,11 @@ class Blank(_Source):
     def content(self) -> str:
         """Returns the sha256 of its size, which determines the picture."""
         return hashlib.sha256(f"blank {self.size}".encode()).hexdigest()
+
+
+def may_be_committed(option: str) -> bool:
+    """Returns whether pictures of a run of `image=<option>` may be committed: of a packaged picture or a blank one, and
+    of a set's picture whose licence is `sets.FREE`; never of a user's own."""
+    if option in (*get_args(PackagedName), "blank"):
+        return True
+    return any(entry.option == option and entry.licence == FREE for entry in manifest())

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from dip_exp import images
-from dip_exp.images import source
+from dip_exp.images import sets, source
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf" / "image"
@@ -264,3 +264,21 @@ def test_a_blank_picture_is_its_size():
     assert blank.read().size == (7, 5)
     assert not blank.read().x.any()
     assert blank.content() == images.Blank(size=[7, 5]).content() != images.Blank(size=[5, 7]).content()
+
+
+@pytest.mark.parametrize(
+    ("option", "free"),
+    [
+        ("astronaut", True),
+        ("blank", True),
+        ("file", False),
+        ("?", False),
+        ("set5/baby", False),
+        ("nowhere/at_all", False),
+    ],
+)
+def test_pictures_may_be_committed_by_their_licence_alone(option, free, monkeypatch):
+    assert images.may_be_committed(option) is free
+    given = [replace(entry, licence="free") for entry in sets.manifest()]
+    monkeypatch.setattr("dip_exp.images.source.manifest", lambda: given)
+    assert images.may_be_committed(option) is (free or option == "set5/baby")

@@ -9,6 +9,7 @@ from dip_exp.figures import comparison
 from dip_exp.figures.parts import rows
 from dip_exp.figures.parts.score_table import Table
 from dip_exp.figures.parts.strip import Panel, Zoom, strip
+from dip_exp.images import may_be_committed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,8 +100,8 @@ def _panel(tables: Tables, experiment: str, found: Frame, column: Column, score:
 
 
 def why_absent(tables: Tables, image: str) -> str:
-    """Returns why a picture is not shown: its set may not be committed, or its run's panels were not collected."""
-    if "/" in image and not tables.local:  # from a downloaded set
+    """Returns why a picture is not shown: its licence is not free, or its run's panels were not collected."""
+    if not may_be_committed(image) and not tables.local:
         return "not in the\nrepository\n(licence)"
     return f"not collected:\nmake collect\nSCALE={tables.scale}"
 
