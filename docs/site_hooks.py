@@ -10,6 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parent))
+import options
 from links import LINK, PAGES, ROOT, broken, targets
 
 OUTSIDE = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "results/reference/README.md"]
@@ -34,9 +35,10 @@ def on_pre_build(config: Any) -> None:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Adds the pages outside docs/, and every file of the repository that a page links to."""
+    """Adds the pages outside docs/, the list of options, and every file of the repository that a page links to."""
     for place, source in SOURCES.items():
         files.append(File.generated(config, place, abs_src_path=str(source)))
+    files.append(File.generated(config, "options.md", content=options.page()))
     for page in {*PAGES, *SOURCES.values()}:
         for target in targets(page):
             there = (page.parent / target.partition("#")[0]).resolve()

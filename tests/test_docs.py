@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import ROOT, module_at
 
 LINKS = module_at(ROOT / "docs/links.py")
+OPTIONS = module_at(ROOT / "docs/options.py")
 PAGES: list[Path] = LINKS.PAGES
 SETS = ("set5/", "set14/", "authors/", "denoising9", "inpainting11", "weights/")
 """How the names of downloadable pictures begin: options that no file of conf/ holds."""
@@ -100,19 +101,15 @@ def test_files_named_in_the_text_exist(page: Path):
         assert there.exists(), path
 
 
-def test_choosing_names_every_option():
-    """The page that lists the options lists all of them."""
-    text = (ROOT / "docs/choosing.md").read_text(encoding="utf-8")
-    for group in ("task", "arch", "input", "optim", "stop", "logger", "launcher", "trainer", "image"):
-        for option in (ROOT / "conf" / group).glob("*.yaml"):
-            assert f"`{option.stem}`" in text, f"{group}={option.stem}"
-
-
-def test_results_names_every_experiment():
-    text = (ROOT / "docs/results.md").read_text(encoding="utf-8")
-    for overlay in (ROOT / "conf/experiment").glob("*.yaml"):
-        if overlay.stem not in ("smoke", "search_denoise"):
-            assert f"`{overlay.stem}`" in text, overlay.stem
+@pytest.mark.parametrize(
+    ("group", "paths"), list(OPTIONS.groups()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_option_says_what_it_is(group: str, paths: list[Path]):
+    """The page that lists the options is made of these comments."""
+    for path in paths:
+        assert len(OPTIONS.about(path).split()) >= 2, f"{path}: begin it with a comment that says what it is"
+        assert f"\n| `{path.stem}` | {OPTIONS.about(path)[:20]}" in OPTIONS.page()
+    assert f"\n## `{group}=`\n" in OPTIONS.page()
 
 
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))

@@ -145,7 +145,7 @@ def table(tables: Tables) -> Table:
     return Table("Toy", pd.DataFrame({"runs": [tables.of(NAME).run_id.nunique()]}), ())
 '''
 FIGURE_YAML = """# @package _global_
-# A toy.
+# A toy figure.
 about:
   title: Toy
   cite: not in the paper
@@ -185,24 +185,25 @@ LAWS = {
     "input": r"test_laws.py::test_z_follows_its_seed\S*\[toy\]",
     "optim": r"test_laws.py::test_a_fit_descends\S*\[optim=toy\]",
     "stop": r"test_laws.py::test_a_fit_descends\S*\[stop=toy\]",
+    "its page": r"test_docs.py::test_every_option_says_what_it_is\S*",
     "experiment": r"test_sweeps.py::test_every_job_of_every_experiment\S*\[mini-toy\]",
 }
 """A law of each kind, which must have been tried on the toy."""
 
-PLACES = ("test_laws.py", "config", "archs", "experiments", "figures/test_gallery.py")
+PLACES = ("test_laws.py", "test_docs.py", "config", "archs", "experiments", "figures/test_gallery.py")
 
 
 def test_toys_of_one_module_and_one_yaml_each_pass_the_laws_of_their_kinds(tmp_path: Path):
-    for folder in ("conf", "dip_exp", "tests"):
+    for folder in ("conf", "dip_exp", "tests", "docs"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "run.py", "README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("results", "scripts", "docs", "examples"):
+    for name in ("results", "scripts", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     for module, source, option, yaml in TOYS.values():
         (tmp_path / "dip_exp" / module).write_text(source)
         (tmp_path / "conf" / option).write_text(yaml)
-    chosen = "toy or every_experiment_has_a_figure or bare_names or siblings"
+    chosen = "toy or every_experiment_has_a_figure or bare_names or siblings or says_what_it_is"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", chosen),
