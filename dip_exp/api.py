@@ -15,6 +15,7 @@ from dip_exp.archs.arch import Arch
 from dip_exp.archs.skip import Skip
 from dip_exp.config.build import build, refusing
 from dip_exp.config.precision import AUTO
+from dip_exp.config.resolvers import default_stop
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit.draw import assemble, draw
 from dip_exp.fit.trainer import Trainer
@@ -68,8 +69,9 @@ def restore(
     problem:  a packaged task, by name ("denoise", "superres", "inpaint", ...) or as an object; or your own: a
               `Problem`, or a function from the observation's tensor (1, C, H, W) to a `Problem`. For an observation
               that is not a picture in [0, 1] (a sinogram, counts), use `solve`.
-    arch, input, optim, stop: the name of a packaged option, or your own object. Defaults: those of the named task; for
-              your own problem or a task object, those of super-resolution. `arch` may be any torch module that maps z
+    arch, input, optim, stop: the name of a packaged option, or your own object. Defaults: those of the named task for a
+              picture of your own (denoising ends by itself, stop="emv"); for your own problem or a task object, those
+              of super-resolution. `arch` may be any torch module that maps z
               to x_hat; it is trained in place.
     scale:    "paper" or "mini". precision: "fp32", "fp64", "tf32", "bf16", or "auto": bf16 if this CPU has units for it
               and the network is a `Skip`, else fp32.
@@ -140,9 +142,12 @@ class _Asked:
         """Returns the plain settings. Raises Refused."""
         words = [f"{group}={choice}" for group, choice in self.named.items() if isinstance(choice, str)]
         stop = self.named["stop"]
+        task = self.problem if isinstance(self.problem, str) else OWN_PROBLEM
         if isinstance(stop, StopRule):  # a task's number of steps depends on whether a rule may end the run
             words.append("stop=emv" if stop.ends else "stop=fixed")
-        task = self.problem if isinstance(self.problem, str) else OWN_PROBLEM
+        elif stop is None and not any(word.startswith("stop=") for word in self.overrides):
+            optim = self.named["optim"]
+            words.append(f"stop={default_stop(task, 'file', optim if isinstance(optim, str) else '', None, None)}")
         common = [f"scale={self.scale}", f"seed={seed}", f"precision={self.precision}"]
         common.append(f"trainer.accelerator={self.accelerator}")
         try:

@@ -1,10 +1,13 @@
 """The resolvers `${name:...}` of a configuration. In: the arguments and the root of the tree. Out: a value."""
 
 from enum import Enum
+from functools import cache
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import Container, OmegaConf
 
 from dip_exp.images import sets
@@ -28,7 +31,7 @@ class Scale(Enum):
 
 def register() -> None:
     """Registers all resolvers with OmegaConf."""
-    for resolver in (scaled, steps, own_steps, of_task, text, runs, twin, twin_sha256, classifier_weights):
+    for resolver in (scaled, steps, own_steps, default_stop, of_task, text, runs, twin, twin_sha256, classifier_weights):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
@@ -47,6 +50,31 @@ def own_steps(paper: int, mini: int, *, _root_: Container) -> int:
     end itself."""
     by_hand = _class(_root_, "stop") == BY_HAND
     return steps(paper, mini, _root_=_root_) * (1 if by_hand else LONGER)
+
+
+def default_stop(task: str, image: str, optim: str, preset: str | None, experiment: str | None) -> str:
+    """`${default_stop:TASK,IMAGE,OPTIM,PRESET,EXPERIMENT}`: the stop rule for these options of the groups, unless one is
+    given.
+
+    The paper's number of steps belongs to the paper's pictures: a picture of the user's own, or one with a preset, has
+    the rule that the task's yaml names under `own_stop`. Sampling has no early end.
+    """
+    if experiment or optim == "sgld" or not (preset or image == "file"):
+        return "fixed"
+    return own_stop(task)
+
+
+@cache
+def own_stop(task: str) -> str:
+    """Returns the stop rule that a packaged task's yaml names for a picture of one's own; `fixed` if it names none."""
+    place = files("conf").joinpath("task", f"{task}.yaml")
+    if not place.is_file():  # a task of the user's own, or several: Hydra resolves those one by one
+        return "fixed"
+    settings = yaml.safe_load(place.read_text(encoding="utf-8"))
+    for base in settings.get("defaults", ()):
+        if isinstance(base, str) and base != "_self_" and "own_stop" not in settings:
+            return own_stop(base)
+    return settings.get("own_stop", "fixed")
 
 
 def scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:

@@ -110,6 +110,7 @@ class Config:
     logger: Any = MISSING
     trainer: Any = MISSING
     about: About | None = None
+    own_stop: str = "fixed"
     scale: Scale = Scale.paper
     precision: Precision = Precision.fp32
     seed: int = 0

@@ -1,0 +1,61 @@
+"""A picture of one's own ends by itself; the paper's pictures and experiments keep the paper's numbers of steps."""
+
+import pytest
+
+from dip_exp import config
+from dip_exp.config.resolvers import own_stop
+from tests.conftest import ROOT
+
+OWN = ("image=file", "image.path=x.png")
+TASKS = sorted(path.stem for path in (ROOT / "conf/task").glob("*.yaml"))
+PRESETS = sorted(path.stem for path in (ROOT / "conf/preset").glob("*.yaml"))
+
+
+def plain(*words: str) -> dict:
+    return config.plain(config.compose(words))
+
+
+def rule(*words: str) -> str:
+    return plain(*words)["stop"]["_target_"].rpartition(".")[2]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_rule_for_an_own_picture_exists_and_may_end_the_run(task: str):
+    assert (ROOT / "conf/stop" / f"{own_stop(task)}.yaml").is_file()
+    assert plain(f"task={task}")["own_stop"] == own_stop(task), "the composed one and the one in the file are one"
+    named = plain(f"task={task}", f"stop={own_stop(task)}")["stop"]
+    own = plain(f"task={task}", *OWN)["stop"]
+    assert own == (named if own_stop(task) != "fixed" else plain(f"task={task}")["stop"])
+
+
+@pytest.mark.parametrize("task", ["denoise", "denoise_s15", "denoise_s50", "denoise_poisson", "denoise_speckle", "jpeg"])
+def test_a_fit_that_overfits_ends_by_itself_on_an_own_picture(task: str):
+    assert rule(f"task={task}", *OWN) == "ExponentialVariance"
+
+
+@pytest.mark.parametrize("words", [(), ("image=set5/baby",), ("image=chelsea", "scale=mini"), ("experiment=tab_denoise",)])
+def test_the_papers_pictures_keep_the_papers_steps(words: tuple[str, ...]):
+    assert rule(*words) == "Fixed"
+
+
+@pytest.mark.parametrize("word", ["stop=fixed", "stop=wmv", "stop=plateau"])
+def test_what_is_given_by_hand_wins(word: str):
+    assert plain(*OWN, word)["stop"] == plain(word)["stop"]
+    assert plain(*OWN, word, "preset=quick")["stop"]["_target_"] == plain(word)["stop"]["_target_"]
+
+
+def test_its_settings_can_be_given_without_naming_it():
+    assert plain(*OWN, "stop.patience=7")["stop"]["patience"] == 7
+
+
+def test_a_sampler_keeps_its_steps():
+    assert rule(*OWN, "optim=sgld") == "Fixed"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("task", TASKS)
+def test_a_preset_sets_defaults_only(preset: str, task: str):
+    given = ("arch=unet", "optim=adamw", "optim.steps=12", "stop=fixed", "precision=fp64", "runs=3", "scale=paper")
+    bare = plain(f"task={task}", *given)
+    preset_too = plain(f"task={task}", f"preset={preset}", *given)
+    assert preset_too == bare
