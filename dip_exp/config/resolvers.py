@@ -31,7 +31,18 @@ class Scale(Enum):
 
 def register() -> None:
     """Registers all resolvers with OmegaConf."""
-    for resolver in (scaled, steps, own_steps, default_stop, of_task, text, runs, twin, twin_sha256, classifier_weights):
+    for resolver in (
+        scaled,
+        steps,
+        own_steps,
+        default_stop,
+        of_task,
+        text,
+        runs,
+        twin,
+        twin_sha256,
+        classifier_weights,
+    ):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
@@ -53,8 +64,7 @@ def own_steps(paper: int, mini: int, *, _root_: Container) -> int:
 
 
 def default_stop(task: str, image: str, optim: str, preset: str | None, experiment: str | None) -> str:
-    """`${default_stop:TASK,IMAGE,OPTIM,PRESET,EXPERIMENT}`: the stop rule for these options of the groups, unless one is
-    given.
+    """`${default_stop:TASK,IMAGE,OPTIM,PRESET,EXPERIMENT}`: the stop rule for these options, unless one is given.
 
     The paper's number of steps belongs to the paper's pictures: a picture of the user's own, or one with a preset, has
     the rule that the task's yaml names under `own_stop`. Sampling has no early end.

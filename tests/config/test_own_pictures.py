@@ -28,12 +28,16 @@ def test_the_rule_for_an_own_picture_exists_and_may_end_the_run(task: str):
     assert own == (named if own_stop(task) != "fixed" else plain(f"task={task}")["stop"])
 
 
-@pytest.mark.parametrize("task", ["denoise", "denoise_s15", "denoise_s50", "denoise_poisson", "denoise_speckle", "jpeg"])
+@pytest.mark.parametrize(
+    "task", ["denoise", "denoise_s15", "denoise_s50", "denoise_poisson", "denoise_speckle", "jpeg"]
+)
 def test_a_fit_that_overfits_ends_by_itself_on_an_own_picture(task: str):
     assert rule(f"task={task}", *OWN) == "ExponentialVariance"
 
 
-@pytest.mark.parametrize("words", [(), ("image=set5/baby",), ("image=chelsea", "scale=mini"), ("experiment=tab_denoise",)])
+@pytest.mark.parametrize(
+    "words", [(), ("image=set5/baby",), ("image=chelsea", "scale=mini"), ("experiment=tab_denoise",)]
+)
 def test_the_papers_pictures_keep_the_papers_steps(words: tuple[str, ...]):
     assert rule(*words) == "Fixed"
 

@@ -1,13 +1,19 @@
-"""Laws of the switching median, which takes salt and pepper away."""
+"""Laws of salt-and-pepper noise: how it is found, the problem it poses, and the switching median."""
 
 import numpy as np
 import pytest
+import torch
 
 from dip_exp.images import Packaged
 from dip_exp.metrics import PROTOCOLS, psnr
+from dip_exp.observe.degrade import impulse
+from dip_exp.observe.impulses import replaced
 from dip_exp.tasks.baselines import bicubic, median, nlm
 from dip_exp.tasks.baselines.impulses import FURTHEST
 from dip_exp.tasks.denoise_impulse import DenoiseImpulse
+from dip_exp.tasks.impulse import Impulse
+from dip_exp.tasks.scores import paste
+from dip_exp.tasks.task import tensor
 
 RGB = PROTOCOLS["rgb"]
 
@@ -56,3 +62,71 @@ def test_salt_and_pepper_has_the_median_as_its_baseline():
     restored = restore()
     assert np.array_equal(restored, median(y))
     assert psnr(restored, x, RGB) > psnr(nlm(y, None), x, RGB) + 5
+
+
+@pytest.mark.parametrize(
+    ("amount", "kinds"),
+    [*((a, "both") for a in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9)), *((a, "salt") for a in (0.02, 0.1, 0.3))],
+)
+def test_impulses_are_found_where_they_are_scattered(amount, kinds):
+    x = rng().uniform(0.1, 0.9, (1, 3, 60, 50)).astype(np.float32)
+    y = impulse(x, amount, rng(1))
+    if kinds == "salt":
+        y[y == 0] = 1
+    assert not (replaced(y) & (y == x)).any()
+    assert (replaced(y) != (y != x)).mean() < 0.002
+
+
+def test_broad_strokes_on_white_paper_are_none():
+    x = np.ones((1, 1, 80, 90), np.float32)
+    for row in range(10, 70, 20):
+        x[..., row : row + 3, 8:80] = 0
+    assert replaced(x).mean() < 0.01  # the ends of the strokes
+
+
+def test_an_empty_area_is_none_either():
+    x = rng().uniform(0.1, 0.9, (1, 3, 60, 50)).astype(np.float32)
+    x[..., 20:45, 10:40] = 0
+    x[..., :12, :] = 1
+    assert replaced(x).mean() < 0.01  # corners of the area
+    for amount in (0.1, 0.5):
+        y = impulse(x, amount, rng(1))
+        kept = ~replaced(y) & ((x == 0) | (x == 1)) & (y == x)
+        assert kept.sum() > 0.8 * (((x == 0) | (x == 1)) & (y == x)).sum()
+
+
+@pytest.mark.parametrize("extreme", [0.0, 1.0])
+def test_a_picture_of_one_extreme_has_no_impulses(extreme):
+    assert not replaced(np.full((1, 1, 9, 9), extreme, np.float32)).any()
+
+
+def test_what_was_not_replaced_is_put_back_and_what_was_is_missing():
+    x = rng().uniform(0.1, 0.9, (1, 3, 24, 20)).astype(np.float32)
+    problem = Impulse(amount=0.4).problem(x, "clean", rng(1))
+    hit = problem.y.numpy() != x
+    assert problem.weight is not None
+    assert np.array_equal(problem.weight.numpy() == 0, hit)
+    assert float(problem.energy(tensor(x))) == 0
+    told = problem.presentation
+    assert told.paste is not None
+    assert told.missing is not None
+    assert np.array_equal(told.missing.numpy(), hit)
+    assert np.array_equal(paste(problem, x), x)
+    assert f"{hit.mean():.1%} of the values" in told.notes[0]
+
+
+def test_absolute_error_yields_to_values_that_are_wrong_without_being_0_or_1():
+    x = np.full((1, 1, 16, 16), 0.5, np.float32)
+    x[0, 0, 3, 3] = 0.9
+    problem = Impulse(amount=0.0, rest="absolute").problem(x, "clean", rng())
+    level = torch.full((1, 1, 16, 16), 0.5, requires_grad=True)
+    (gradient,) = torch.autograd.grad(problem.energy(level + 0.01), level)
+    assert float(gradient[0, 0, 3, 3]) == pytest.approx(-float(gradient[0, 0, 0, 0]))
+    assert problem.presentation.paste is None
+
+
+def test_other_noise_is_remarked_on_and_nothing_but_impulses_is_refused():
+    x = rng().uniform(0.1, 0.9, (1, 1, 16, 16)).astype(np.float32)
+    assert "does not look like salt-and-pepper" in Impulse().problem(x, "observed", rng()).presentation.notes[0]
+    with pytest.raises(ValueError, match="every value is 0 or 1"):
+        Impulse().problem((rng().random((1, 1, 16, 16)) > 0.5).astype(np.float32), "observed", rng())

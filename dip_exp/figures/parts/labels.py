@@ -6,6 +6,7 @@ TASKS = {
     "denoise_s50": "denoising, σ 50",
     "denoise_poisson": "Poisson noise",
     "denoise_impulse": "impulse noise",
+    "denoise_impulse_squared": "impulse noise, squared error",
     "denoise_speckle": "speckle",
     "jpeg": "JPEG, quality 10",
     "inpaint": "half of the pixels",

@@ -13,7 +13,7 @@ from dip_exp.figures.parts.score_table import Table
 NAME = "restorers"
 
 TASKS = labels.of_tasks(
-    *("denoise_s15", "denoise", "denoise_s50", "denoise_poisson", "denoise_impulse", "denoise_speckle", "jpeg"),
+    *("denoise_s15", "denoise", "denoise_s50", "denoise_poisson", "denoise_impulse_squared", "denoise_speckle", "jpeg"),
     *("inpaint", "inpaint_text", "inpaint_region", "superres", "flash"),
 )
 

@@ -22,7 +22,7 @@ NAME = "stopping"
 STEPS = {
     **dict.fromkeys(("denoise_s15", "denoise"), 900),
     "denoise_s50": 600,
-    **dict.fromkeys(("denoise_poisson", "denoise_impulse", "denoise_speckle"), 900),
+    **dict.fromkeys(("denoise_poisson", "denoise_impulse_squared", "denoise_speckle"), 900),
     "inpaint": 1500,
     "superres": 700,
 }

@@ -1,0 +1,76 @@
+"""Removal of salt-and-pepper noise as inpainting: what a replaced value was is not known, and all others are right."""
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from dip_exp.component import Fraction, component
+from dip_exp.observe import degrade
+from dip_exp.observe.impulses import replaced
+from dip_exp.tasks import baselines
+from dip_exp.tasks.presentation import Presentation
+from dip_exp.tasks.problem import Loss, Problem, mse
+from dip_exp.tasks.task import Role, Task, tensor
+
+SCATTERED = 0.001
+"""The least share of replaced values that is taken for noise."""
+
+
+@component
+class Impulse(Task):
+    """A(x) = x at the values that were not replaced, which are put back into the result.
+
+    amount: each value of each channel of a clean picture becomes 0 or 1, with probability `amount` / 2 each.
+    rest:   how the values that were not replaced are fitted: `squared` error, or `absolute` error, which yields to
+            values that are wrong without being 0 or 1.
+    """
+
+    amount: Fraction = 0.1
+    rest: Literal["squared", "absolute"] = "squared"
+
+    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+        clean = role == "clean"
+        y = degrade.impulse(picture, self.amount, rng) if clean else picture
+        missing = replaced(np.clip(y, 0, 1))
+        if missing.all():
+            raise ValueError("denoise_impulse: every value is 0 or 1, so nothing is left to fit; not a noisy picture")
+        known = tensor(~missing)
+        exact = self.rest == "squared"
+        rivals = {"median": partial(baselines.median, y), **baselines.denoisers(y, None)}
+        main = rivals.pop("median")
+        return Problem(
+            y=tensor(y),
+            weight=known,
+            loss=_loss(self.rest),
+            prior=self.prior(),
+            x=tensor(picture) if clean else None,
+            presentation=Presentation(
+                protocol=self.scoring,
+                paste=known if exact else None,
+                missing=tensor(missing) != 0,
+                baseline=(baselines.TITLES["median"], main),
+                rivals=rivals,
+                notes=_notes(float(missing.mean())),
+            ),
+        )
+
+
+def _loss(rest: str) -> Loss:
+    return mse if rest == "squared" else absolute
+
+
+def absolute(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Returns the mean over all elements of w |A(x_hat) - y|; unknown ones count as 0."""
+    residual = (a_x - y).abs()
+    return (residual if weight is None else residual * weight).mean()
+
+
+def _notes(share: float) -> tuple[str, ...]:
+    if share < SCATTERED:
+        return (
+            f"only {share:.2%} of the values are scattered 0 or 1: this does not look like salt-and-pepper noise; for "
+            f"other noise use task=denoise",
+        )
+    return (f"{share:.1%} of the values are scattered 0 or 1 and count as missing",)
