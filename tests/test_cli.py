@@ -27,7 +27,7 @@ def command(*words: str, cwd: Path = ROOT) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["task=nonsense"], "Could not find 'task/nonsense'"),
+        (["task=nonsense"], "error: task=nonsense: there is no such option; task has denoise"),
         (["arch=nonsense"], "hourglass"),
         (["tsk=denoise"], "did you mean task?"),
         (["optim.lrr=1"], "did you mean optim.lr?"),
@@ -35,12 +35,20 @@ def command(*words: str, cwd: Path = ROOT) -> tuple[int, str, str]:
         (["seed=x"], "seed"),
         (["image=file", "image.path=no such.png"], "no such.png"),
         (["image.path=."], "holds no picture"),
+        (["image.path=a.png", "task.mask.path=m.png"], "task=denoise has no mask; task=inpaint has"),
+        (["seed=null"], "seed"),
+        (["arch.down=[8,8"], "arch.down"),
+        (["results="], "a folder's name is needed"),
+        (["logger=null"], "[logger=none]"),
+        (["~seed"], "cannot be removed"),
     ],
 )
 def test_a_refused_run_says_why_in_a_few_lines_and_exits_2(words: list[str], text: str, tmp_path: Path):
     status, _, err = command(*words, cwd=tmp_path)
     assert status == 2
     assert text in err
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
 
