@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SMALLER_ABOVE_SECONDS = 600
 
+WATCHED_ABOVE_SECONDS = 20
+"""A run that should take longer says where its current picture is."""
+
 BUSY_BELOW = 0.9
 """If a process has its cores for less than this share of the time, the machine is busy."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dip_exp.cost.estimate import Cost
     from dip_exp.fit.callbacks import Pace
     from dip_exp.fit.module import Fit
+    from dip_exp.fit.progress import Current
     from dip_exp.fit.trainer import Trainer
     from dip_exp.loggers.logger import Run
     from dip_exp.tasks.problem import Problem
@@ -119,6 +120,8 @@ def _announce(order: Order, parts: Parts) -> None:
         report.note(remark)
     what, steps, sooner = order.what, fit.optim.steps, fit.stop.ends
     report.opening(what, parts.problem, parts.price, steps, device, order.smaller, sooner=sooner)
+    if parts.price.seconds * steps > report.WATCHED_ABOVE_SECONDS:
+        report.note(f"current picture: {order.folder.current} (renewed as the fit goes on)")
 
 
 def _fit_and_write(order: Order, parts: Parts) -> dict[str, Any]:
@@ -138,7 +141,7 @@ def _fit_and_write(order: Order, parts: Parts) -> dict[str, Any]:
                 parts.fit,
                 precision=order.config["precision"],
                 logger=session.logger,
-                callbacks=[*session.callbacks, *_snapshots(folder.path), _pace(parts)],
+                callbacks=[*session.callbacks, *_snapshots(folder.path), _current(folder), _pace(parts)],
                 checkpoint=folder.checkpoint,
             )
             record = write(order, parts.problem, fitted, attempt)
@@ -172,6 +175,13 @@ def _snapshots(folder: Path) -> list[Any]:
 
     (folder / "snapshots").mkdir(exist_ok=True)
     return [Snapshots(lambda step, x_hat: images.write(folder / "snapshots" / f"{step:06d}.png", x_hat))]
+
+
+def _current(folder: RunFolder) -> "Current":
+    """Returns the callback that shows how far the fit has come, in `current.png`."""
+    from dip_exp.fit.progress import Current
+
+    return Current(lambda average: images.write(folder.current, average))
 
 
 def _pace(parts: Parts) -> "Pace":

@@ -64,11 +64,6 @@ def _forgiving(stream: TextIO | None, descriptor: int) -> TextIO:
     return io.TextIOWrapper(raw, encoding, "backslashreplace", line_buffering=live or descriptor == 2)
 
 
-def is_live(stream: TextIO) -> bool:
-    """Returns whether a stream is a terminal on which a line can be written over."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
 class Held:
     """Standard error kept back until it is known whether it is worth reading."""
 
