@@ -1,11 +1,13 @@
 """The command line: Hydra's, with quoted file names, multiruns over folders, and clear refusals."""
 
+import contextlib
 import os
 import shutil
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.conf import HydraConf
@@ -15,8 +17,10 @@ from omegaconf import DictConfig
 
 from dip_exp import config, provenance
 from dip_exp.config import commandline, explain
+from dip_exp.component import located
 from dip_exp.errors import Failed, Interrupted, Refused
-from dip_exp.runs import terminal
+from dip_exp.runs import table, terminal
+from dip_exp.runs.delivery import delivery
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -67,9 +71,13 @@ def job(cfg: DictConfig) -> float | None:
         if search and cfg.image.get("role") == "observed":
             raise Refused("image: a search wants scores, and an observed picture has no truth  [image.role=clean]")
         tabled = multirun and "experiment" in ours and not search
-        done = (run_mean if cfg.runs > 1 else run)(cfg, ours, command, tabled=tabled)
+        done = (run_mean if cfg.runs > 1 else run)(cfg, ours, command, tabled=tabled, several=multirun)
+        if multirun and done is not None:
+            _keep_row(cfg, hydra_config, table.restored(done, _restored(cfg, done)))
         return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
     except Exception as error:  # any error is reported as one message
+        if multirun:
+            _keep_row(cfg, hydra_config, table.refused(error))
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
         describe(told, cfg.traceback)
@@ -83,6 +91,30 @@ def job(cfg: DictConfig) -> float | None:
         told = str(stop) if isinstance(stop, Interrupted) else "nothing was recorded"
         print(f"\ninterrupted: {told}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _restored(cfg: DictConfig, done: dict[str, Any]) -> Path:
+    """Returns where the restored picture of a multirun's job is: where `out` says, or in the run's folder."""
+    settings = config.plain(cfg)
+    out = delivery(settings, several=True)
+    return located(settings["results"]) / "runs" / done["run_id"] / "restored.png" if out is None else out.path
+
+
+def _keep_row(cfg: DictConfig, hydra_config: HydraConf, told: dict[str, Any]) -> None:
+    """Leaves a job's row for the table; only jobs over files of the user's have one."""
+    if "path" in cfg.image:
+        words, number = list(hydra_config.overrides.task), int(hydra_config.job.num)
+        with contextlib.suppress(OSError):  # the record is written already, and a table is not worth a failure
+            table.keep(Path(hydra_config.sweep.dir), number, words, str(cfg.image.path), told)
+
+
+def _end_with_table() -> None:
+    """Prints the table of a multirun over several pictures; nothing for any other command."""
+    over = [word for word in sys.argv[1:] if word.startswith(table.PICTURE)]
+    if table.Place.folder is not None and over and len(explain.swept(over[-1])) > 1:
+        rows = table.rows(table.Place.folder)
+        if rows:
+            print(table.table(rows), flush=True)
 
 
 def check_plugins(words: list[str], *, multirun: bool) -> None:
@@ -132,6 +164,11 @@ def main() -> None:
         else:
             with HELD.back():
                 _explained()
+        _end_with_table()
+    except SystemExit as end:
+        if end.code in (REFUSED, FAILED):
+            _end_with_table()
+        raise
     except KeyboardInterrupt:  # outside any job of this process
         queued = "; what SLURM has goes on there (squeue, scancel)" if "launcher=submitit" in sys.argv else ""
         print(f"\ninterrupted: the same command goes on from what was saved{queued}", file=sys.stderr)

