@@ -16,8 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from dip_exp import config, provenance
-from dip_exp.config import commandline, explain
 from dip_exp.component import located
+from dip_exp.config import commandline, explain
 from dip_exp.errors import Failed, Interrupted, Refused
 from dip_exp.runs import table, terminal
 from dip_exp.runs.delivery import delivery

@@ -24,7 +24,7 @@ def start(*words: str, cwd: Path = ROOT) -> subprocess.Popen:
 
 def command(*words: str, cwd: Path = ROOT) -> tuple[int, str, str]:
     process = start(*words, cwd=cwd)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     return process.returncode, out, err
 
 
@@ -199,7 +199,7 @@ def test_a_refusal_with_standard_error_closed_exits_2(tmp_path: Path):
 
 
 def test_a_multirun_writes_under_results_alone_and_says_how_to_repeat_a_job(tmp_path: Path):
-    """With a configuration of the user's own. As root, no folder is unwritable: that nothing is made there stands for it."""
+    """Nothing is made in the working folder, which may be unwritable. With a configuration of the user's own."""
     here, own, results = tmp_path / "here", tmp_path / "own", tmp_path / "elsewhere"
     (own / "stop").mkdir(parents=True)
     (own / "stop/mine.yaml").write_text("_target_: dip_exp.stopping.fixed.Fixed\n")
