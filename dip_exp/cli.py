@@ -1,19 +1,26 @@
 """The command line: Hydra's, with quoted file names, multiruns over folders, and clear refusals."""
 
+import contextlib
+import os
 import shutil
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from dip_exp import config
-from dip_exp.config import commandline
+from dip_exp import config, provenance
+from dip_exp.component import located
+from dip_exp.config import commandline, explain
 from dip_exp.errors import Failed, Interrupted, Refused
+from dip_exp.runs import table, terminal
+from dip_exp.runs.delivery import delivery
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -24,7 +31,10 @@ STARTED: list[bool] = []
 process."""
 
 GIVEN: list[str] = []
-"""The command line as the user wrote it."""
+"""The settings of the command line as the user wrote them."""
+
+HELD = terminal.Held()
+"""What Hydra says of a configuration that it rejects: `explain` usually has something better to say."""
 
 PLUGINS = {
     "launcher=joblib": ("hydra-joblib-launcher", "joblib"),
@@ -46,6 +56,8 @@ def job(cfg: DictConfig) -> float | None:
     from dip_exp.runs.run import run
 
     STARTED.append(True)
+    terminal.prepare()
+    HELD.release()
     hydra_config = HydraConfig.get()
     choices = {group: choice for group, choice in hydra_config.runtime.choices.items() if choice is not None}
     ours = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
@@ -54,14 +66,18 @@ def job(cfg: DictConfig) -> float | None:
     if multirun:
         print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
     try:
-        command = ["python", "run.py", *(overrides if multirun else GIVEN)]
+        command = ["python", "run.py", *_of_hydra(hydra_config), *(overrides if multirun else GIVEN)]
         search = "optuna" in hydra_config.sweeper._target_
         if search and cfg.image.get("role") == "observed":
             raise Refused("image: a search wants scores, and an observed picture has no truth  [image.role=clean]")
         tabled = multirun and "experiment" in ours and not search
-        done = (run_mean if cfg.runs > 1 else run)(cfg, ours, command, tabled=tabled)
+        done = (run_mean if cfg.runs > 1 else run)(cfg, ours, command, tabled=tabled, several=multirun)
+        if multirun and done is not None:
+            _keep_row(cfg, hydra_config, table.restored(done, _restored(cfg, done)))
         return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
     except Exception as error:  # any error is reported as one message
+        if multirun:
+            _keep_row(cfg, hydra_config, table.refused(error))
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
         describe(told, cfg.traceback)
@@ -75,6 +91,30 @@ def job(cfg: DictConfig) -> float | None:
         told = str(stop) if isinstance(stop, Interrupted) else "nothing was recorded"
         print(f"\ninterrupted: {told}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _restored(cfg: DictConfig, done: dict[str, Any]) -> Path:
+    """Returns where the restored picture of a multirun's job is: where `out` says, or in the run's folder."""
+    settings = config.plain(cfg)
+    out = delivery(settings, several=True)
+    return located(settings["results"]) / "runs" / done["run_id"] / "restored.png" if out is None else out.path
+
+
+def _keep_row(cfg: DictConfig, hydra_config: HydraConf, told: dict[str, Any]) -> None:
+    """Leaves a job's row for the table; only jobs over files of the user's have one."""
+    if "path" in cfg.image:
+        words, number = list(hydra_config.overrides.task), int(hydra_config.job.num)
+        with contextlib.suppress(OSError):  # the record is written already, and a table is not worth a failure
+            table.keep(Path(hydra_config.sweep.dir), number, words, str(cfg.image.path), told)
+
+
+def _end_with_table() -> None:
+    """Prints the table of a multirun over several pictures; nothing for any other command."""
+    over = [word for word in sys.argv[1:] if word.startswith(table.PICTURE)]
+    if table.Place.folder is not None and over and len(explain.swept(over[-1])) > 1:
+        rows = table.rows(table.Place.folder)
+        if rows:
+            print(table.table(rows), flush=True)
 
 
 def check_plugins(words: list[str], *, multirun: bool) -> None:
@@ -93,26 +133,75 @@ def check_plugins(words: list[str], *, multirun: bool) -> None:
             raise Refused(f"launcher=submitit: SLURM's {' and '.join(absent)} not found here  [launcher=joblib]")
 
 
+def _of_hydra(hydra_config: HydraConf) -> list[str]:
+    """Returns the options of Hydra's that say where the configuration was found, for the command in the record."""
+    where = {source.provider: source.path for source in hydra_config.runtime.config_sources}
+    options = ["--config-dir", where["command-line"]] if "command-line" in where else []
+    if where.get("main") not in (None, "conf"):
+        options += ["--config-path", where["main"]]
+    name = hydra_config.job.config_name
+    return options if name in (None, "config") else [*options, "--config-name", name]
+
+
 def main() -> None:
     """Runs `python run.py ...`. Exit status: 0 done, 2 refused before the first step, 1 failed, 130 interrupted."""
-    GIVEN[:] = [word for word in sys.argv[1:] if not word.startswith("-")]
+    terminal.prepare()
+    if "--version" in sys.argv[1:]:
+        print(f"dip_exp {provenance.versions().get('dip_exp', '(not installed)')}")
+        return
     try:
+        words = commandline.prepare(sys.argv[1:])
+        GIVEN[:] = commandline.settings_of(sys.argv[1:])
         check_plugins(GIVEN, multirun=commandline.is_multirun(sys.argv))
-        sys.argv[1:] = commandline.prepare(sys.argv[1:])
+        sys.argv[1:] = words
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(REFUSED)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # lets a launcher's processes end with this one
     try:
-        job()
+        if _shows_hydras_words():
+            job()
+        else:
+            with HELD.back():
+                _explained()
+        _end_with_table()
+    except SystemExit as end:
+        if end.code in (REFUSED, FAILED):
+            _end_with_table()
+        raise
     except KeyboardInterrupt:  # outside any job of this process
         queued = "; what SLURM has goes on there (squeue, scancel)" if "launcher=submitit" in sys.argv else ""
         print(f"\ninterrupted: the same command goes on from what was saved{queued}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _shows_hydras_words() -> bool:
+    """Returns whether Hydra's own messages are to be printed as they come: they were asked for, or other processes do
+    the jobs and this one only tells of them."""
+    asked = "traceback=true" in GIVEN or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    elsewhere = any(
+        commandline.key_of(word) in ("launcher", "hydra/launcher") and not word.endswith(("=local", "=basic"))
+        for word in GIVEN
+    )
+    return asked or elsewhere
+
+
+def _explained() -> None:
+    """Runs Hydra; an error in the words of the command line becomes one message, and exit status 2."""
+    try:
+        job()
     except SystemExit as end:
         if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):
-            hint = commandline.explain(sys.argv[1:])
-            if hint is not None:
+            said = HELD.take()
+            hint = explain.explain(sys.argv[1:], multirun=commandline.is_multirun(sys.argv)) or _in_one_line(said)
+            if hint:
                 print(hint, file=sys.stderr)
                 raise SystemExit(REFUSED) from None
         raise
+
+
+def _in_one_line(said: str) -> str:
+    """Returns Hydra's message of several lines as one; "" for a traceback, which is not about the command line."""
+    lines = [line.strip() for line in said.splitlines()]
+    wanted = [line for line in lines if line and "HYDRA_FULL_ERROR" not in line and not line.startswith("object_type=")]
+    return "" if "Traceback" in said or not wanted else f"error: {'; '.join(wanted)}"

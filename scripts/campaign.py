@@ -20,25 +20,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of conf/experiment; paper (default); all")
+def parsed() -> argparse.Namespace:
+    from dip_exp.experiments import arguments
+
+    parser = arguments.shared(__doc__, scale="paper")
     parser.add_argument("--hours", type=float, default=math.inf, help="after which it ends (once all is done)")
-    parser.add_argument("--scale", choices=["paper", "mini"], default="paper")
-    parser.add_argument("--seeds", type=int, default=1, help="seeds of each job (1); further ones come after the first")
     parser.add_argument("--threads", type=int, help="of each run; 0: all cores (the launcher's own number)")
     parser.add_argument("--nice", type=int, default=10, help="how far other work goes first, 0 to 19 (10)")
-    parser.add_argument("--launcher", default="local", help="local, joblib (all cores, a thread a job), submitit, ray")
-    parser.add_argument("--recompute", action="store_true", help="also what only the committed tables have")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan, with what fits into the hours")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings for every job")
-    parser.add_argument("--results", type=Path, default=Path("results"))
     return parser.parse_args()
 
 
 def main() -> int:
     until = time.monotonic()
-    given = arguments()
+    given = parsed()
     until += given.hours * 3600
 
     from dip_exp import cli
@@ -58,18 +52,12 @@ def main() -> int:
 def campaign_of(given: argparse.Namespace, until: float) -> int:
     """Runs the campaign until `until` (of time.monotonic) and returns the exit status."""
     from dip_exp import cli
-    from dip_exp.errors import Refused
-    from dip_exp.experiments import agenda, launch, processes, sweeps
+    from dip_exp.experiments import agenda, arguments, launch, processes, sweeps
     from dip_exp.runs import report
 
     check(given)
     cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
-    known = sweeps.names()
-    asked: list[str] = given.experiments or ["paper"]
-    names = {"paper": sweeps.of_the_paper(), "all": known}.get(" ".join(asked), asked)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise Refused(f"campaign: there is no {unknown[0]!r}; experiments are {', '.join(known)}")
+    names = arguments.named(given.experiments or ["paper"], sweeps.names(), sweeps.of_the_paper(), "campaign")
     settings = tuple([f"threads={given.threads}"] * (given.threads is not None) + given.set)
     ask = launch.Ask(given.scale, given.seeds, given.launcher, given.recompute, settings, given.results)
     if given.nice and hasattr(os, "nice"):
@@ -91,13 +79,11 @@ def campaign_of(given: argparse.Namespace, until: float) -> int:
 def check(given: argparse.Namespace) -> None:
     """Raises Refused for numbers out of range."""
     from dip_exp.errors import Refused
+    from dip_exp.experiments import arguments
 
     if not given.hours > 0:
         raise Refused(f"campaign: --hours is {given.hours:g}; must be more than 0")
-    for name, least in (("seeds", 1), ("nice", 0), ("threads", 0)):
-        value = getattr(given, name)
-        if value is not None and value < least:
-            raise Refused(f"campaign: --{name} is {value}; must be {least} or more")
+    arguments.check_numbers(given, [("seeds", 1), ("nice", 0), ("threads", 0)], "campaign")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Finished runs are skipped and interrupted ones resumed. A job that fails is repo
 status 1).
 """
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -17,17 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "experiments", nargs="*", default=["all"], metavar="EXPERIMENT", help="of conf/experiment; paper; all"
-    )
-    parser.add_argument("--scale", choices=["paper", "mini"], default="mini")
-    parser.add_argument("--seeds", type=int, default=1, help="seeds of each job (1)")
-    parser.add_argument("--launcher", default="local", help="local, joblib (all cores, a thread a job), submitit, ray")
-    parser.add_argument("--recompute", action="store_true", help="also what only the committed tables have")
-    parser.add_argument("--dry-run", action="store_true", help="say what is missing and how long it should take here")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings for every job")
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    from dip_exp.experiments import arguments
+
+    parser = arguments.shared(__doc__, scale="mini")
     parser.add_argument("--allow-dirty", action="store_true", help="collect runs no commit accounts for (private use)")
     given = parser.parse_args()
 
@@ -36,15 +27,9 @@ def main() -> int:
     from dip_exp.experiments import collect, launch, sweeps
     from dip_exp.runs import report
 
-    known = sweeps.names()
-    named = {"all": known, "paper": sweeps.of_the_paper()}
-    asked: list[str] = given.experiments
-    names = named.get(" ".join(asked), asked)
     try:
-        unknown = [name for name in names if name not in known]
-        if unknown or given.seeds < 1:
-            wrong = f"there is no {unknown[0]!r}" if unknown else f"--seeds is {given.seeds}; must be 1 or more"
-            raise Refused(f"sweep: {wrong}; experiments are {', '.join(known)}")
+        names = arguments.named(given.experiments or ["all"], sweeps.names(), sweeps.of_the_paper(), "sweep")
+        arguments.check_numbers(given, [("seeds", 1)], "sweep")
         cli.check_plugins([f"launcher={given.launcher}"], multirun=not given.dry_run)
         ask = launch.Ask(given.scale, given.seeds, given.launcher, given.recompute, tuple(given.set), given.results)
         if given.dry_run:

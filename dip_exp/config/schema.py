@@ -122,6 +122,8 @@ class Config:
     data: str = "data"
     rivals: Rivals = Rivals.quick
     recompute: bool = False
+    out: str | None = None
+    overwrite: bool = False
     force: bool = False
     traceback: bool = False
 

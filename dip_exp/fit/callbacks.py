@@ -1,4 +1,4 @@
-"""Callbacks of a fit: progress line, growing curve, checkpoint, snapshots. None of them changes a pixel."""
+"""Callbacks of a fit: pace, growing curve, checkpoint, snapshots. None of them changes a pixel."""
 
 import csv
 import io
@@ -16,12 +16,7 @@ from tqdm import tqdm
 from dip_exp.atomic import write_bytes, write_text
 from dip_exp.fit.history import COLUMNS
 from dip_exp.fit.module import Fit
-
-QUIET_SECONDS = 30.0
-"""Seconds between two progress lines where there is no terminal for a bar."""
-
-UNTIMED_STEPS = 3
-"""First steps that are not timed, because they allocate memory and choose kernels."""
+from dip_exp.fit.progress import UNTIMED_STEPS
 
 PACE_STEPS, PACE_SECONDS = 20, 20.0
 """The run's own pace counts as known after this many steps, or after this many seconds."""
@@ -37,46 +32,6 @@ QUIET_SHARE = 0.9
 def _fit(module: pl.LightningModule) -> Fit:
     assert isinstance(module, Fit)
     return module
-
-
-class Progress(pl.Callback):
-    """A progress bar with the loss, the PSNR (of the average, under the problem's protocol) and the remaining time."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm | None = None
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        fit = _fit(pl_module)
-        live = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=fit.optim.steps,
-            initial=fit.start,
-            unit="step",
-            mininterval=0.2 if live else QUIET_SECONDS,
-            dynamic_ncols=live,
-            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
-            if live
-            else "{percentage:3.0f}% {n_fmt}/{total_fmt} steps [{elapsed}<{remaining}, {rate_fmt}{postfix}]\n",
-        )
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        assert self._bar is not None
-        fit = _fit(pl_module)
-        if fit.looked:
-            row = fit.history.rows(fit.history.done - 1)[0]
-            psnr = row["psnr_average"]
-            self._bar.set_postfix_str(
-                f"loss {row['loss']:.3g}" + ("" if psnr is None else f", PSNR {psnr:.2f} dB"), refresh=False
-            )
-        self._bar.update()
-
-    def close(self) -> None:
-        """Ends the bar's line, however the run ended."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 class Pace(pl.Callback):

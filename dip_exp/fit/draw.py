@@ -132,6 +132,7 @@ def _pass(
 
 
 def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:
+    """Returns the least side of a square picture that the network takes: z's sides are rounded up to its multiple."""
     for count in range(1, 65):
         side = count * arch.multiple
         of_z = side // arch.enlargement
@@ -139,7 +140,7 @@ def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:
             _pass(arch, in_channels, (of_z, of_z), (channels, side, side))
         except (RuntimeError, ValueError):
             continue
-        return side
+        return side - arch.multiple + 1
     return None
 
 

@@ -22,8 +22,9 @@ from torch.utils.data import DataLoader
 from dip_exp.archs.fast import heap
 from dip_exp.component import Positive, component
 from dip_exp.errors import Interrupted, Refused
-from dip_exp.fit.callbacks import Checkpoint, Progress
+from dip_exp.fit.callbacks import Checkpoint
 from dip_exp.fit.module import Fit
+from dip_exp.fit.progress import Progress
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
 

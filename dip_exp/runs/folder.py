@@ -16,6 +16,7 @@ from dip_exp.runs.record import upgrade
 
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
+CURRENT = "current.png"
 
 
 class RunFolder:
@@ -30,10 +31,26 @@ class RunFolder:
     def checkpoint(self) -> Path:
         return self.path / CHECKPOINT
 
+    @property
+    def current(self) -> Path:
+        """The picture as far as the fit has come, while it goes on."""
+        return self.path / CURRENT
+
     def record(self) -> dict[str, Any] | None:
-        """Returns the finished run's record, upgraded to the current schema, or None."""
+        """Returns the finished run's record, upgraded to the current schema, or None. Raises Refused if the file is
+        damaged or cannot be read."""
         path = self.path / RECORD
-        return upgrade(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict) or "scores" not in found:
+                raise ValueError("it has no scores")
+        except (OSError, ValueError) as error:  # ValueError: neither JSON nor UTF-8
+            raise Refused(
+                f"record: {path} is damaged ({error}); delete it, or compute the run again  [force=true]"
+            ) from error
+        return upgrade(found)
 
     def lock(self, waiting: Callable[[], None]) -> BaseFileLock:
         """Returns this run's lock, acquired. Calls `waiting` first if another process holds it.
@@ -57,7 +74,7 @@ class RunFolder:
         """
         counter = self.path / "attempts"
         attempt = int(counter.read_text()) + 1 if counter.is_file() else 1
-        if afresh and self.record() is not None:
+        if afresh and (self.path / RECORD).is_file():
             shutil.rmtree(self._aside, ignore_errors=True)
             self.path.rename(self._aside)
             (self._aside / RECORD).rename(self._aside / f"before.{RECORD}")
@@ -76,9 +93,10 @@ class RunFolder:
         return self.path.with_name(f".{self.run_id}.before")
 
     def finish(self, record: dict[str, Any]) -> None:
-        """Writes the record, which marks the run as finished, and deletes the checkpoint."""
+        """Writes the record, which marks the run as finished, and deletes the checkpoint and the current picture."""
         write_text(self.path / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
-        self.checkpoint.unlink(missing_ok=True)
+        for passing in (self.checkpoint, self.current):
+            passing.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)
 
 

@@ -22,6 +22,7 @@ from dip_exp.errors import Refused
 from dip_exp.images.sheet import side_by_side
 from dip_exp.metrics import calibration, kinds
 from dip_exp.runs import report
+from dip_exp.runs.delivery import delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.order import identify
 from dip_exp.runs.run import run
@@ -125,12 +126,14 @@ def load(folder: RunFolder) -> dict[str, np.ndarray]:
 # -- runs=k ------------------------------------------------------------------------------------------------------------
 
 
-def run_mean(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any]:
-    """Returns the record of the mean of `cfg.runs` runs.
+def run_mean(
+    cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False, several: bool = False
+) -> dict[str, Any]:
+    """Returns the record of the mean of `cfg.runs` runs. With `out`, the mean is written there.
 
     The members are ordinary runs with seeds seed, seed + 1, ...: each has its folder, is reused if finished and resumed
     if interrupted. tabled: the run is a job of an experiment; this is refused, because experiments define means of
-    their own. Raises Refused, Failed and Interrupted as a run does.
+    their own. several: as for a run. Raises Refused, Failed and Interrupted as a run does.
     """
     count = cfgs.plain(cfg)["runs"]
     if tabled:
@@ -142,35 +145,48 @@ def run_mean(cfg: DictConfig, choices: dict[str, str], command: list[str], *, ta
     named = [identify(member, choices) for member in members]
     results = located(named[0].config["results"])
     folder = RunFolder(results, identity(one.run_id for one in named))
-    force, seeds = named[0].config["force"], [one.config["seed"] for one in named]
+    force = named[0].config["force"]
     folders = [RunFolder(results, one.run_id) for one in named]
-    done = folder.record()
-    if done is not None and not force and done["attempts"] == _attempts(folders):
+    out = delivery(cfgs.plain(cfg), several=several)
+    if out is not None:
+        out.check(folder.path)
+    done = None if force else folder.record()
+    if done is not None and done["attempts"] == _attempts(folders):
         report.note("already finished (nothing was computed; force=true does all of it again)")
-        report.combined(done, folder.path)
-        return done
+    else:
+        done = _computed(folder, folders, members, choices, command)
+    report.combined(done, folder.path)
+    if out is not None:
+        out.deliver(folder.path)
+        report.delivered(out.path)
+    return done
+
+
+def _computed(
+    folder: RunFolder, folders: list[RunFolder], members: list[DictConfig], choices: dict[str, str], command: list[str]
+) -> dict[str, Any]:
+    """Runs the members and writes their mean; returns its record."""
+    count, seeds = len(members), [member["seed"] for member in members]
     for number, (member, seed) in enumerate(zip(members, seeds, strict=True), 1):
         report.note(f"\nrun {number} of {count}, seed {seed}")
         run(member, choices, _command(command, seed))
     with writing(folder.path):
         lock = folder.lock(lambda: report.note("another process is at this mean: waiting for it"))
         try:
-            done = _write(folder, folders, {**named[0].config, "runs": count}, command)
+            return _write(folder, folders, {**cfgs.plain(members[0]), "runs": count}, command)
         finally:
             lock.release()
-    report.combined(done, folder.path)
-    return done
 
 
 def _member(cfg: DictConfig, number: int) -> DictConfig:
     member = cfg.copy()
-    member["seed"], member["runs"] = cfg["seed"] + number, 1
+    member["seed"], member["runs"], member["out"] = cfg["seed"] + number, 1, None
     return member
 
 
 def _command(command: list[str], seed: int) -> list[str]:
     """Returns the command that computes one member alone."""
-    return [*(word for word in command if not word.startswith(("seed=", "runs="))), f"seed={seed}"]
+    return [*(word for word in command if not word.startswith(("seed=", "runs=", "out="))), f"seed={seed}"]
 
 
 def _attempts(folders: list[RunFolder]) -> list[int] | None:

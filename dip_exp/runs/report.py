@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SMALLER_ABOVE_SECONDS = 600
 
+WATCHED_ABOVE_SECONDS = 20
+"""A run that should take longer says where its current picture is."""
+
 BUSY_BELOW = 0.9
 """If a process has its cores for less than this share of the time, the machine is busy."""
 
@@ -106,6 +109,11 @@ def closing(done: dict[str, Any], folder: Path) -> None:
         f"everything:       {folder}",
     ]
     note("\n".join(lines))  # one write, so that the tables of parallel jobs do not mix
+
+
+def delivered(path: Path) -> None:
+    """Prints where the restored picture is as well."""
+    note(f"written to:       {path}")
 
 
 def _meaning(done: dict[str, Any], kind: str) -> str:

@@ -17,6 +17,7 @@ from dip_exp.config import precision
 from dip_exp.config.build import build, refusing
 from dip_exp.errors import Interrupted
 from dip_exp.runs import report
+from dip_exp.runs.delivery import Delivery, delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.folder import tabled as in_tables
 from dip_exp.runs.order import GROUPS, Named, Order, identify, place
@@ -27,25 +28,35 @@ if TYPE_CHECKING:
     from dip_exp.cost.estimate import Cost
     from dip_exp.fit.callbacks import Pace
     from dip_exp.fit.module import Fit
+    from dip_exp.fit.progress import Current
     from dip_exp.fit.trainer import Trainer
     from dip_exp.loggers.logger import Run
     from dip_exp.tasks.problem import Problem
 
 
-def run(cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False) -> dict[str, Any] | None:
+def run(
+    cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False, several: bool = False
+) -> dict[str, Any] | None:
     """Returns the record of the run that `cfg` describes, and computes it unless it is finished.
 
-    tabled: for an experiment's jobs: if the committed tables have the run, compute nothing and return None. Raises
-    Refused before the first step, with nothing left behind, and Failed or Interrupted after it.
+    tabled: for an experiment's jobs: if the committed tables have the run, compute nothing and return None. several:
+    for a multirun's jobs: `out` is a folder. Raises Refused before the first step, with nothing left behind, and Failed
+    or Interrupted after it.
     """
     named = identify(cfg, choices)
     folder = RunFolder(located(named.config["results"]), named.run_id)
+    out = delivery(named.config, several=several)
+    if out is not None:
+        out.check(folder.path)
     record = _finished(named, folder)
-    if record is not None:
-        return record
-    if tabled and _is_in_the_tables(named, folder):
-        return None
-    return compute(place(cfg, named, folder, command))
+    if record is None:
+        if tabled and _is_in_the_tables(named, folder):
+            return None
+        record = compute(place(cfg, named, folder, command), out)
+    if out is not None:
+        out.deliver(folder.path)
+        report.delivered(out.path)
+    return record
 
 
 def _finished(named: Named, folder: RunFolder) -> dict[str, Any] | None:
@@ -65,9 +76,15 @@ def _is_in_the_tables(named: Named, folder: RunFolder) -> bool:
     return table is not None
 
 
-def compute(order: Order) -> dict[str, Any]:
-    """Returns the finished run's record: builds and checks every part, fits, then writes everything."""
+def compute(order: Order, out: Delivery | None = None) -> dict[str, Any]:
+    """Returns the finished run's record: builds and checks every part, fits, then writes everything.
+
+    out: where the restored picture will go besides; checked here to hold it.
+    """
     parts = prepare(order)
+    if out is not None:
+        _, height, width = parts.problem.shape
+        out.check(order.folder.path, (width, height), has_alpha=order.picture.alpha is not None)
     _announce(order, parts)
     folder = order.folder
     with writing(folder.path, refuse=True):
@@ -119,6 +136,8 @@ def _announce(order: Order, parts: Parts) -> None:
         report.note(remark)
     what, steps, sooner = order.what, fit.optim.steps, fit.stop.ends
     report.opening(what, parts.problem, parts.price, steps, device, order.smaller, sooner=sooner)
+    if parts.price.seconds * steps > report.WATCHED_ABOVE_SECONDS:
+        report.note(f"current picture: {order.folder.current} (renewed as the fit goes on)")
 
 
 def _fit_and_write(order: Order, parts: Parts) -> dict[str, Any]:
@@ -138,7 +157,7 @@ def _fit_and_write(order: Order, parts: Parts) -> dict[str, Any]:
                 parts.fit,
                 precision=order.config["precision"],
                 logger=session.logger,
-                callbacks=[*session.callbacks, *_snapshots(folder.path), _pace(parts)],
+                callbacks=[*session.callbacks, *_snapshots(folder.path), _current(folder), _pace(parts)],
                 checkpoint=folder.checkpoint,
             )
             record = write(order, parts.problem, fitted, attempt)
@@ -172,6 +191,13 @@ def _snapshots(folder: Path) -> list[Any]:
 
     (folder / "snapshots").mkdir(exist_ok=True)
     return [Snapshots(lambda step, x_hat: images.write(folder / "snapshots" / f"{step:06d}.png", x_hat))]
+
+
+def _current(folder: RunFolder) -> "Current":
+    """Returns the callback that shows how far the fit has come, in `current.png`."""
+    from dip_exp.fit.progress import Current
+
+    return Current(lambda average: images.write(folder.current, average))
 
 
 def _pace(parts: Parts) -> "Pace":

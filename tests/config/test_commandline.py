@@ -74,12 +74,12 @@ def test_a_picture_by_path_alone_is_a_file():
 
 def test_every_file_key_is_protected_and_nothing_else():
     words = ["task/mask=file", "input=picture", "image=file", "task.mask.path=a,b.png", "input.path=a b"]
-    words += ["results=x y,z", "+image.path=q,r", "logger.folder=a b", "seed=0,1", "arch.down=[8,8]", "image.path="]
+    words += ["results=x y,z", "+image.path=q,r", "logger.folder=a b", "seed=0,1", "arch.down=[8,8]"]
     prepared = commandline.prepare([*words, "task=denoise,jpeg", "--cfg", "job"])
     assert prepared[:5] == ["--cfg", "job", *words[:3]]
     assert prepared[5:7] == ["task.mask.path='a,b.png'", "input.path='a b'"]
     assert prepared[7:10] == ["results='x y,z'", "+image.path='q,r'", "logger.folder='a b'"]
-    assert prepared[10:] == ["seed=0,1", "arch.down=[8,8]", "image.path=", "task=denoise,jpeg"]
+    assert prepared[10:] == ["seed=0,1", "arch.down=[8,8]", "task=denoise,jpeg"]
 
 
 def test_options_go_before_settings_wherever_they_stood():
@@ -149,20 +149,22 @@ def test_no_picture_there_is_refused(tmp_path: Path, value: str):
         commandline.prepare([f"image.path={value.format(tmp_path)}"])
 
 
-def test_a_misspelt_key_is_told_which_there_are():
-    assert commandline.explain(["optim.lrr=1"]).endswith("weight_noise; did you mean optim.lr?")
-    assert "the top level has about, arch, data, degrade_seed" in commandline.explain(["sed=1"])
-    assert "did you mean seed?" in commandline.explain(["sed=1"])
-    assert commandline.explain(["task=superres", "task.factr=3"]).endswith("did you mean task.factor?")
-    assert commandline.explain(["optim.lr=0.1"]) is None
-    assert commandline.explain(["task=superres", "image=file", "image.path='x'"]) is None
+@pytest.mark.parametrize("name", [name for name in AWKWARD if commandline.quoted(name).startswith("$")])
+def test_a_name_as_a_record_has_it_can_be_given_again(name: str):
+    (word,) = commandline.prepare([f"results={commandline.quoted(name)}"])
+    assert config.plain(config.compose([word]))["results"] == name
 
 
-def test_a_misspelt_option_is_told_which_there_are():
-    for words in (["task=denoize", "image=file", "image.path='x'"], ["-m", "task=jpeg,denoize", "experiment=smoke"]):
-        hint = commandline.explain(words)
-        assert hint is not None
-        assert hint.startswith(
-            "error: task=denoize: there is no such option; task has denoise, denoise_impulse, denoise_poisson"
-        )
-        assert hint.endswith("did you mean denoise?")
+def test_out_is_an_option_and_a_setting():
+    assert commandline.prepare(["--out", "a b.png", "task=jpeg"]) == ["out='a b.png'", "task=jpeg"]
+    assert commandline.prepare(["--out=a,b.png"]) == commandline.prepare(["out=a,b.png"]) == ["out='a,b.png'"]
+    with pytest.raises(Refused, match="out: nothing was given; a file's name is needed"):
+        commandline.prepare(["task=jpeg", "--out"])
+
+
+def test_the_first_of_the_swept_options_holds_their_settings():
+    words = ["-m", "task=superres,superres_x8", "task.pair=consistent", "stop=emv,wmv", "seed=0,1", "arch=skip,unet"]
+    assert commandline.prepare(words) == ["-m", "task=superres", *words[1:]]
+    assert commandline.prepare(["-m", "stop=glob(*mv)", "stop.patience=3"])[1] == "stop=emv"
+    searched = ["-m", "hydra/sweeper=optuna", "task=superres,superres_x8", "task.factor=2"]
+    assert commandline.prepare(searched) == searched

@@ -273,7 +273,7 @@ def test_a_campaign_runs_collects_and_says_what_is_done(tmp_path: Path):
     assert "done: 2 of 2 runs, 2 of them in this campaign" in out
     assert len(list(tmp_path.glob("results/runs/*/record.json"))) == 2
     assert "fig6_region" in (tmp_path / "results/tables/mini/jobs.csv").read_text()
-    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "results/multirun").exists()
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_picture_too_small_is_refused_with_the_smallest_that_would_do():
     smallest = int(str(refusal.value).split("at least ")[1].split("x")[0])
     draw.draw(problem(smallest, smallest), DEEP, Noise(channels=1), seed=0)
     with pytest.raises(ValueError, match="too small"):
-        draw.draw(problem(smallest - DEEP.multiple, smallest - DEEP.multiple), DEEP, Noise(channels=1), seed=0)
+        draw.draw(problem(smallest - 1, smallest - 1), DEEP, Noise(channels=1), seed=0)
 
 
 def test_a_network_of_the_users_that_gives_no_such_picture_is_refused():

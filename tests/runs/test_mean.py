@@ -119,7 +119,9 @@ def test_more_runs_compute_the_new_ones_alone(several: Runner, monkeypatch: pyte
     two = several("runs=2")
     computed = []
     compute = compute_run
-    monkeypatch.setattr(run_module, "compute", lambda order: computed.append(order.config["seed"]) or compute(order))
+    monkeypatch.setattr(
+        run_module, "compute", lambda order, out: computed.append(order.config["seed"]) or compute(order, out)
+    )
     three = several("runs=3")
     assert computed == [2]
     assert three["members"][:2] == two["members"]
@@ -179,10 +181,10 @@ def test_an_interrupted_member_leaves_no_mean_and_the_command_goes_on(
 ):
     compute = compute_run
 
-    def broken(order: Order) -> dict[str, Any]:
+    def broken(order: Order, out: object) -> dict[str, Any]:
         if order.config["seed"] == 1:
             raise KeyboardInterrupt
-        return compute(order)
+        return compute(order, out)
 
     monkeypatch.setattr(run_module, "compute", broken)
     with pytest.raises(KeyboardInterrupt):

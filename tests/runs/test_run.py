@@ -201,6 +201,18 @@ def test_grey_stays_grey(run: Runner, runs: Runs):
     assert pixels(runs()[0] / "restored.png").ndim == 2
 
 
+def test_a_damaged_record_is_named_and_can_be_made_again(run: Runner, runs: Runs):
+    first = run()
+    path = runs()[0] / "record.json"
+    for left in (path.read_bytes()[:200], b"", b"[]", b"{}", b"\xff\xfe"):
+        path.write_bytes(left)
+        with pytest.raises(Refused, match=rf"record: {re.escape(str(path))} is damaged .*\[force=true\]"):
+            run()
+    again = run("force=true")
+    assert again["scores"] == first["scores"]
+    assert json.loads(path.read_text())["attempt"] == 2
+
+
 # -- interruption and failure ------------------------------------------------------------------------------------------
 
 
@@ -408,7 +420,7 @@ BAD = {
     "mask all known": (lambda t: masked(t, 1), "known"),
     "mask all missing": (lambda t: masked(t, 0), "missing"),
     "factor": (lambda t: ["task=superres", "task.factor=64"], "superres: factor is 64 but the picture is 32x32"),
-    "too small": (lambda t: ["arch=skip"], "arch: a picture of 32x32 is too small .* at least 64x64"),
+    "too small": (lambda t: ["arch=skip"], "arch: a picture of 32x32 is too small .* at least 33x33"),
     "task": (lambda t: ["task.sigma=-1"], r"task.sigma: given -1; .*\[conf/task/denoise.yaml"),
     "box": (lambda t: ["image.box=[0,0,9999,5]"], r"image: box \[0, 0, 9999, 5\]"),
     "pixels without a net": (lambda t: ["arch=pixels", "optim.over=input"], "optim.over"),
