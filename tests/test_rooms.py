@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT
 
 ROOMS = [
-    ["errors", "component", "threads", "provenance", "seeds", "atomic"],
+    ["errors", "component", "shapes", "threads", "provenance", "seeds", "atomic"],
     ["images"],
     ["metrics", "observe"],
     ["archs", "inputs", "optims"],

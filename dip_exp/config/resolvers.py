@@ -3,7 +3,6 @@
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from omegaconf import Container, OmegaConf
 
@@ -49,14 +48,14 @@ def own_steps(paper: int, mini: int, *, _root_: Container) -> int:
     return steps(paper, mini, _root_=_root_) * (1 if by_hand else LONGER)
 
 
-def scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
+def scaled(paper: object, mini: object, *, _root_: Container) -> object:
     """`${scaled:PAPER,MINI}`: one value per scale; `scale` selects when the value is read."""
     scale = OmegaConf.select(_root_, "scale")
     value = mini if scale in (Scale.mini, "mini") else paper
     return OmegaConf.create(list(value)) if isinstance(value, list) else value
 
 
-def of_task(values: dict[str, Any], *, _root_: Container) -> Any:
+def of_task(values: dict[str, object], *, _root_: Container) -> object:
     """`${of_task:{Denoise:1,SuperResolution:2}}`: a variant's value for the current task, by the task's class."""
     task = _class(_root_, "task")
     if task not in values:
@@ -94,7 +93,7 @@ def classifier_weights() -> str:
     return f"{places[0] if places else CLASSIFIER}/models/efficientnet-lite0-57934424.pth"
 
 
-def text(hexadecimal: Any) -> str:
+def text(hexadecimal: object) -> str:
     """`${text:x68C3A9}`: a string from its hexadecimal bytes, for file names that the grammar cannot express
     otherwise."""
     return bytes.fromhex(str(hexadecimal)[1:]).decode("utf-8", "surrogateescape")
