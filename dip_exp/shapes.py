@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or "jaxtyping" in sys.modules:
-    from jaxtyping import Bool, Float, Float32, Float64, Int, Num, UInt8
+    from jaxtyping import Bool, Float, Float32, Float64, Int, Num, Shaped
 else:
 
     class _Unshaped:
@@ -21,6 +21,6 @@ else:
         def __class_getitem__(cls, of: tuple[Any, str]) -> Any:
             return of[0]
 
-    Bool = Float = Float32 = Float64 = Int = Num = UInt8 = _Unshaped
+    Bool = Float = Float32 = Float64 = Int = Num = Shaped = _Unshaped
 
-__all__ = ["Bool", "Float", "Float32", "Float64", "Int", "Num", "UInt8"]
+__all__ = ["Bool", "Float", "Float32", "Float64", "Int", "Num", "Shaped"]

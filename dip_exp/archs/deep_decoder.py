@@ -57,7 +57,7 @@ class DecoderLayer(nn.Module):
         self.act = nn.ReLU(inplace=True)
         self.norm = batch_norm(spec.channels, spec.bn_init)
 
-    def forward(self, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, x: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.norm(self.act(self.upsample(self.mix(x))))
 
 
@@ -73,5 +73,5 @@ class DeepDecoderModule(nn.Module):
         last = conv(spec.channels, out_channels, 1, pad="zero", bias=False)
         self.output = output_block(last, sigmoid=spec.sigmoid)
 
-    def forward(self, z: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.output(self.layers(z))

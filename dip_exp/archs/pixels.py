@@ -40,5 +40,5 @@ class PixelsModule(nn.Module):
         self.picture = nn.Parameter(nn.init.uniform_(torch.empty(1, channels, *size), 0, spec.init_scale))
         self.act = nn.Sigmoid() if spec.sigmoid else nn.Identity()
 
-    def forward(self, z: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.act(self.picture)

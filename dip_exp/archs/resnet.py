@@ -43,7 +43,7 @@ class Residual(nn.Module):
         self.conv = conv(channels, channels, 3, pad="zero", bias=False)
         self.norm = batch_norm(channels, bn_init)
 
-    def forward(self, x: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         return x + self.norm(self.conv(self.first(x)))
 
 
@@ -58,5 +58,5 @@ class ResNetModule(nn.Module):
         self.exit_norm = batch_norm(spec.channels, spec.bn_init)
         self.output = output_block(conv(spec.channels, out_channels, 3, pad=spec.pad), sigmoid=spec.sigmoid)
 
-    def forward(self, z: Float[Tensor, "1 c H W"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, z: Float[Tensor, "N c H W"]) -> Float[Tensor, "N C H W"]:
         return self.output(self.exit_norm(self.exit_conv(self.blocks(self.entry(z)))))

@@ -96,7 +96,7 @@ class Down(nn.Module):
         super().__init__()
         self.halve, self.refine = halve, refine
 
-    def forward(self, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, x: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.refine(self.halve(x))
 
 
@@ -108,14 +108,14 @@ class Up(nn.Module):
         super().__init__()
         self.upsample, self.norm, self.merge, self.mix = upsample, norm, merge, mix
 
-    def joined(self, deep: Float[Tensor, "1 _ _ _"], kept: Float[Tensor, "1 _ _ _"] | None) -> Float[Tensor, "1 C H W"]:
+    def joined(self, deep: Float[Tensor, "N _ _ _"], kept: Float[Tensor, "N _ _ _"] | None) -> Float[Tensor, "N C H W"]:
         """Returns `deep` upsampled and concatenated behind `kept`, if there is one."""
         x = self.upsample(deep)
         return x if kept is None else crop_concat([kept, x])
 
     def forward(
-        self, deep: Float[Tensor, "1 _ _ _"], kept: Float[Tensor, "1 _ _ _"] | None
-    ) -> Float[Tensor, "1 C H W"]:
+        self, deep: Float[Tensor, "N _ _ _"], kept: Float[Tensor, "N _ _ _"] | None
+    ) -> Float[Tensor, "N C H W"]:
         x = self.merge(self.norm(self.joined(deep, kept)))
         return x if self.mix is None else self.mix(x)
 
@@ -159,7 +159,7 @@ class SkipModule(nn.Module):
         last = conv(spec.up[0], out_channels, 1, pad=spec.pad, bias=spec.bias)
         self.output = output_block(last, sigmoid=spec.sigmoid)
 
-    def forward(self, z: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         levels = list(cast("Iterable[Level]", self.levels))
         kept: list[Tensor | None] = []
         x = z

@@ -68,7 +68,7 @@ class DoubleConv(nn.Module):
 
         self.first, self.second = block(in_channels), block(out_channels)
 
-    def forward(self, x: Float[Tensor, "1 c H W"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, x: Float[Tensor, "N c H W"]) -> Float[Tensor, "N C H W"]:
         return self.second(self.first(x))
 
 
@@ -90,7 +90,7 @@ class UNetUp(nn.Module):
             )
         self.merge = DoubleConv(spec, 2 * channels, channels, normed=False)
 
-    def forward(self, deep: Float[Tensor, "1 c h w"], encoded: Float[Tensor, "1 _ _ _"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, deep: Float[Tensor, "N c h w"], encoded: Float[Tensor, "N _ _ _"]) -> Float[Tensor, "N C H W"]:
         return self.merge(crop_concat([self.upsample(deep), encoded]))
 
 
@@ -109,7 +109,7 @@ class UNetModule(nn.Module):
         last = conv(widths[0], out_channels, 1, pad=spec.pad, bias=spec.bias)
         self.output = output_block(last, sigmoid=spec.sigmoid)
 
-    def forward(self, z: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         first, *deeper = cast("Iterable[DoubleConv]", self.encoder)
         encoded = [first(z)]
         for stage in deeper:

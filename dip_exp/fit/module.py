@@ -14,7 +14,7 @@ from dip_exp.fit.posterior import Posterior
 from dip_exp.fit.rollback import Rollback
 from dip_exp.optims.optim import Optim, leave_gradients
 from dip_exp.seeds import mix
-from dip_exp.shapes import Float
+from dip_exp.shapes import Float, Int
 from dip_exp.stopping.rule import Keep, State, StopRule, View
 from dip_exp.tasks.problem import Problem
 
@@ -125,7 +125,7 @@ class Fit(pl.LightningModule):
         _, height, width = self.problem.shape
         return self.net(z)[..., :height, :width].to(self.z.dtype)
 
-    def training_step(self, batch: int | Tensor, batch_idx: int) -> None:
+    def training_step(self, batch: int | Int[Tensor, ""], batch_idx: int) -> None:
         step = int(batch)
         optimizer = self._optimizer()
         self._move_weights(step)

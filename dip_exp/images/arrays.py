@@ -7,8 +7,8 @@ from dip_exp.shapes import Float, Float32, Num
 Given = Num[np.ndarray, "H W"] | Num[np.ndarray, "H W C"] | Num[np.ndarray, "1 C H W"]
 """A picture in the layouts that `as_picture` takes: uint8, or float in [0, 1]."""
 
-LaidOut = Float32[np.ndarray, "H W"] | Float32[np.ndarray, "H W C"] | Float32[np.ndarray, "1 C H W"]
-"""A picture in the layout of a given one."""
+LaidOut = Float32[np.ndarray, "h w"] | Float32[np.ndarray, "h w c"] | Float32[np.ndarray, "1 c h w"]
+"""A picture in the layout of a given one; super-resolution makes it larger."""
 
 
 def as_picture(y: Given) -> Float32[np.ndarray, "1 C H W"]:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from dip_exp.component import NonNegativeInt, component
-from dip_exp.shapes import Bool, Float, Float64
+from dip_exp.shapes import Bool, Float, Float64, Shaped
 
 A = TypeVar("A")
 
@@ -35,7 +35,7 @@ class Protocol:
     crop: Annotated[list[NonNegativeInt], Field(min_length=4, max_length=4)] = Field(default_factory=lambda: [0] * 4)
     quantise: Literal["none", "round", "floor"] = "none"
 
-    def view(self, x: A) -> A:
+    def view(self, x: Float[A, "1 C H W"]) -> Float[A, "1 c h w"]:
         """Returns the compared values of the picture x, (1,C,H,W).
 
         x is a numpy array or a torch tensor of floats. It is clipped to [0,1], quantised, converted and cropped, in
@@ -55,7 +55,7 @@ class Protocol:
             picture = (picture * 255) // 1 / 255
         return self.cropped(self._converted(picture))
 
-    def cropped(self, x: A) -> A:
+    def cropped(self, x: Shaped[A, "*batch H W"]) -> Shaped[A, "*batch h w"]:
         """Returns x, an array or tensor (...,H,W), without the border `crop`. Raises ValueError if nothing is left."""
         picture: Any = x
         top, left, bottom, right = self.crop

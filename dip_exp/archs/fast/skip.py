@@ -45,7 +45,7 @@ class FastSkip(nn.Module):
         super().__init__()
         self.plain = plain
 
-    def forward(self, z: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         """Returns x_hat (1, C, H', W')."""
         if z.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(z.device.type):
             if z.device.type == "cuda" or torch.get_autocast_dtype("cpu") != torch.bfloat16:
@@ -54,7 +54,7 @@ class FastSkip(nn.Module):
                 return self._mapped(z.to(torch.bfloat16, memory_format=torch.channels_last))
         return self._mapped(z)
 
-    def _mapped(self, z: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
+    def _mapped(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         """Returns x_hat, computed with maps of z's dtype."""
         levels = list(cast("Iterable[Level]", self.plain.levels))
         kept: list[Pending | None] = []
