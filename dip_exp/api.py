@@ -1,7 +1,7 @@
 """`restore` and `solve`: the package as functions that accept your own problem, network, input and stop rule."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,19 +13,22 @@ from torch import Tensor, nn
 from dip_exp import config as cfgs
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.skip import Skip
+from dip_exp.component import Settings
 from dip_exp.config.build import build, refusing
 from dip_exp.config.precision import AUTO
 from dip_exp.config.resolvers import default_stop
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit.draw import assemble, draw
 from dip_exp.fit.trainer import Trainer
-from dip_exp.images.arrays import as_picture, laid_out_as
+from dip_exp.images.arrays import Given, LaidOut, as_picture, laid_out_as
 from dip_exp.inputs.source import Input
 from dip_exp.metrics.kinds import STOPPED
 from dip_exp.optims.optim import Optim
 from dip_exp.runs.mean import combine
+from dip_exp.runs.record import Record
 from dip_exp.runs.record import facts as facts_of_fit
 from dip_exp.seeds import named_seed
+from dip_exp.shapes import Float32
 from dip_exp.stopping.rule import StopRule
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.scores import finished, result_kind, score
@@ -35,6 +38,10 @@ OWN_PROBLEM = "superres"
 """The packaged task whose optimizer, network and input are the defaults for a user's own problem."""
 
 
+Posable = str | Task | Problem | Callable[[Float32[Tensor, "1 C H W"]], Problem]
+"""What `restore` takes as a problem."""
+
+
 class Restored(NamedTuple):
     """The result of a fit.
 
@@ -42,13 +49,13 @@ class Restored(NamedTuple):
     record: scores (with a truth), steps, seconds, device, versions, and every output kind in `pictures`.
     """
 
-    x_hat: np.ndarray
-    record: dict[str, Any]
+    x_hat: LaidOut
+    record: Record
 
 
 def restore(
-    y: np.ndarray,
-    problem: str | Task | Problem | Callable[[Tensor], Problem] = "denoise",
+    y: Given,
+    problem: Posable = "denoise",
     *,
     arch: str | Arch | nn.Module | None = None,
     input: str | Input | None = None,  # the field's name for z
@@ -126,8 +133,8 @@ def solve(
 class _Asked:
     """The arguments of `restore` and `solve`, except the observation and the seed."""
 
-    problem: Any
-    named: dict[str, Any]
+    problem: Posable
+    named: Mapping[str, object]
     scale: str
     precision: str
     accelerator: str
@@ -138,7 +145,7 @@ class _Asked:
         """Returns a copy with its own copy of the stop rule, because a rule has state."""
         return replace(self, named={**self.named, "stop": copy.deepcopy(self.named["stop"])})
 
-    def config(self, seed: int) -> dict[str, Any]:
+    def config(self, seed: int) -> Settings:
         """Returns the plain settings. Raises Refused."""
         words = [f"{group}={choice}" for group, choice in self.named.items() if isinstance(choice, str)]
         stop = self.named["stop"]
@@ -155,14 +162,14 @@ class _Asked:
         except cfgs.UNCOMPOSABLE as error:
             raise Refused(f"restore: {str(error).strip().splitlines()[0]}") from error
 
-    def as_record(self, config: dict[str, Any], precision: str) -> dict[str, Any]:
+    def as_record(self, config: Settings, precision: str) -> Settings:
         """Returns the record's account of what was asked for: settings, and the repr of objects."""
         used = {g: config[g] if isinstance(choice, str | None) else _told(choice) for g, choice in self.named.items()}
         task = config["task"] if isinstance(self.problem, str) else _told(self.problem)
         return {**used, "task": task, "seed": config["seed"], "precision": precision}
 
 
-def _told(part: Any) -> str:
+def _told(part: object) -> str:
     """Returns an object's repr, or its class if the repr contains an address, which would differ every time."""
     text = repr(part)
     return f"{type(part).__module__}.{type(part).__qualname__}" if " at 0x" in text else text
@@ -172,7 +179,7 @@ def _words(overrides: str | Iterable[str]) -> list[str]:
     return [overrides] if isinstance(overrides, str) else list(overrides)
 
 
-def _fit(asked: _Asked, picture: np.ndarray | None, seed: int, checkpoint: Path | None) -> Restored:
+def _fit(asked: _Asked, picture: Float32[np.ndarray, "1 C H W"] | None, seed: int, checkpoint: Path | None) -> Restored:
     """Returns one fit's picture (1, C, H, W) and its record. picture: the observation, or None for the problem's y."""
     config = asked.config(seed)
     parts = {group: _part(group, choice, config) for group, choice in asked.named.items()}
@@ -198,12 +205,12 @@ def _fit(asked: _Asked, picture: np.ndarray | None, seed: int, checkpoint: Path 
     return Restored(pictures[result], {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
 
 
-def _laid_out(restored: Restored, y: np.ndarray) -> Restored:
+def _laid_out(restored: Restored, y: Given) -> Restored:
     """Returns the same with x_hat clipped to [0, 1] and in y's layout."""
     return restored._replace(x_hat=laid_out_as(restored.x_hat, y))
 
 
-def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
+def _check_runs(runs: int, arch: object, checkpoint: Path | None) -> None:
     """Raises Refused if `runs` is below 1, or conflicts with a network trained in place or with a checkpoint."""
     if runs < 1:
         raise Refused(f"runs: given {runs}; must be a whole number from 1")
@@ -215,7 +222,7 @@ def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
         raise Refused(f"runs: given {runs} with a checkpoint, which is of one fit; give 1, or no checkpoint")
 
 
-def _mean(each: list[Restored], y: np.ndarray, posed: Problem | None) -> Restored:
+def _mean(each: list[Restored], y: Given, posed: Problem | None) -> Restored:
     """Returns the mean of several runs; if the problem has a truth, with its scores and the spread's calibration."""
     records = [one.record for one in each]
     known = posed if posed is not None and posed.x is not None else None
@@ -247,7 +254,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def _part(group: str, choice: Any, config: dict[str, Any]) -> Any:
+def _part(group: str, choice: object, config: Settings) -> Any:
     """Returns a group's object: the given object, or one built from the configuration."""
     if isinstance(choice, str | None):
         return build(config, group, {})
@@ -257,16 +264,20 @@ def _part(group: str, choice: Any, config: dict[str, Any]) -> Any:
     return choice
 
 
-def _pose(problem: Any, picture: np.ndarray | None, config: dict[str, Any]) -> Problem:
+def _pose(
+    problem: Posable,
+    picture: Float32[np.ndarray, "1 C H W"] | None,
+    config: Settings,
+) -> Problem:
     if picture is None:
+        assert isinstance(problem, Problem)
         _try_operator(problem)
         return problem
-    if isinstance(problem, str):
-        problem = build(config, "task", {})
-    if isinstance(problem, Task):
+    own = build(config, "task", {}) if isinstance(problem, str) else problem
+    if isinstance(own, Task):
         rng = np.random.default_rng(named_seed(config["degrade_seed"], "degrade"))
-        return problem.problem(picture, "observed", rng)
-    posed = problem if isinstance(problem, Problem) else problem(tensor(picture))
+        return own.problem(picture, "observed", rng)
+    posed = own if isinstance(own, Problem) else own(tensor(picture))
     if not isinstance(posed, Problem):
         raise TypeError(f"problem returned {type(posed).__name__}; a dip_exp.Problem is needed")
     if tuple(posed.y.shape) != picture.shape:

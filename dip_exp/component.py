@@ -8,6 +8,10 @@ from pydantic.dataclasses import dataclass as _checked_dataclass
 
 T = TypeVar("T")
 
+Settings = dict[str, Any]
+"""A run's settings or a group's, resolved into plain dicts, lists and scalars. The values are Any, because a group's
+keys are the fields of the class that its `_target_` names, and only building the object checks them."""
+
 _STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -17,7 +21,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 
 
-def _path_text(value: Any) -> str:
+def _path_text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a file's name is needed, as a string")
     return value

@@ -15,6 +15,7 @@ from dip_exp.errors import Interrupted, Refused
 from dip_exp.inputs.source import Input
 from dip_exp.optims.sgd import SGD
 from dip_exp.tasks.jpeg import Jpeg
+from tests.checked import unchecked
 from tests.conftest import ROOT, module_at
 
 TINY: dict[str, Any] = {"arch": "skip_tiny", "overrides": ["optim.steps=4"], "accelerator": "cpu"}
@@ -161,12 +162,12 @@ def test_runs_that_cannot_be_are_refused(settings: dict[str, Any], text: str):
     ],
 )
 def test_bad_questions_are_refused(arguments: tuple, text: str):
-    with pytest.raises(Refused, match=text):
+    with unchecked(), pytest.raises(Refused, match=text):
         restore(*arguments, accelerator="cpu")
 
 
 def test_objects_of_the_wrong_kind_are_refused_by_name():
-    with pytest.raises(Refused, match="optim: given dict; a name or a dip_exp optim object is needed"):
+    with unchecked(), pytest.raises(Refused, match="optim: given dict; a name or a dip_exp optim object is needed"):
         restore(picture(20, 20), optim={"steps": 10})  # type: ignore[arg-type]
     record = restore(picture(20, 20), arch="skip_tiny", overrides="optim.steps=2", accelerator="cpu").record
     assert record["steps"] == 2

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT
 
 ROOMS = [
-    ["errors", "component", "threads", "provenance", "seeds", "atomic"],
+    ["errors", "component", "shapes", "threads", "provenance", "seeds", "atomic"],
     ["images"],
     ["metrics", "observe"],
     ["archs", "inputs", "optims"],
@@ -134,7 +134,7 @@ def test_light_rooms_import_no_torch(room: str):
     ],
 )
 def test_start_up_imports_nothing_heavy(code: str):
-    heavy = "('torch', 'lightning', 'wandb', 'pandas', 'skimage', 'matplotlib')"
+    heavy = "('torch', 'lightning', 'wandb', 'pandas', 'skimage', 'matplotlib', 'jaxtyping')"
     check = f"import atexit, sys, os\natexit.register(lambda: os._exit(7 * any(m in sys.modules for m in {heavy})))\n"
     done = subprocess.run([sys.executable, "-c", check + code], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -158,6 +158,6 @@ def arrows() -> set[tuple[str, str]]:
 
 
 def test_the_picture_of_rooms_stays_small():
-    """25 boxes and 82 arrows between them; the flat modules were 64 boxes with 205."""
+    """26 boxes and 94 arrows between them, 12 of them to `shapes`; the flat modules were 64 boxes with 205."""
     assert len(RANK) <= 26
-    assert len(arrows()) <= 95
+    assert len(arrows()) <= 100

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.layers import GammaInit, Upsampling, batch_norm, conv, output_block, upsampling
 from dip_exp.component import PositiveInt, component
+from dip_exp.shapes import Float
 
 
 @component
@@ -56,7 +57,7 @@ class DecoderLayer(nn.Module):
         self.act = nn.ReLU(inplace=True)
         self.norm = batch_norm(spec.channels, spec.bn_init)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.norm(self.act(self.upsample(self.mix(x))))
 
 
@@ -72,5 +73,5 @@ class DeepDecoderModule(nn.Module):
         last = conv(spec.channels, out_channels, 1, pad="zero", bias=False)
         self.output = output_block(last, sigmoid=spec.sigmoid)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.output(self.layers(z))

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dip_exp.shapes import Float, Float32
+
 Padding = Literal["reflection", "zero"]
 Upsampling = Literal["nearest", "bilinear"]
 Downsampling = Literal["stride", "avg", "max", "lanczos2", "lanczos3"]
@@ -55,7 +57,7 @@ class LanczosHalf(nn.Module):
     code, models/downsampler.py: factor 2, phase 0.5, preserve_size). It is not a parameter and not in the state dict.
     """
 
-    taps: Tensor
+    taps: Float32[Tensor, " taps"]
 
     def __init__(self, lobes: int) -> None:
         super().__init__()
@@ -64,7 +66,7 @@ class LanczosHalf(nn.Module):
         taps = torch.sinc(distance) * torch.sinc(distance / lobes)
         self.register_buffer("taps", (taps / taps.sum()).float(), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H//2 W//2"]:
         channels, count = x.shape[1], self.taps.numel()
         border = (count - 2) // 2
         x = F.pad(x, (border, border, border, border), mode="replicate")
@@ -89,14 +91,14 @@ def pooling(mode: Downsampling) -> nn.Module | None:
             return LanczosHalf(3)
 
 
-def crop_concat(maps: Sequence[Tensor]) -> Tensor:
+def crop_concat(maps: Sequence[Float[Tensor, "N _ _ _"]]) -> Float[Tensor, "N C H W"]:
     """Returns the maps concatenated along channels, each cropped about its centre to the smallest height and width."""
     height = min(x.shape[2] for x in maps)
     width = min(x.shape[3] for x in maps)
     return torch.cat([_centre(x, height, width) for x in maps], dim=1)
 
 
-def _centre(x: Tensor, height: int, width: int) -> Tensor:
+def _centre(x: Float[Tensor, "N C h w"], height: int, width: int) -> Float[Tensor, "N C {height} {width}"]:
     top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
     return x[:, :, top : top + height, left : left + width]
 
@@ -110,7 +112,7 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.conv, self.pool, self.norm, self.act = conv, pool, norm, act
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         x = self.conv(x)
         if self.pool is not None:
             x = self.pool(x)

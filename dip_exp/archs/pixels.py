@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from dip_exp.archs.arch import Arch
 from dip_exp.component import Positive, component
+from dip_exp.shapes import Float
 
 
 @component
@@ -39,5 +40,5 @@ class PixelsModule(nn.Module):
         self.picture = nn.Parameter(nn.init.uniform_(torch.empty(1, channels, *size), 0, spec.init_scale))
         self.act = nn.Sigmoid() if spec.sigmoid else nn.Identity()
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.act(self.picture)

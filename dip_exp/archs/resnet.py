@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.layers import ConvBlock, GammaInit, Padding, batch_norm, conv, leaky_relu, output_block
 from dip_exp.component import NonNegativeInt, PositiveInt, component
+from dip_exp.shapes import Float
 
 
 @component
@@ -42,7 +43,7 @@ class Residual(nn.Module):
         self.conv = conv(channels, channels, 3, pad="zero", bias=False)
         self.norm = batch_norm(channels, bn_init)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         return x + self.norm(self.conv(self.first(x)))
 
 
@@ -57,5 +58,5 @@ class ResNetModule(nn.Module):
         self.exit_norm = batch_norm(spec.channels, spec.bn_init)
         self.output = output_block(conv(spec.channels, out_channels, 3, pad=spec.pad), sigmoid=spec.sigmoid)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "N c H W"]) -> Float[Tensor, "N C H W"]:
         return self.output(self.exit_norm(self.exit_conv(self.blocks(self.entry(z)))))

@@ -21,6 +21,7 @@ from dip_exp.archs.layers import (
     upsampling,
 )
 from dip_exp.component import NonNegativeInt, PositiveInt, component
+from dip_exp.shapes import Float
 
 T = TypeVar("T")
 
@@ -95,7 +96,7 @@ class Down(nn.Module):
         super().__init__()
         self.halve, self.refine = halve, refine
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         return self.refine(self.halve(x))
 
 
@@ -107,12 +108,14 @@ class Up(nn.Module):
         super().__init__()
         self.upsample, self.norm, self.merge, self.mix = upsample, norm, merge, mix
 
-    def joined(self, deep: Tensor, kept: Tensor | None) -> Tensor:
+    def joined(self, deep: Float[Tensor, "N _ _ _"], kept: Float[Tensor, "N _ _ _"] | None) -> Float[Tensor, "N C H W"]:
         """Returns `deep` upsampled and concatenated behind `kept`, if there is one."""
         x = self.upsample(deep)
         return x if kept is None else crop_concat([kept, x])
 
-    def forward(self, deep: Tensor, kept: Tensor | None) -> Tensor:
+    def forward(
+        self, deep: Float[Tensor, "N _ _ _"], kept: Float[Tensor, "N _ _ _"] | None
+    ) -> Float[Tensor, "N C H W"]:
         x = self.merge(self.norm(self.joined(deep, kept)))
         return x if self.mix is None else self.mix(x)
 
@@ -156,7 +159,7 @@ class SkipModule(nn.Module):
         last = conv(spec.up[0], out_channels, 1, pad=spec.pad, bias=spec.bias)
         self.output = output_block(last, sigmoid=spec.sigmoid)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         levels = list(cast("Iterable[Level]", self.levels))
         kept: list[Tensor | None] = []
         x = z

@@ -20,6 +20,7 @@ from dip_exp.archs.layers import (
     upsampling,
 )
 from dip_exp.component import NonNegativeInt, component
+from dip_exp.shapes import Float
 
 WIDTHS = (64, 128, 256, 512, 1024)
 
@@ -67,7 +68,7 @@ class DoubleConv(nn.Module):
 
         self.first, self.second = block(in_channels), block(out_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N c H W"]) -> Float[Tensor, "N C H W"]:
         return self.second(self.first(x))
 
 
@@ -89,7 +90,7 @@ class UNetUp(nn.Module):
             )
         self.merge = DoubleConv(spec, 2 * channels, channels, normed=False)
 
-    def forward(self, deep: Tensor, encoded: Tensor) -> Tensor:
+    def forward(self, deep: Float[Tensor, "N c h w"], encoded: Float[Tensor, "N _ _ _"]) -> Float[Tensor, "N C H W"]:
         return self.merge(crop_concat([self.upsample(deep), encoded]))
 
 
@@ -108,7 +109,7 @@ class UNetModule(nn.Module):
         last = conv(widths[0], out_channels, 1, pad=spec.pad, bias=spec.bias)
         self.output = output_block(last, sigmoid=spec.sigmoid)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         first, *deeper = cast("Iterable[DoubleConv]", self.encoder)
         encoded = [first(z)]
         for stage in deeper:

@@ -3,15 +3,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_class
 from pydantic import ValidationError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+from dip_exp.component import Settings
 from dip_exp.errors import Refused
 
 
-def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
+def build(config: Settings, group: str, choices: dict[str, str]) -> Any:
     """Returns the object that a group's settings describe. Only this function instantiates a `_target_`.
 
     Raises Refused with a line for each setting that is unknown, of the wrong type or out of range.
@@ -20,7 +24,7 @@ def build(config: dict[str, Any], group: str, choices: dict[str, str]) -> Any:
         return _call(config[group], group)
 
 
-def _call(node: dict[str, Any], where: str) -> Any:
+def _call(node: Settings, where: str) -> Any:
     settings = {key: _called(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
     try:
         target = get_class(node["_target_"])
@@ -33,7 +37,7 @@ def _call(node: dict[str, Any], where: str) -> Any:
         raise ValueError("\n".join(lines)) from None
 
 
-def _called(value: Any, where: str) -> Any:
+def _called(value: object, where: str) -> Any:
     """Returns a setting with every nested `_target_` replaced by its object."""
     if not isinstance(value, dict):
         return value
@@ -42,7 +46,7 @@ def _called(value: Any, where: str) -> Any:
     return {key: _called(part, f"{where}.{key}") for key, part in value.items()}
 
 
-def _complaint(problem: Any, where: str, keys: list[str]) -> str:
+def _complaint(problem: "ErrorDetails", where: str, keys: list[str]) -> str:
     key = ".".join([where, *(str(part) for part in problem["loc"])])
     given = problem["input"]
     match problem["type"]:
@@ -52,7 +56,7 @@ def _complaint(problem: Any, where: str, keys: list[str]) -> str:
         case "missing":
             return f"{key}: nothing was given and it has no default"
         case "value_error":
-            return f"{where}: {problem['ctx']['error']}"
+            return f"{where}: {problem.get('ctx', {})['error']}"
         case _:
             return f"{key}: given {given!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
@@ -11,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from dip_exp.component import Settings
 from dip_exp.config import precision
 from dip_exp.config.schema import Config, register
 from dip_exp.errors import Refused
@@ -33,7 +33,7 @@ def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> Dic
         around.hydra = before
 
 
-def plain(cfg: Container) -> dict[str, Any]:
+def plain(cfg: Container) -> Settings:
     """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), with ranges
     checked. Replaces `precision=auto` by this machine's choice. Raises Refused."""
     try:
@@ -55,14 +55,14 @@ def plain(cfg: Container) -> dict[str, Any]:
     return config
 
 
-def plain_dict(node: Container) -> dict[str, Any]:
+def plain_dict(node: Container) -> Settings:
     """Returns a node of the configuration resolved into plain dicts, lists and scalars, without checks."""
     container = OmegaConf.to_container(node, resolve=True, enum_to_str=True, throw_on_missing=False)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 
 
-def _refuse_missing(node: Any, where: str = "") -> None:
+def _refuse_missing(node: object, where: str = "") -> None:
     for key, value in node.items() if isinstance(node, dict) else ():
         path = f"{where}{key}"
         if value == "???":

@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from dip_exp.component import Settings
+
 NUMERICS = 3
 """Version of the numerics, raised by hand whenever code changes what a config computes. Every run then gets a new id.
 
@@ -17,7 +19,7 @@ pixel."""
 SPENT = ("optim.fewer",)
 """Scientific keys that only modify another key's value, and are therefore not part of the identity."""
 
-NEUTRAL: dict[str, Any] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
+NEUTRAL: dict[str, object] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
 """Keys added after runs existed, with the value that means "as before". The identity omits a key that has this
 value."""
 
@@ -72,7 +74,7 @@ FIRST_NAMES = {
 now. The list is closed: later classes are hashed by their bare name. Empty it when NUMERICS is next raised."""
 
 
-def identity(config: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:
+def identity(config: Settings, contents: dict[str, str]) -> Settings:
     """Returns a run's identity: its scientific settings, with files replaced by their content hashes and numbers
     normalised.
 
@@ -119,33 +121,34 @@ def _named(node: Any, group: str) -> Any:
     return {k: class_name(group, v) if k == "_target_" else _named(v, group) for k, v in node.items()}
 
 
-def _leave_out_later_watchers(stop: Any) -> None:
+def _leave_out_later_watchers(stop: object) -> None:
     """Drops the passive rules of `stop=watch` whose classes are newer than `FIRST_NAMES`. They change neither pixels
     nor existing output kinds, so adding one to conf/stop/watch.yaml must not change run ids."""
-    rules = stop.get("rules") if isinstance(stop, dict) else None
-    if isinstance(rules, dict):
+    if isinstance(stop, dict) and isinstance(rules := stop.get("rules"), dict):
         stop["rules"] = {name: rule for name, rule in rules.items() if not _is_later(rule)}
 
 
-def _is_later(rule: Any) -> bool:
+def _is_later(rule: object) -> bool:
     return isinstance(rule, dict) and "." not in str(rule.get("_target_", "."))
 
 
-def run_id(what: dict[str, Any]) -> str:
+def run_id(what: Settings) -> str:
     """Returns the id of an identity: the first 12 hexadecimal digits of the sha256 of its canonical JSON."""
     text = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def files(config: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+def files(config: Settings) -> dict[str, tuple[str, str | None]]:
     """Returns every file that the scientific settings name, as {dotted key: (path, declared sha256 or None)}.
 
     By convention, a file is a key called `path`, and the key `sha256` beside it declares its content.
     """
     found: dict[str, tuple[str, str | None]] = {}
 
-    def walk(node: Any, where: str) -> None:
-        for key, value in node.items() if isinstance(node, dict) else ():
+    def walk(node: object, where: str) -> None:
+        if not isinstance(node, dict):
+            return
+        for key, value in node.items():
             if key == "path" and value is not None:
                 found[where + key] = (str(value), node.get("sha256"))
             walk(value, f"{where}{key}.")
@@ -154,9 +157,9 @@ def files(config: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
     return found
 
 
-def _parent(tree: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, str]:
+def _parent(tree: Settings, key: str) -> tuple[Settings | None, str]:
     *route, leaf = key.split(".")
-    node: Any = tree
+    node: object = tree
     for name in route:
         node = node.get(name) if isinstance(node, dict) else None
     return (node if isinstance(node, dict) else None), leaf

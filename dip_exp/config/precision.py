@@ -2,7 +2,8 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from dip_exp.component import Settings
 
 UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16"}
 """Units for bfloat16 products: Linux's CPU flag and the common name, fastest first."""
@@ -21,7 +22,7 @@ def units() -> tuple[str, ...]:
     return tuple(name for flag, name in UNITS.items() if flag in flags)
 
 
-def chosen(config: dict[str, Any]) -> str:
+def chosen(config: Settings) -> str:
     """Returns the precision that resolved settings ask for. `auto` is decided here, so that no identity contains it.
 
     auto: bf16 for a network with its own half-precision step (`dip_exp.archs.fast`) on a CPU with bfloat16 units, else

@@ -5,7 +5,6 @@ from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import yaml
 from omegaconf import Container, OmegaConf
@@ -90,14 +89,14 @@ def own_stop(task: str) -> str:
     return settings.get("own_stop", "fixed")
 
 
-def scaled(paper: Any, mini: Any, *, _root_: Container) -> Any:
+def scaled(paper: object, mini: object, *, _root_: Container) -> object:
     """`${scaled:PAPER,MINI}`: one value per scale; `scale` selects when the value is read."""
     scale = OmegaConf.select(_root_, "scale")
     value = mini if scale in (Scale.mini, "mini") else paper
     return OmegaConf.create(list(value)) if isinstance(value, list) else value
 
 
-def of_task(values: dict[str, Any], *, _root_: Container) -> Any:
+def of_task(values: dict[str, object], *, _root_: Container) -> object:
     """`${of_task:{Denoise:1,SuperResolution:2}}`: a variant's value for the current task, by the task's class."""
     task = _class(_root_, "task")
     if task not in values:
@@ -140,7 +139,7 @@ def located(path: str) -> str:
     return str(component.located(path))
 
 
-def text(hexadecimal: Any) -> str:
+def text(hexadecimal: object) -> str:
     """`${text:x68C3A9}`: a string from its hexadecimal bytes, for file names that the grammar cannot express
     otherwise."""
     return bytes.fromhex(str(hexadecimal)[1:]).decode("utf-8", "surrogateescape")

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -274,7 +273,7 @@ def _tf32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def precision_context(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+def precision_context(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Returns the context for a network's pass under a precision, equivalent to the trainer's."""
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)

@@ -1,24 +1,33 @@
 """In: finished runs of experiments. Out: the committed tables. Rows are added or replaced by run_id, never deleted."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dip_exp import images
 from dip_exp.atomic import write_text
 from dip_exp.experiments import means, sweeps, tables
-from dip_exp.experiments.tables import Frame
 from dip_exp.metrics import kinds
 from dip_exp.runs.folder import RunFolder, lock_of
+from dip_exp.runs.record import Record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 CURVE_POINTS = 70
 """Number of a curve's steps to keep, evenly spaced on a logarithmic axis. Steps with snapshots are kept in addition."""
+
+
+Row = dict[str, object]
+"""A row of a table, by column."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +103,18 @@ def _collect(results: Path, scale: str, experiments: Iterable[str], allow_dirty:
     return [_progress(name, listing, runs, why[name]) for name in names]
 
 
-def is_accounted_for(done: dict[str, Any]) -> bool:
+def is_accounted_for(done: Record) -> bool:
     """Returns whether the record's commit fully identifies the code: a clean tree of a git checkout."""
     return done["dirty"] is False
 
 
-def _is_in(runs: Frame, done: dict[str, Any]) -> bool:
+def _is_in(runs: DataFrame, done: Record) -> bool:
     """Returns whether the tables have this very run (same seconds and commit), not just one with the same run_id."""
     own = runs[runs.run_id == done["run_id"]]
     return bool(((own.seconds == done["seconds"]) & (own.commit.fillna("") == (done["commit"] or ""))).any())
 
 
-def _why_refused(done: dict[str, Any], name: str, scale: str, job: means.Listed) -> str:
+def _why_refused(done: Record, name: str, scale: str, job: means.Listed) -> str:
     differs = f"was made from a tree that differs from its commit, {str(done['commit'])[:7]}"
     tree = differs if done["dirty"] else "was made outside a git checkout"
     again = " and ".join(
@@ -141,14 +150,14 @@ def finished_jobs(
         yield from (means.Listed(job.run_id, job.label, str(job.seed), seeds == 1) for job in new)
 
 
-def _progress(name: str, listing: Frame, runs: Frame, refused: tuple[str, ...]) -> Collected:
+def _progress(name: str, listing: DataFrame, runs: DataFrame, refused: tuple[str, ...]) -> Collected:
     wanted = listing[listing.experiment == name].run_id
     done = runs[runs.run_id.isin(wanted)].drop_duplicates("run_id")
     seconds = done[done.members.isna()].seconds.sum()
     return Collected(name, len(wanted), len(done), float(seconds), refused)
 
 
-def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(done: Record) -> list[Row]:
     """Returns a record as rows of runs.csv, one per output kind. An unscored run has one row, of kind `stopped`."""
     settings, choices, picture = done["config"], done["choices"], done["picture"]
     facts = {
@@ -186,7 +195,7 @@ def _rows(done: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _ended(done: dict[str, Any], kind: str) -> int | None:
+def _ended(done: Record, kind: str) -> int | None:
     """Returns the step at which a rule ended the run, or would have ended it; None if the run took all its steps."""
     told = done["stop"]["told"].get(kind)
     if told is not None:
@@ -194,13 +203,13 @@ def _ended(done: dict[str, Any], kind: str) -> int | None:
     return done["steps"] if kind == kinds.STOPPED and done["stop"]["ended"] else None
 
 
-def _rival(done: dict[str, Any], kind: str) -> dict[str, Any]:
+def _rival(done: Record, kind: str) -> Row:
     """Returns the name and seconds of a rival, for its row; {} for other kinds."""
     own = done["rivals"].get(kind)
     return {} if own is None else {"baseline": own["name"], "baseline_seconds": own["seconds"]}
 
 
-def _calibration(done: dict[str, Any]) -> list[dict[str, Any]]:
+def _calibration(done: Record) -> list[Row]:
     """Returns the calibration of a run's map of standard deviations, one row per bin; [] without a map."""
     found = done.get("calibration")
     if found is None:
@@ -210,7 +219,7 @@ def _calibration(done: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"run_id": done["run_id"], "bin": n, "std": std, "error": error, **numbers} for n, (std, error) in bins]
 
 
-def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
+def _curve(results: Path, done: Record) -> list[Row]:
     import pandas as pd
 
     path = RunFolder(results, done["run_id"]).path / "history.csv"
@@ -224,12 +233,12 @@ def _curve(results: Path, done: dict[str, Any]) -> list[dict[str, Any]]:
     thinned = history.iloc[[step - 1 for step in kept]]
     rounded = thinned.reindex(columns=list(tables.CURVE_COLUMNS[2:])).map(lambda value: float(f"{value:.5g}"))
     return [
-        {"run_id": done["run_id"], "step": step, **row}
+        {"run_id": done["run_id"], "step": step, **{str(name): value for name, value in row.items()}}
         for step, row in zip(kept, rounded.to_dict("records"), strict=True)
     ]
 
 
-def _panels(results: Path, scale: str, name: str, done: dict[str, Any]) -> None:
+def _panels(results: Path, scale: str, name: str, done: Record) -> None:
     about = sweeps.about(name) or {}
     folder = RunFolder(results, done["run_id"]).path
     free = images.may_be_committed(done["choices"]["image"])
@@ -249,11 +258,11 @@ def _panels(results: Path, scale: str, name: str, done: dict[str, Any]) -> None:
 def _upsert(
     path: Path,
     columns: tuple[str, ...],
-    rows: list[dict[str, Any]],
+    rows: list[Row],
     key: str,
     order: list[str],
     gone: Iterable[str] = (),
-) -> Frame:
+) -> DataFrame:
     """Writes the table, with the rows of equal `key` replaced and the others kept verbatim, and returns it.
 
     gone: further values of `key` whose rows are dropped.
@@ -270,12 +279,12 @@ def _upsert(
     return tables.read_table(path, columns)
 
 
-def _as_text(source: Path | StringIO) -> Frame:
+def _as_text(source: Path | StringIO) -> DataFrame:
     import pandas as pd
 
     return pd.read_csv(source, dtype=str, keep_default_na=False)
 
 
-def _in_order(column: Frame) -> Frame:
+def _in_order(column: Series) -> Series:
     """Returns a sort key: steps and bins compare as numbers, names as text."""
     return column.astype(int) if column.name in ("step", "bin") else column

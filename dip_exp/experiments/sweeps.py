@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import product
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from dip_exp import config
+from dip_exp.component import Settings
 from dip_exp.config.schema import Origin
 from dip_exp.errors import Refused
 from dip_exp.runs.order import Named, identify
@@ -58,7 +58,7 @@ def of_the_paper() -> list[str]:
 
 
 @cache
-def about(name: str) -> dict[str, Any] | None:
+def about(name: str) -> Settings | None:
     """Returns an experiment's `about` (`config.About`), or None if it has none.
 
     Reads it from the overlay and its base overlays instead of composing, which is slow.

@@ -14,19 +14,21 @@ panels/:    `<run_id>-<kind>.png`, for packaged pictures only; panels of the pap
 No torch.
 """
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dip_exp.images import read
 
-Frame = Any
-"""A pandas table. It is typed as Any because the pandas stubs give indexing wider types than it returns."""
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 RUN_COLUMNS = (
     *("run_id", "kind", "psnr", "ssim", "psnr_missing", "step", "ended"),
@@ -60,26 +62,26 @@ class Tables:
     figure was drawn from."""
 
     @cached_property
-    def runs(self) -> Frame:
+    def runs(self) -> DataFrame:
         """All collected runs, by `RUN_COLUMNS`; empty if none was collected."""
         return self._read("runs.csv", RUN_COLUMNS)
 
     @cached_property
-    def curves(self) -> Frame:
+    def curves(self) -> DataFrame:
         """All kept steps, by `CURVE_COLUMNS`."""
         return self._read("curves.csv", CURVE_COLUMNS)
 
     @cached_property
-    def calibration(self) -> Frame:
+    def calibration(self) -> DataFrame:
         """The calibration of all maps of standard deviations, by `CALIBRATION_COLUMNS`."""
         return self._read("calibration.csv", CALIBRATION_COLUMNS)
 
     @cached_property
-    def jobs(self) -> Frame:
+    def jobs(self) -> DataFrame:
         """The jobs of every experiment, finished or not, by `JOB_COLUMNS`."""
         return self._read("jobs.csv", JOB_COLUMNS)
 
-    def listed(self, experiment: str) -> Frame:
+    def listed(self, experiment: str) -> DataFrame:
         """Returns an experiment's jobs, finished or not. The settings of its sweep are in columns named `set.<key>`."""
         import pandas as pd
 
@@ -88,7 +90,7 @@ class Tables:
         wanted = pd.DataFrame(settings, index=jobs.index, dtype=str)
         return pd.concat([jobs[["run_id", "job", "seed"]].rename(columns={"seed": "seeds"}), wanted], axis=1)
 
-    def of(self, experiment: str) -> Frame:
+    def of(self, experiment: str) -> DataFrame:
         """Returns the rows of an experiment's finished runs, with the columns of `listed`."""
         self.reads[experiment] = partial(self._of_as_text, experiment)
         return self.listed(experiment).merge(self.runs, on="run_id", how="inner")
@@ -98,7 +100,7 @@ class Tables:
         spread = self.calibration[self.calibration.run_id.isin(found.run_id)]
         return (found.to_csv() + spread.to_csv()).encode()
 
-    def curve(self, run_id: str) -> Frame:
+    def curve(self, run_id: str) -> DataFrame:
         """Returns the kept steps of one run."""
         self.reads[f"curve {run_id}"] = lambda: self.curve(run_id).to_csv().encode()
         return self.curves[self.curves.run_id == run_id].sort_values("step")
@@ -115,7 +117,7 @@ class Tables:
                 return read(path).x[0].transpose(1, 2, 0)
         return None
 
-    def reference(self, name: str) -> Frame:
+    def reference(self, name: str) -> DataFrame:
         """Returns `results/reference/<name>.csv`: numbers from the paper and its authors."""
         import pandas as pd
 
@@ -123,11 +125,11 @@ class Tables:
         self.reads[f"reference {name}"] = path.read_bytes
         return pd.read_csv(path)
 
-    def _read(self, name: str, columns: tuple[str, ...]) -> Frame:
+    def _read(self, name: str, columns: tuple[str, ...]) -> DataFrame:
         return read_table(folder(self.results, self.scale) / name, columns)
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> Frame:
+def read_table(path: Path, columns: tuple[str, ...]) -> DataFrame:
     """Returns a table. Columns missing from the file (it may be older) are empty; without a file there are no rows."""
     import pandas as pd
 

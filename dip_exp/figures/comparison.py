@@ -1,14 +1,20 @@
 """The paper's numbers beside ours, from the tables and the overlays' declarations (`config.Number`)."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dip_exp.config import Number
 from dip_exp.experiments import sweeps
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import rows
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 PROTOCOLS = {"rgb": "RGB", "grey": "grey", "gray": "grey", "sr_authors": "Y"}
 SCORES = {"psnr": "PSNR", "fit": "PSNR to the observation", "loss": "mean squared error"}
@@ -68,7 +74,7 @@ def markdown(found: Sequence[Line]) -> str:
     return "\n".join([*head, *body])
 
 
-def beside(tables: Tables, experiment: str, run: Frame, kind: str) -> tuple[float, float]:
+def beside(tables: Tables, experiment: str, run: DataFrame, kind: str) -> tuple[float, float]:
     """Returns (ours, theirs) for one run's picture of a kind (or `step<n>`); NaN where there is no number. `ours`
     follows the declared score (`Number.score`)."""
     step = int(run.steps.iloc[0]) if kind == "last" else int(kind.removeprefix("step") if "step" in kind else 0)
@@ -138,12 +144,12 @@ def _slashed(values: list[float], digits: str) -> str:
     return " / ".join(f"{value:{digits}}" if np.isfinite(value) else NOTHING for value in values)
 
 
-def _told(done: Frame) -> str:
+def _told(done: DataFrame) -> str:
     seeds = sorted(set(done.seeds))
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}; {rows.made_on(done)}"
 
 
-def _image(frame: Frame) -> Frame:
+def _image(frame: DataFrame) -> Series:
     """Returns the picture of each row's job as the sweep sets it; empty if a variant sets it."""
     return frame["set.image"] if "set.image" in frame else frame.run_id.map(lambda _: "")
 
@@ -152,7 +158,7 @@ def _name(image: str) -> str:
     return image.rpartition("/")[2]
 
 
-def _of_number(frame: Frame, number: Number) -> Frame:
+def _of_number(frame: DataFrame, number: Number) -> DataFrame:
     """Returns the rows whose jobs a number refers to."""
     chosen = rows.picked(frame, number.select)
     return chosen[_image(chosen).str.startswith(number.images)] if number.images and len(chosen) else chosen
@@ -179,7 +185,7 @@ def _published_curve(tables: Tables, number: Number) -> dict[int, float]:
     return dict(zip(chosen[iteration].astype(int), chosen[value].astype(float), strict=True))
 
 
-def _paper(tables: Tables, number: Number) -> Frame:
+def _paper(tables: Tables, number: Number) -> DataFrame:
     """Returns the paper's printed rows for a number's table, method and output kind."""
     paper = tables.reference("paper")
     paper = paper[(paper.table == number.table) & (paper.method == number.method) & (paper.kind == number.printed)]

@@ -5,7 +5,6 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from dip_exp.atomic import write_text
 from dip_exp.errors import Refused
@@ -13,6 +12,7 @@ from dip_exp.experiments import sweeps
 from dip_exp.experiments.tables import Tables
 from dip_exp.figures import comparison, outstanding, saved
 from dip_exp.figures.parts import rows, style
+from dip_exp.figures.parts.checks import Check
 from dip_exp.figures.parts.score_table import Table
 from dip_exp.runs import report
 
@@ -127,7 +127,7 @@ def _state(tables: Tables, name: str) -> str:
     )
 
 
-def _checks(module: ModuleType, tables: Tables) -> list[Any]:
+def _checks(module: ModuleType, tables: Tables) -> list[Check]:
     parts = vars(module)
     return parts["checks"](tables) if "checks" in parts else []
 

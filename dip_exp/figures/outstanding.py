@@ -1,12 +1,18 @@
 """Runs that are still missing, and their estimated cost."""
 
+from __future__ import annotations
+
 import shlex
 from statistics import median
+from typing import TYPE_CHECKING
 
 from dip_exp.experiments import sweeps
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import rows
 from dip_exp.images import sets
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def section(tables: Tables, experiments: list[str]) -> str:
@@ -28,7 +34,7 @@ def section(tables: Tables, experiments: list[str]) -> str:
     return "\n\n".join(["## Not run yet", "\n".join([*head, *lines]), note])
 
 
-def missing(tables: Tables, experiment: str) -> Frame:
+def missing(tables: Tables, experiment: str) -> DataFrame:
     """Returns an experiment's jobs whose runs are in no table. Means are excluded, because they are not run."""
     listed = _single(tables.listed(experiment))
     return listed[~listed.run_id.isin(tables.runs.run_id)]
@@ -45,7 +51,7 @@ def hours(tables: Tables, experiment: str) -> str:
     return f"{sum(known) / 3600:.1f}{some}"
 
 
-def _single(listed: Frame) -> Frame:
+def _single(listed: DataFrame) -> DataFrame:
     return listed[~listed.seeds.str.contains("+", regex=False)] if len(listed) else listed
 
 
@@ -54,16 +60,20 @@ def _paces(tables: Tables, experiment: str) -> dict[frozenset[str], float]:
     experiments' runs whose settings name the task."""
     done = tables.runs.drop_duplicates("run_id").merge(tables.jobs[["experiment", "run_id", "job"]], on="run_id")
     found: dict[frozenset[str], list[float]] = {}
-    for run in done[done.members.isna()].itertuples():
-        of, _ = _settings(str(run.job))
-        if run.experiment == experiment or any(word.startswith("task=") for word in of):
-            found.setdefault(of, []).append(run.seconds / (run.width * run.height))
+    single = done[done.members.isna()]
+    columns = (single[name] for name in ("experiment", "job", "seconds", "width", "height"))
+    for name, job, seconds, width, height in zip(*columns, strict=True):
+        of, _ = _settings(str(job))
+        if name == experiment or any(word.startswith("task=") for word in of):
+            found.setdefault(of, []).append(seconds / (width * height))
     return {of: median(each) for of, each in found.items()}
 
 
 def _sizes(tables: Tables) -> dict[str, float]:
     """Returns {picture: number of pixels}: from the manifest for sets, and from finished runs for other pictures."""
-    sizes = {str(row.image): float(row.width * row.height) for row in tables.runs.drop_duplicates("image").itertuples()}
+    once = tables.runs.drop_duplicates("image")
+    columns = zip(once.image, once.width, once.height, strict=True)
+    sizes = {str(image): float(width * height) for image, width, height in columns}
     return sizes | {entry.option: entry.width * entry.height for entry in sets.manifest() if entry.is_picture}
 
 

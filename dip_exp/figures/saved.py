@@ -5,11 +5,14 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from dip_exp.experiments.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DRAWN_FROM = "Drawn from"
 """The PNG text chunk with the digest of the data and code it was drawn from."""
@@ -19,7 +22,7 @@ TABLES = ("score_table", "checks")
 """The modules of `parts` that draw nothing."""
 
 
-def save(drawn: Any, path: Path, digest: str) -> None:
+def save(drawn: "Figure", path: Path, digest: str) -> None:
     """Writes a figure as PNG, unless the existing file has the same digest.
 
     Redrawing would change the file, because fonts and libraries differ between machines, and the repository keeps every
@@ -34,7 +37,7 @@ def save(drawn: Any, path: Path, digest: str) -> None:
 
 def digest(module: ModuleType, tables: Tables) -> str:
     """Returns the sha256 of a figure's inputs: the rows and panels it read, and the code that draws it, without
-    comments and docstrings."""
+    comments, docstrings and types."""
     whole = hashlib.sha256()
     for name, data in sorted(tables.reads.items()):
         whole.update(name.encode() + data())
@@ -62,10 +65,24 @@ def _sources(path: Path) -> list[Path]:
 def _code(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):  # bare strings are documentation
-            node.body = [one for one in node.body if not _is_text(one)]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [one for one in node.body if not (_is_text(one) or _is_for_types(one))]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.AnnAssign):  # of a dataclass the fields stay, without their types
+            node.annotation = ast.Constant(None)
     return ast.dump(tree)
 
 
 def _is_text(node: ast.stmt) -> bool:
+    """Returns whether a statement is a bare string, which is documentation."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_for_types(node: ast.stmt) -> bool:
+    """Returns whether a statement only imports what annotations name."""
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return isinstance(node, ast.ImportFrom) and node.module in ("typing", "__future__")

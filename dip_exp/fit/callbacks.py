@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -14,9 +13,10 @@ import torch
 from tqdm import tqdm
 
 from dip_exp.atomic import write_bytes, write_text
-from dip_exp.fit.history import COLUMNS
+from dip_exp.fit.history import COLUMNS, Row
 from dip_exp.fit.module import Fit
 from dip_exp.fit.progress import UNTIMED_STEPS
+from dip_exp.shapes import Float32
 
 PACE_STEPS, PACE_SECONDS = 20, 20.0
 """The run's own pace counts as known after this many steps, or after this many seconds."""
@@ -50,7 +50,7 @@ class Pace(pl.Callback):
         self._judged = False
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         if self._judged:
             return
@@ -88,7 +88,7 @@ class Curve(pl.Callback):
         self._written = _fit(pl_module).start
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         fit = _fit(pl_module)
         if fit.looked:
@@ -97,7 +97,7 @@ class Curve(pl.Callback):
             self._written = fit.history.done
 
 
-def write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_curve(path: Path, rows: list[Row]) -> None:
     """Writes a history as CSV; the file is written completely or not at all."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
@@ -115,7 +115,7 @@ class Checkpoint(pl.Callback):
         self._last = time.monotonic()
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         if time.monotonic() - self._last >= self._seconds:
             self.save(_fit(pl_module))
@@ -141,11 +141,11 @@ def is_round(number: int) -> bool:
 class Snapshots(pl.Callback):
     """Passes the iterate x_hat to `write` at steps 1, 2, 5, 10, 20, 50, ... (counted from one) and at the last step."""
 
-    def __init__(self, write: Callable[[int, np.ndarray], object]) -> None:
+    def __init__(self, write: Callable[[int, Float32[np.ndarray, "1 C H W"]], object]) -> None:
         self._write = write
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         fit = _fit(pl_module)
         number = fit.history.done

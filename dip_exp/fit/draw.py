@@ -12,6 +12,7 @@ from dip_exp.fit.module import Fit
 from dip_exp.inputs.source import Input
 from dip_exp.optims.optim import Optim, Over, leave_gradients
 from dip_exp.seeds import named_seed
+from dip_exp.shapes import Float, Float32
 from dip_exp.stopping.rule import StopRule
 from dip_exp.tasks.problem import Problem
 
@@ -20,7 +21,7 @@ Size = tuple[int, int]
 
 def draw(
     problem: Problem, arch: Arch | nn.Module, source: Input, seed: int, over: Over = "net"
-) -> tuple[nn.Module, Tensor]:
+) -> tuple[nn.Module, Float32[Tensor, "1 c h w"]]:
     """Returns (network, z). The weights are drawn from the seed's stream `weights`, z (1, C, H, W) from its stream
     `input` (or that of the input's own seed).
 
@@ -45,7 +46,7 @@ def draw(
 def assemble(
     problem: Problem,
     net: nn.Module,
-    z: Tensor,
+    z: Float[Tensor, "1 c h w"],
     source: Input,
     optim: Optim,
     stop: StopRule,
@@ -95,7 +96,7 @@ def shapes_only(arch: Arch | nn.Module, in_channels: int, shape: tuple[int, int,
     return copy.deepcopy(arch).to("meta")
 
 
-def check(arch: Arch | nn.Module, z: Tensor, shape: tuple[int, int, int], over: Over = "net") -> None:
+def check(arch: Arch | nn.Module, z: Float[Tensor, "1 c h w"], shape: tuple[int, int, int], over: Over = "net") -> None:
     """Raises ValueError if the network cannot take z, gives a picture that does not hold `shape` (C, H, W), has nothing
     of what is to be optimised, or gives a picture that does not depend on it."""
     channels, height, width = shape

@@ -1,15 +1,29 @@
 """The curve of a run: the loss and errors of every step, and the best pictures (oracles), kept on the device."""
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dip_exp.metrics.kinds import PEAK, PEAK_AVERAGE
+from dip_exp.shapes import Float, Float32
+from dip_exp.stopping.rule import State
 from dip_exp.tasks.problem import Problem
 
-COLUMNS: tuple[str, ...] = ("step", "loss", "psnr", "psnr_average", "data", "seconds")
+
+class Row(TypedDict):
+    """One step of the curve."""
+
+    step: int
+    loss: float
+    psnr: float | None
+    psnr_average: float | None
+    data: float
+    seconds: float
+
+
+COLUMNS = tuple(Row.__annotations__)
 """The columns of `history.csv`. step: counted from 1. psnr, psnr_average: in dB under the problem's protocol, empty
 without a truth. data: the loss without extra terms. seconds: since the run began."""
 
@@ -36,7 +50,15 @@ class History:
     def has_truth(self) -> bool:
         return self._truth is not None
 
-    def add(self, step: int, seconds: float, loss: Tensor, data: Tensor, x_hat: Tensor, average: Tensor) -> None:
+    def add(
+        self,
+        step: int,
+        seconds: float,
+        loss: Float[Tensor, ""],
+        data: Float[Tensor, ""],
+        x_hat: Float[Tensor, "1 C H W"],
+        average: Float[Tensor, "1 C H W"],
+    ) -> None:
         """Records one step (from 0): `seconds` since the run began, `loss` and its `data` term, scalars; x_hat and its
         average, (1, C, H, W)."""
         self.series[step, 0] = loss
@@ -48,12 +70,12 @@ class History:
         for which, picture in enumerate((x_hat, average)):
             self.series[step, 1 + which] = self._consider(which, step, picture)
 
-    def consider_last(self, x_hat: Tensor) -> None:
+    def consider_last(self, x_hat: Float[Tensor, "1 C H W"]) -> None:
         """Includes the picture after the last update among the candidates for the best; the curve has no row for it."""
         if self._truth is not None:
             self._consider(0, self.done - 1, x_hat)
 
-    def _consider(self, which: int, step: int, picture: Tensor) -> Tensor:
+    def _consider(self, which: int, step: int, picture: Float[Tensor, "1 C H W"]) -> Float[Tensor, ""]:
         """Returns the picture's mean squared error, and keeps the picture if that is the smallest so far."""
         assert self._truth is not None
         error = (self._view(picture) - self._truth).square().mean()
@@ -68,23 +90,30 @@ class History:
         bad = ~torch.isfinite(self.series[since : self.done, 0])
         return since + int(torch.argmax(bad.int())) if bool(bad.any()) else None
 
-    def rows(self, since: int = 0) -> list[dict[str, float | int | None]]:
+    def rows(self, since: int = 0) -> list[Row]:
         """Returns the steps after the first `since` as one dict per step, with the keys `COLUMNS`."""
         series = self.series[since : self.done].double().cpu().numpy()
         seconds = self.seconds[since : self.done].numpy()
         rows = []
         for offset, (loss, raw, average, data) in enumerate(series):
-            at = round(float(seconds[offset]), 4)
-            values = (since + offset + 1, float(loss), _psnr(raw), _psnr(average), float(data), at)
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
+            rows.append(
+                Row(
+                    step=since + offset + 1,
+                    loss=float(loss),
+                    psnr=_psnr(raw),
+                    psnr_average=_psnr(average),
+                    data=float(data),
+                    seconds=round(float(seconds[offset]), 4),
+                )
+            )
         return rows
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Returns the state for a checkpoint: tensors and numbers."""
         keep = {name: getattr(self, name) for name in ("best", "best_step", "best_picture")}
         return {**keep, "series": self.series[: self.done], "seconds": self.seconds[: self.done], "done": self.done}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Restores what `state` returned."""
         self.done = state["done"]
         self.series[: self.done] = state["series"].to(self.series.device)
@@ -92,7 +121,7 @@ class History:
         for name in ("best", "best_step", "best_picture"):
             getattr(self, name).copy_(state[name])
 
-    def peaks(self) -> dict[str, tuple[int, np.ndarray]]:
+    def peaks(self) -> dict[str, tuple[int, Float32[np.ndarray, "1 C H W"]]]:
         """Returns {"peak": (step, picture), "peak_average": ...}, steps counted from 0; empty without a truth."""
         if not self.has_truth or self.done == 0:
             return {}

@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Callable
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -15,7 +14,8 @@ from dip_exp.fit.posterior import Posterior
 from dip_exp.fit.rollback import Rollback
 from dip_exp.optims.optim import Optim, leave_gradients
 from dip_exp.seeds import mix
-from dip_exp.stopping.rule import Keep, StopRule, View
+from dip_exp.shapes import Float, Int
+from dip_exp.stopping.rule import Keep, State, StopRule, View
 from dip_exp.tasks.problem import Problem
 
 
@@ -31,7 +31,7 @@ class Fit(pl.LightningModule):
         self,
         problem: Problem,
         net: nn.Module,
-        z: Tensor,
+        z: Float[Tensor, "1 c h w"],
         *,
         optim: Optim,
         stop: StopRule,
@@ -66,7 +66,7 @@ class Fit(pl.LightningModule):
         self.ended = False
         self.final_picture: Tensor | None = None
         self._cpu_before: float | None = 0.0
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: State | None = None
 
     @property
     def optimised(self) -> list[nn.Parameter]:
@@ -112,7 +112,7 @@ class Fit(pl.LightningModule):
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
-    def z_at(self, step: int) -> Tensor:
+    def z_at(self, step: int) -> Float[Tensor, "1 c h w"]:
         """Returns z as used in step `step` (from 0), (1, C, H, W)."""
         if self.perturb_std == 0:
             return self.z
@@ -120,12 +120,12 @@ class Fit(pl.LightningModule):
         n = torch.randn(self.z.shape, generator=self.noise, device=self.z.device, dtype=self.z.dtype)
         return self.z + self.perturb_std * n
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 C H W"]:
         """Returns x_hat, cropped to the picture, so that loss and scores see original pixels only."""
         _, height, width = self.problem.shape
         return self.net(z)[..., :height, :width].to(self.z.dtype)
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:
+    def training_step(self, batch: int | Int[Tensor, ""], batch_idx: int) -> None:
         step = int(batch)
         optimizer = self._optimizer()
         self._move_weights(step)
@@ -170,7 +170,15 @@ class Fit(pl.LightningModule):
                 n = torch.randn(kernel.shape, generator=self.noise, device=kernel.device, dtype=kernel.dtype)
                 kernel.add_(n * std(kernel))
 
-    def _note(self, step: int, x_hat: Tensor, loss: Tensor, data: Tensor, *, accepted: bool) -> None:
+    def _note(
+        self,
+        step: int,
+        x_hat: Float[Tensor, "1 C H W"],
+        loss: Float[Tensor, ""],
+        data: Float[Tensor, ""],
+        *,
+        accepted: bool,
+    ) -> None:
         """Updates the average, asks the stop rule, and checks the run every `every` steps."""
         if step == 0:
             self.average.copy_(x_hat)
@@ -207,7 +215,7 @@ class Fit(pl.LightningModule):
         self.kept[kind] = torch.where(keep, self.average, self.kept[kind])
         self.kept_steps[kind] = torch.where(keep, step, self.kept_steps[kind])
 
-    def chosen(self) -> dict[str, tuple[int, Tensor]]:
+    def chosen(self) -> dict[str, tuple[int, Float[Tensor, "1 C H W"]]]:
         """Returns what the stop rule kept, {kind: (step from 0, picture)}; the last average if it never kept one."""
         last = (self.history.done - 1, self.average)
         steps = {kind: int(step) for kind, step in self.kept_steps.items()}
@@ -225,7 +233,7 @@ class Fit(pl.LightningModule):
     # -- after the last step, and across interruptions -----------------------------------------------------------------
 
     @torch.no_grad()
-    def last_picture(self) -> Tensor:
+    def last_picture(self) -> Float[Tensor, "1 C H W"]:
         """Returns f_theta(z) after the last update, with the last step's z or the clean one, in train mode."""
         z = self.z if self.final == "clean" else self.z_at(max(self.history.done - 1, 0))
         with self.trainer.precision_plugin.forward_context():
@@ -236,7 +244,7 @@ class Fit(pl.LightningModule):
         """Processor time of the steps over all threads; None for a run that began before this was recorded."""
         return None if self._cpu_before is None else self._cpu_before + time.process_time() - self._cpu_began
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> State:
         """Returns everything that the next step depends on and all that was kept, readable with `weights_only=True`."""
         return {
             "of": self._of(),
@@ -256,7 +264,7 @@ class Fit(pl.LightningModule):
             "posterior": None if self.posterior is None else self.posterior.state(),
         }
 
-    def resume(self, snapshot: dict[str, Any]) -> None:
+    def resume(self, snapshot: State) -> None:
         """Makes the fit continue from a `snapshot`; to be called before the trainer starts.
 
         Raises ValueError if the snapshot is of another observation or seed.
@@ -277,7 +285,7 @@ class Fit(pl.LightningModule):
         y = self.problem.y.detach().float().cpu().numpy()
         return hashlib.sha256(f"{self.seed} {y.shape}".encode() + y.tobytes()).hexdigest()
 
-    def _take_up(self, snapshot: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    def _take_up(self, snapshot: State, optimizer: torch.optim.Optimizer) -> None:
         self.load_state_dict(snapshot["parameters"])
         optimizer.load_state_dict(snapshot["optimizer"])
         self.stop.load(snapshot["stop"])

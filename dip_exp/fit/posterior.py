@@ -1,11 +1,11 @@
 """Mean and standard deviation of samples of the output, updated one sample at a time on the fit's device."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from dip_exp.metrics.kinds import POSTERIOR, POSTERIOR_STD
+from dip_exp.shapes import Float
+from dip_exp.stopping.rule import State
 
 
 class Posterior:
@@ -22,7 +22,7 @@ class Posterior:
         self._mean: Tensor | None = None
         self._squares: Tensor | None = None
 
-    def add(self, step: int, x_hat: Tensor) -> None:
+    def add(self, step: int, x_hat: Float[Tensor, "1 C H W"]) -> None:
         """Adds x_hat (1, C, H, W) of step `step` (from 0) if that step is a sample."""
         if step < self.first or (step - self.first) % self.every:
             return
@@ -36,7 +36,7 @@ class Posterior:
         squares += away * (x_hat - mean)
         self._mean, self._squares = mean, squares
 
-    def pictures(self) -> dict[str, Tensor]:
+    def pictures(self) -> dict[str, Float[Tensor, "1 C H W"]]:
         """Returns the mean (1, C, H, W) of the samples and, for two or more, their standard deviation (n - 1); empty if
         the fit ended before its first sample."""
         if self._mean is None or self._squares is None:
@@ -46,11 +46,11 @@ class Posterior:
             found[POSTERIOR_STD] = (self._squares / (self.count - 1)).sqrt()
         return found
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Returns the state for a checkpoint."""
         return {"count": self.count, "last": self.last, "mean": self._mean, "squares": self._squares}
 
-    def load(self, state: dict[str, Any], device: torch.device) -> None:
+    def load(self, state: State, device: torch.device) -> None:
         """Restores what `state` returned."""
         self.count, self.last = state["count"], state["last"]
         if state["mean"] is not None:

@@ -2,10 +2,12 @@
 
 import copy
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from dip_exp.shapes import Float
+from dip_exp.stopping.rule import State
 
 DROP = 10**0.5
 """5 dB, as a ratio of losses: a step whose loss exceeds the previous step's by more causes a rollback."""
@@ -28,9 +30,9 @@ class Rollback:
         self.optimizer = optimizer
         self.count = 0
         self.loss: float | None = None
-        self._good: dict[str, Any] = {}
+        self._good: State = {}
 
-    def refuses(self, step: int, loss: Tensor) -> bool:
+    def refuses(self, step: int, loss: Float[Tensor, ""]) -> bool:
         """Returns whether the step must not be applied; called after the gradient is computed and before the update."""
         if self.kind == "released" and step % LOOKS_AWAY_EVERY == 0:
             return False
@@ -65,10 +67,10 @@ class Rollback:
         for group, lr in zip(self.optimizer.param_groups, lowered, strict=True):
             group["lr"] = lr
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Returns the state for a checkpoint."""
         return {"count": self.count, "loss": self.loss, "good": self._good}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Restores what `state` returned."""
         self.count, self.loss, self._good = state["count"], state["loss"], state["good"]

@@ -10,21 +10,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Literal, cast
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from dip_exp.archs.fast import heap
 from dip_exp.component import Positive, component
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit.callbacks import Checkpoint
+from dip_exp.fit.history import Row
 from dip_exp.fit.module import Fit
 from dip_exp.fit.progress import Progress
+from dip_exp.shapes import Float, Float32
+from dip_exp.stopping.rule import State, Told
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
 
@@ -41,13 +44,13 @@ class Fitted:
     cpu_seconds: processor time of the steps over all threads.
     """
 
-    pictures: dict[str, np.ndarray]
+    pictures: dict[str, Float32[np.ndarray, "1 _ _ _"]]
     steps_of: dict[str, int]
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     steps: int
     reason: str
     ended: bool
-    told: dict[str, Any]
+    told: Told
     seconds: float
     memory: int | None
     device: str
@@ -133,7 +136,7 @@ class Trainer:
         return _gather(fit, fit.final_picture, seconds, self.device, interrupted=bool(received))
 
 
-def _loaded(checkpoint: Path) -> dict[str, Any]:
+def _loaded(checkpoint: Path) -> State:
     try:
         return torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -144,11 +147,13 @@ def _loaded(checkpoint: Path) -> dict[str, Any]:
 def _steps(fit: Fit) -> DataLoader:
     """Returns the data set: the numbers of the remaining steps. The loader has its own generator, because even an
     ordered loader draws a seed."""
-    numbers: Any = range(fit.start, fit.start if fit.ended else fit.optim.steps)
+    numbers = cast("Dataset[int]", range(fit.start, fit.start if fit.ended else fit.optim.steps))
     return DataLoader(numbers, batch_size=None, generator=torch.Generator().manual_seed(0))
 
 
-def _gather(fit: Fit, last: torch.Tensor, seconds: float, device: torch.device, *, interrupted: bool) -> Fitted:
+def _gather(
+    fit: Fit, last: Float[torch.Tensor, "1 C H W"], seconds: float, device: torch.device, *, interrupted: bool
+) -> Fitted:
     done = fit.history.done
     chosen = {"last": (done - 1, last), "average": (done - 1, fit.average), **fit.chosen()}
     if fit.posterior is not None:
@@ -184,7 +189,7 @@ class _Interruption(pl.Callback):
         self._received, self._saver = received, saver
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, Fit)
         if self._received and not pl_module.ended:

@@ -2,8 +2,16 @@
 
 import numpy as np
 
+from dip_exp.shapes import Float, Float32, Num
 
-def as_picture(y: np.ndarray) -> np.ndarray:
+Given = Num[np.ndarray, "H W"] | Num[np.ndarray, "H W C"] | Num[np.ndarray, "1 C H W"]
+"""A picture in the layouts that `as_picture` takes: uint8, or float in [0, 1]."""
+
+LaidOut = Float32[np.ndarray, "h w"] | Float32[np.ndarray, "h w c"] | Float32[np.ndarray, "1 c h w"]
+"""A picture in the layout of a given one; super-resolution makes it larger."""
+
+
+def as_picture(y: Given) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y as float32 (1, C, H, W). y: (H, W), (H, W, C) or (1, C, H, W), uint8 or float in [0, 1].
 
     Raises ValueError or TypeError for another shape, type or range.
@@ -24,7 +32,7 @@ def as_picture(y: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(y, dtype=np.float32)
 
 
-def laid_out_as(x_hat: np.ndarray, y: np.ndarray) -> np.ndarray:
+def laid_out_as(x_hat: Float[np.ndarray, "1 _ _ _"], y: Given) -> LaidOut:
     """Returns x_hat (1, C, H, W), clipped to [0, 1], in the layout of y: (H, W), (H, W, C) or (1, C, H, W)."""
     picture = np.clip(x_hat, 0, 1)
     if np.ndim(y) == 2:

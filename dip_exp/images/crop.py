@@ -3,8 +3,10 @@
 import numpy as np
 from PIL import Image
 
+from dip_exp.shapes import Float, Float32, Num
 
-def centre_crop(x: np.ndarray, multiple: int) -> np.ndarray:
+
+def centre_crop(x: Num[np.ndarray, "*batch H W"], multiple: int) -> Num[np.ndarray, "*batch h w"]:
     """Returns the largest central part of x (...,H,W) whose sides are multiples of `multiple`.
 
     If the surplus is odd, the larger half is removed at the right and the bottom, as in the authors' released code
@@ -21,7 +23,7 @@ def centre_crop(x: np.ndarray, multiple: int) -> np.ndarray:
     return x[..., top : top + rows, left : left + columns]
 
 
-def square(x: np.ndarray, side: int) -> np.ndarray:
+def square(x: Float32[np.ndarray, "*batch H W"], side: int) -> Float32[np.ndarray, "*batch {side} {side}"]:
     """Returns the central square of x (...,H,W), float32 in [0,1], resized to (side, side).
 
     It is reduced by area means, or enlarged by cubic convolution and clipped. Raises ValueError for a side below 1.
@@ -44,7 +46,7 @@ def _sides(x: np.ndarray, multiple: int, who: str) -> tuple[int, int]:
     return x.shape[-2], x.shape[-1]
 
 
-def shrink(x: np.ndarray, longest: int) -> np.ndarray:
+def shrink(x: Float32[np.ndarray, "*batch H W"], longest: int) -> Float32[np.ndarray, "*batch h w"]:
     """Returns x (...,H,W), float32 in [0,1], reduced so that its longer side is `longest`; never enlarged.
 
     Each new pixel is the mean of the area it covers, which keeps the picture's mean and avoids ringing. The shorter
@@ -61,7 +63,7 @@ def shrink(x: np.ndarray, longest: int) -> np.ndarray:
     return np.ascontiguousarray(np.clip(reduced, 0, 1))
 
 
-def _area_means(x: np.ndarray, count: int) -> np.ndarray:
+def _area_means(x: Float[np.ndarray, "*batch N M"], count: int) -> Float32[np.ndarray, "*batch {count} M"]:
     """Returns the means of x (...,N,M) over `count` equal intervals of its N rows, whose ends may be fractional."""
     size = x.shape[-2]
     edges = np.arange(count + 1) * size / count

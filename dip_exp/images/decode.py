@@ -11,6 +11,8 @@ import png
 import tifffile
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from dip_exp.shapes import Num
+
 Depth = Literal["uint8", "uint16", "float"]
 
 MAX_PIXELS = 2**26  # 8192 x 8192: below PIL's own warning, far more than a network can fit
@@ -22,7 +24,7 @@ BROKEN += (tifffile.TiffFileError, ArithmeticError)
 
 
 class Pixels(NamedTuple):
-    values: np.ndarray  # (H,W,S) as stored, S = 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha
+    values: Num[np.ndarray, "H W S"]  # as stored, S = 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha
     depth: Depth
     icc: bytes | None
 
@@ -190,7 +192,7 @@ def _tiff_pixels(values: np.ndarray, page: tifffile.TiffPage, who: str) -> Pixel
     return Pixels(_upright(values, orientation), depth, page.tags.valueof(ICC_TAG) or None)
 
 
-def _unassociated(values: np.ndarray, depth: Depth) -> np.ndarray:
+def _unassociated(values: Num[np.ndarray, "H W S"], depth: Depth) -> Num[np.ndarray, "H W S"]:
     """Returns values (H,W,S) with premultiplied colours divided by their alpha."""
     white = 65535 if depth == "uint16" else 1
     alpha = values[:, :, -1:].astype(np.float64) / white
@@ -199,7 +201,7 @@ def _unassociated(values: np.ndarray, depth: Depth) -> np.ndarray:
     return np.concatenate([colours.astype(values.dtype), values[:, :, -1:]], axis=2)
 
 
-def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
+def _upright(values: Num[np.ndarray, "H W S"], orientation: int) -> Num[np.ndarray, "h w S"]:
     """Returns values (H,W,S) with an EXIF orientation (1 to 8) applied; any other number changes nothing."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)

@@ -19,6 +19,7 @@ from dip_exp.atomic import write_bytes
 from dip_exp.images import sets
 from dip_exp.images.decode import decode
 from dip_exp.images.picture import Picture, _check_layout, to_grey
+from dip_exp.shapes import Float, Float32, Num
 
 WHITE = {"uint8": 255, "uint16": 65535, "float": 1}
 
@@ -58,7 +59,7 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 def read_mask(
     path: str | os.PathLike[str], flip: bool = False, threshold: float = 0.5, sha256: str | None = None
-) -> np.ndarray:
+) -> Float32[np.ndarray, "1 1 H W"]:
     """Returns a mask file as (1,1,H,W) float32 of 0 and 1: luma from `threshold` up is 1, known; below it 0, missing.
 
     If all pixels have one colour and the alpha varies, the alpha is used instead (opaque is known). `flip` swaps known
@@ -71,7 +72,9 @@ def read_mask(
     return ((brightness >= threshold) != flip).astype(np.float32)
 
 
-def _planes(values: np.ndarray, white: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _planes(
+    values: Num[np.ndarray, "H W S"], white: int
+) -> tuple[Float32[np.ndarray, "1 C H W"], Float32[np.ndarray, "H W"] | None]:
     """Returns x (1,C,H,W) and alpha (H,W) or None, both float32 in [0,1]."""
     scaled = (values.astype(np.float64) / white).astype(np.float32)
     has_alpha = scaled.shape[2] in (2, 4)
@@ -112,7 +115,10 @@ def _neighbours(path: Path) -> str:
 
 
 def write(
-    path: str | os.PathLike[str], x: np.ndarray, like: Picture | None = None, alpha: np.ndarray | None = None
+    path: str | os.PathLike[str],
+    x: Float32[np.ndarray, "1 C H W"],
+    like: Picture | None = None,
+    alpha: Float[np.ndarray, "H W"] | None = None,
 ) -> Path:
     """Writes x (1,C,H,W), float32, clipped to [0,1], as an 8-bit PNG, rounded to the nearest level; returns the path.
 
@@ -128,7 +134,7 @@ def write(
     return path
 
 
-def write_restored(folder: str | os.PathLike[str], x: np.ndarray, like: Picture) -> list[Path]:
+def write_restored(folder: str | os.PathLike[str], x: Float32[np.ndarray, "1 C H W"], like: Picture) -> list[Path]:
     """Writes the restored x (1,C,H,W) into an existing folder at the bit depth of its source; returns the files' paths.
 
     restored.png has 8 bits, or 16 if `like` has 16; for a float source, restored.tif holds float32 as well. Clipping,
@@ -145,7 +151,7 @@ def write_restored(folder: str | os.PathLike[str], x: np.ndarray, like: Picture)
     return [target, floats]
 
 
-def _clipped(x: np.ndarray, who: str) -> np.ndarray:
+def _clipped(x: Float32[np.ndarray, "1 C H W"], who: str) -> Float32[np.ndarray, "1 C H W"]:
     """Returns x clipped to [0,1], as networks and filters overshoot a little. Raises ValueError for NaN or infinity."""
     _check_layout(x, who)
     bad = x.size - int(np.isfinite(x).sum())
@@ -154,7 +160,9 @@ def _clipped(x: np.ndarray, who: str) -> np.ndarray:
     return np.clip(x, 0, 1)
 
 
-def _with_alpha(x: np.ndarray, like: Picture | None, alpha: np.ndarray | None) -> np.ndarray:
+def _with_alpha(
+    x: Float32[np.ndarray, "1 C H W"], like: Picture | None, alpha: Float[np.ndarray, "_ _"] | None
+) -> Float[np.ndarray, "H W S"]:
     """Returns (H,W,S) in [0,1]; the last channel is the alpha, if there is one."""
     values = x[0].transpose(1, 2, 0)
     height, width = values.shape[:2]
@@ -167,20 +175,20 @@ def _with_alpha(x: np.ndarray, like: Picture | None, alpha: np.ndarray | None) -
     return np.concatenate([values, np.clip(alpha, 0, 1)[:, :, None]], axis=2)
 
 
-def _profile(x: np.ndarray, like: Picture | None) -> bytes | None:
+def _profile(x: Float32[np.ndarray, "1 C H W"], like: Picture | None) -> bytes | None:
     # A profile of another colour space (an RGB profile on a picture made grey) makes viewers reject the file.
     space = b"GRAY" if x.shape[1] == 1 else b"RGB "
     return like.icc if like is not None and like.icc is not None and like.icc[16:20] == space else None
 
 
-def _png8(values: np.ndarray, icc: bytes | None) -> bytes:
+def _png8(values: Float[np.ndarray, "H W S"], icc: bytes | None) -> bytes:
     levels = np.rint(values * 255).astype(np.uint8)
     file = BytesIO()
     Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(file, "PNG", icc_profile=icc)
     return file.getvalue()
 
 
-def _png16(values: np.ndarray, icc: bytes | None) -> bytes:
+def _png16(values: Float[np.ndarray, "H W S"], icc: bytes | None) -> bytes:
     height, width, samples = values.shape
     rows = np.rint(values.astype(np.float64) * 65535).astype(">u2").reshape(height, -1)
     writer = png.Writer(width, height, greyscale=samples < 3, alpha=samples in (2, 4), bitdepth=16)
@@ -195,7 +203,7 @@ def _png16(values: np.ndarray, icc: bytes | None) -> bytes:
     return file.getvalue()
 
 
-def _tiff_float(values: np.ndarray, icc: bytes | None) -> bytes:
+def _tiff_float(values: Float[np.ndarray, "H W S"], icc: bytes | None) -> bytes:
     samples = values.shape[2]
     file = BytesIO()
     tifffile.imwrite(

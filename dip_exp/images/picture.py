@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dip_exp.images.decode import Depth, check_range
+from dip_exp.shapes import Float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +19,8 @@ class Picture:
     not such an array.
     """
 
-    x: np.ndarray
-    alpha: np.ndarray | None
+    x: Float32[np.ndarray, "1 C H W"]
+    alpha: Float32[np.ndarray, "H W"] | None
     icc: bytes | None
     depth: Depth
     name: str
@@ -57,7 +58,7 @@ def _check_layout(x: np.ndarray, who: str) -> None:
         raise ValueError(f"{who}: shape is {x.shape}; a picture is (1,C,H,W) with C 1 or 3 and at least one pixel")
 
 
-def to_grey(x: np.ndarray) -> np.ndarray:
+def to_grey(x: Float32[np.ndarray, "1 C H W"]) -> Float32[np.ndarray, "1 1 H W"]:
     """Returns the luma (1,1,H,W) of x (1,C,H,W): 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601); a grey x is unchanged."""
     if x.shape[1] == 1:
         return x

@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from dip_exp.shapes import Float, Float32
+
 GAP = 12
 LABEL = 34
 FONT = 18
@@ -13,7 +15,7 @@ MOST_HEIGHT = 800
 """In pixels. Taller pictures are reduced: the sheet is for viewing, and each picture is also saved at full size."""
 
 
-def side_by_side(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
+def side_by_side(panels: list[tuple[str, Float[np.ndarray, "1 _ _ _"]]]) -> Float32[np.ndarray, "1 3 H W"]:
     """Returns the panels (label, picture (1, C, H, W) in [0, 1]) in a row under their labels, (1, 3, H', W') in [0, 1].
 
     Shorter pictures are enlarged to the height of the tallest by nearest neighbour. The second line of a label, after

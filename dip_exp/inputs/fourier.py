@@ -9,6 +9,7 @@ from torch import Tensor
 from dip_exp.component import component
 from dip_exp.inputs.meshgrid import coordinates
 from dip_exp.inputs.source import Input
+from dip_exp.shapes import Float, Float32
 
 
 @component
@@ -22,7 +23,9 @@ class Fourier(Input):
 
     octaves: Annotated[int, Field(ge=1, le=16)] = 8
 
-    def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(
+        self, size: tuple[int, int], y: Float[Tensor, "1 c h w"], generator: torch.Generator
+    ) -> Float32[Tensor, "1 C H W"]:
         frequencies = torch.pi * 2.0 ** torch.arange(self.octaves)
         angles = (coordinates(size)[:, None] * frequencies[None, :, None, None, None]).flatten(1, 2)
         return torch.cat((angles.sin(), angles.cos()), dim=1)

@@ -7,6 +7,7 @@ from torch import Tensor
 from dip_exp import images
 from dip_exp.component import PathText, component, located
 from dip_exp.inputs.source import Input
+from dip_exp.shapes import Float, Float32
 
 
 @component
@@ -19,7 +20,9 @@ class GivenPicture(Input):
 
     path: PathText | None = None
 
-    def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(
+        self, size: tuple[int, int], y: Float[Tensor, "1 c h w"], generator: torch.Generator
+    ) -> Float32[Tensor, "1 C H W"]:
         picture = y.cpu().float().numpy() if self.path is None else images.read(located(self.path)).x
         height, width = picture.shape[-2:]
         if not (height <= size[0] < 2 * height and width <= size[1] < 2 * width):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dip_exp.component import NonNegative, NonNegativeInt, component
+from dip_exp.shapes import Float, Float32
 
 
 @component
@@ -23,6 +24,8 @@ class Input(ABC):
     seed: NonNegativeInt | None = None
 
     @abstractmethod
-    def draw(self, size: tuple[int, int], y: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(
+        self, size: tuple[int, int], y: Float[Tensor, "1 c h w"], generator: torch.Generator
+    ) -> Float32[Tensor, "1 C H W"]:
         """Returns z, float32 (1, C, H, W), of `size` (H, W). y is the observation, or the problem's `guide` if it has
         one; `generator` is the only source of randomness."""

@@ -3,12 +3,11 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import Logger
 
-from dip_exp.component import PositiveInt, component
+from dip_exp.component import PositiveInt, Settings, component
 from dip_exp.fit.callbacks import Curve
 
 
@@ -22,7 +21,7 @@ class Run:
     name: str
     group: str
     tags: list[str]
-    config: dict[str, Any]
+    config: Settings
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import lightning.pytorch as pl
 import numpy as np
@@ -18,6 +18,9 @@ from dip_exp.fit.callbacks import Curve, is_round
 from dip_exp.fit.module import Fit
 from dip_exp.loggers.logger import Run, Session, Watch
 from dip_exp.metrics import psnr, ssim
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import WandbLogger
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ class Wandb(Watch):
                 return _WandbSession(logger, [curve, _WandbWatch(logger)])
         return Session(callbacks=[curve])
 
-    def _logger(self, run: Run, *, offline: bool) -> Any:
+    def _logger(self, run: Run, *, offline: bool) -> "WandbLogger":
         import wandb
         from lightning.pytorch.loggers import WandbLogger
 
@@ -135,8 +138,9 @@ class _WandbSession(Session):
         import wandb
 
         run = self._run()
-        columns: list[Any] = ["kind", *sorted({name for row in scores.values() for name in row})]
-        rows: list[Any] = [[kind, *(row.get(name) for name in columns[1:])] for kind, row in scores.items()]
+        names = sorted({name for row in scores.values() for name in row})
+        columns: list[str | int] = ["kind", *names]
+        rows: list[Any] = [[kind, *(row.get(name) for name in names)] for kind, row in scores.items()]
         run.log({"scores": wandb.Table(columns=columns, data=rows)})
         for kind, row in scores.items():
             for name, value in row.items():
@@ -154,11 +158,11 @@ class _WandbSession(Session):
 class _WandbWatch(pl.Callback):
     """Logs the curve at each log entry; logs pictures and their SSIM at steps 10, 20, 50, 100, ... and at the end."""
 
-    def __init__(self, logger: Any) -> None:
+    def __init__(self, logger: "WandbLogger") -> None:
         self._logger = logger
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, Fit)
         with _shielded():
@@ -168,7 +172,7 @@ class _WandbWatch(pl.Callback):
         if fit.looked:
             row = fit.history.rows(number - 1)[0]
             values = {key: value for key, value in row.items() if key != "step" and value is not None}
-            self._logger.log_metrics({"iteration": number, **values})
+            self._logger.log_metrics({"iteration": number, **cast("dict[str, float]", values)})
         if number >= 10 and (is_round(number) or fit.ended):
             self._pictures(fit, number)
 
@@ -177,7 +181,7 @@ class _WandbWatch(pl.Callback):
 
         pictures = {"x_hat": fit.x_hat, "average": fit.average}
         arrays = {name: picture.float().cpu().numpy() for name, picture in pictures.items()}
-        values: dict[str, Any] = {name: wandb.Image(_show(array)) for name, array in arrays.items()}
+        values: dict[str, object] = {name: wandb.Image(_show(array)) for name, array in arrays.items()}
         problem = fit.problem
         if problem.x is not None:
             x = problem.x.float().cpu().numpy()

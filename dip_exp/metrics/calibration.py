@@ -4,9 +4,10 @@ Maps and pictures are arrays (1, C, H, W). Imports no torch.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
+
+from dip_exp.shapes import Bool, Float, Float32, Num
 
 BINS = 20
 """Number of bins. They have equal counts, and are sorted by increasing predicted standard deviation."""
@@ -36,12 +37,12 @@ class Calibration:
     rank_correlation: float | None
     ause: float | None
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, list[float] | float | None]:
         """Returns the fields as a record stores them."""
         return asdict(self)
 
 
-def calibrate(std: np.ndarray, error: np.ndarray) -> Calibration:
+def calibrate(std: Float[np.ndarray, "*axes"], error: Float[np.ndarray, "*axes"]) -> Calibration:
     """Returns how predicted standard deviations compare with errors. Both have the same shape, with any number of axes.
 
     Raises ValueError for unequal shapes, fewer than `BINS` values, values that are not finite, or negative predictions.
@@ -66,7 +67,10 @@ def calibrate(std: np.ndarray, error: np.ndarray) -> Calibration:
 
 
 def measured(
-    std: np.ndarray, x_hat: np.ndarray, x: np.ndarray | None, missing: np.ndarray | None = None
+    std: Float[np.ndarray, "1 C H W"],
+    x_hat: Float[np.ndarray, "1 C H W"],
+    x: Float[np.ndarray, "1 _ _ _"] | None,
+    missing: Num[np.ndarray, "1 _ _ _"] | Bool[np.ndarray, "1 _ _ _"] | None = None,
 ) -> Calibration | None:
     """Returns how a map compares with the error of x_hat, clipped to [0, 1]; all are (1, C, H, W).
 
@@ -82,8 +86,14 @@ def measured(
 
 
 def said(
-    kind: str, std: np.ndarray, x_hat: np.ndarray, x: np.ndarray | None, missing: np.ndarray | None, *, of: int
-) -> dict[str, Any]:
+    kind: str,
+    std: Float[np.ndarray, "1 C H W"],
+    x_hat: Float[np.ndarray, "1 C H W"],
+    x: Float[np.ndarray, "1 _ _ _"] | None,
+    missing: Num[np.ndarray, "1 _ _ _"] | Bool[np.ndarray, "1 _ _ _"] | None,
+    *,
+    of: int,
+) -> dict[str, dict[str, object] | None]:
     """Returns a record's entries for a map. spread: its output kind, the number `of` pictures behind it, its RMS, and
     the standard deviation that is shown as white. calibration: `measured`, None without a truth."""
     found = measured(std, x_hat, x, missing)
@@ -93,7 +103,7 @@ def said(
     }
 
 
-def shown(std: np.ndarray) -> tuple[np.ndarray, float]:
+def shown(std: Float[np.ndarray, "1 C H W"]) -> tuple[Float32[np.ndarray, "1 1 H W"], float]:
     """Returns a map (1, C, H, W) as a grey picture (1, 1, H, W) in [0, 1], and the standard deviation shown as white.
 
     Channels are combined by their root mean square. Black is 0; white is the 99th percentile of the positive values.
@@ -104,11 +114,11 @@ def shown(std: np.ndarray) -> tuple[np.ndarray, float]:
     return (joined / white if white > 0 else joined).clip(0, 1).astype(np.float32), white
 
 
-def _rms(values: np.ndarray) -> float:
+def _rms(values: Float[np.ndarray, "..."]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
+def _rank_correlation(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float | None:
     from scipy.stats import spearmanr
 
     if np.ptp(one) == 0 or np.ptp(other) == 0:
@@ -116,7 +126,7 @@ def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
     return float(spearmanr(one, other).statistic)  # type: ignore[attr-defined]
 
 
-def _ause(by_prediction: np.ndarray, by_error: np.ndarray) -> float:
+def _ause(by_prediction: Float[np.ndarray, " n"], by_error: Float[np.ndarray, " n"]) -> float:
     """Returns the AUSE of errors in two orders: by prediction and by size, increasing. The last are removed first."""
     kept = np.arange(1, by_error.size + 1)
     left = [np.sqrt(np.cumsum(np.square(errors)) / kept) for errors in (by_prediction, by_error)]

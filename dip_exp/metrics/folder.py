@@ -16,6 +16,7 @@ import numpy as np
 from dip_exp import images
 from dip_exp.errors import Refused
 from dip_exp.metrics import PROTOCOLS, psnr, ssim
+from dip_exp.shapes import Float, Float32
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 COLUMNS = ("picture", "psnr_db", "ssim", "protocol", "left", "top", "width", "height")
@@ -35,7 +36,7 @@ class Box:
         """(width, height)."""
         return self.width, self.height
 
-    def of(self, x: np.ndarray) -> np.ndarray:
+    def of(self, x: Float[np.ndarray, "*batch H W"]) -> Float[np.ndarray, "*batch h w"]:
         """Returns this part of x (...,H,W)."""
         return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
@@ -192,14 +193,14 @@ def _matching(scored: dict[str, Path], folder: str | Path, who: str) -> dict[str
     return {stem: found[stem] for stem in scored}
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> Float32[np.ndarray, "1 C H W"]:
     try:
         return images.read(path).x
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from None
 
 
-def _trimmed(x: np.ndarray, multiple: int, path: Path) -> np.ndarray:
+def _trimmed(x: Float32[np.ndarray, "1 C H W"], multiple: int, path: Path) -> Float32[np.ndarray, "1 C h w"]:
     height, width = x.shape[2:]
     if min(height, width) < multiple:
         raise Refused(
@@ -224,7 +225,7 @@ def _not_black(path: Path, whole: Box, truth: Path) -> Box:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
 
 
-def _central(x: np.ndarray, multiple: int, truth: Path) -> Box:
+def _central(x: Float32[np.ndarray, "1 C H W"], multiple: int, truth: Path) -> Box:
     """Returns the box that `images.centre_crop` keeps."""
     try:
         height, width = images.centre_crop(x, multiple).shape[2:]
@@ -233,7 +234,7 @@ def _central(x: np.ndarray, multiple: int, truth: Path) -> Box:
     return Box((x.shape[3] - width) // 2, (x.shape[2] - height) // 2, width, height)
 
 
-def _fitted(path: Path, x: np.ndarray, box: Box, truth: Path) -> np.ndarray:
+def _fitted(path: Path, x: Float32[np.ndarray, "1 C H W"], box: Box, truth: Path) -> Float32[np.ndarray, "1 c h w"]:
     """Returns the scored part of the result, (1,C,H,W)."""
     x_hat = _read(path)
     if x_hat.shape[2:] == x.shape[2:]:
@@ -249,7 +250,9 @@ def _fitted(path: Path, x: np.ndarray, box: Box, truth: Path) -> np.ndarray:
     )
 
 
-def _row(stem: str, x_hat: np.ndarray, whole: np.ndarray, box: Box, protocol: str) -> Row:
+def _row(
+    stem: str, x_hat: Float32[np.ndarray, "1 c h w"], whole: Float32[np.ndarray, "1 C H W"], box: Box, protocol: str
+) -> Row:
     x = box.of(whole)
     channels = max(x_hat.shape[1], x.shape[1])
     x_hat, x = (np.repeat(picture, channels // picture.shape[1], axis=1) for picture in (x_hat, x))

@@ -5,12 +5,13 @@ device; `psnr` and `ssim` take numpy arrays.
 """
 
 import math
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import numpy as np
 from pydantic import Field
 
 from dip_exp.component import NonNegativeInt, component
+from dip_exp.shapes import Bool, Float, Float64, Shaped
 
 A = TypeVar("A")
 
@@ -34,7 +35,7 @@ class Protocol:
     crop: Annotated[list[NonNegativeInt], Field(min_length=4, max_length=4)] = Field(default_factory=lambda: [0] * 4)
     quantise: Literal["none", "round", "floor"] = "none"
 
-    def view(self, x: A) -> A:
+    def view(self, x: Float[A, "1 C H W"]) -> Float[A, "1 c h w"]:
         """Returns the compared values of the picture x, (1,C,H,W).
 
         x is a numpy array or a torch tensor of floats. It is clipped to [0,1], quantised, converted and cropped, in
@@ -54,7 +55,7 @@ class Protocol:
             picture = (picture * 255) // 1 / 255
         return self.cropped(self._converted(picture))
 
-    def cropped(self, x: A) -> A:
+    def cropped(self, x: Shaped[A, "*batch H W"]) -> Shaped[A, "*batch h w"]:
         """Returns x, an array or tensor (...,H,W), without the border `crop`. Raises ValueError if nothing is left."""
         picture: Any = x
         top, left, bottom, right = self.crop
@@ -103,7 +104,12 @@ def decibels(mse: float) -> float:
     return math.inf if mse == 0 else -10 * math.log10(mse)
 
 
-def psnr(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol, where: np.ndarray | None = None) -> float:
+def psnr(
+    x_hat: Float[np.ndarray, "1 C H W"],
+    x: Float[np.ndarray, "1 C H W"],
+    protocol: Protocol,
+    where: Bool[np.ndarray, "1 _ H W"] | None = None,
+) -> float:
     """Returns the PSNR in dB of the estimate x_hat against the clean picture x, both (1,C,H,W); infinite if equal.
 
     The data range is 1; the squared error is averaged over all channels and pixels of `protocol.view`. x_hat may leave
@@ -126,7 +132,7 @@ def psnr(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol, where: np.ndarray
     return decibels(float(error[selected].mean()))
 
 
-def ssim(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol) -> float | None:
+def ssim(x_hat: Float[np.ndarray, "1 C H W"], x: Float[np.ndarray, "1 C H W"], protocol: Protocol) -> float | None:
     """Returns the mean structural similarity of x_hat and x, both (1,C,H,W), in [-1,1]; None if too small.
 
     Wang et al., IEEE TIP 2004: Gaussian window sigma 1.5 (11x11), population covariance, K1 = 0.01, K2 = 0.03, data
@@ -142,14 +148,17 @@ def ssim(x_hat: np.ndarray, x: np.ndarray, protocol: Protocol) -> float | None:
     u, v = _view64(x_hat, protocol)[0], _view64(x, protocol)[0]
     if min(u.shape[1:]) < SSIM_WINDOW:
         return None
-    score: Any = structural_similarity(
+    score = structural_similarity(
         u, v, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0, channel_axis=0
     )
-    return float(score)
+    return float(cast("float", score))
 
 
 def scores(
-    x_hat: np.ndarray, x: np.ndarray, protocol: Protocol, missing: np.ndarray | None = None
+    x_hat: Float[np.ndarray, "1 C H W"],
+    x: Float[np.ndarray, "1 C H W"],
+    protocol: Protocol,
+    missing: Bool[np.ndarray, "1 _ _ _"] | None = None,
 ) -> dict[str, float | None]:
     """Returns {psnr, ssim[, psnr_missing]} of x_hat against the clean picture x, both (1,C,H,W).
 
@@ -166,7 +175,7 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _view64(x: np.ndarray, protocol: Protocol) -> np.ndarray:
+def _view64(x: Float[np.ndarray, "1 C H W"], protocol: Protocol) -> Float64[np.ndarray, "1 c h w"]:
     return protocol.view(x.astype(np.float64))
 
 

@@ -9,6 +9,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from dip_exp.shapes import Float, Float32
+
 LEVELS = 255.0  # papers quote noise in 8-bit grey levels
 
 
@@ -33,7 +35,9 @@ def check_picture(x: np.ndarray, who: str) -> None:
         )
 
 
-def gaussian(x: np.ndarray, sigma_255: float, rng: np.random.Generator, clip: bool = True) -> np.ndarray:
+def gaussian(
+    x: Float[np.ndarray, "1 C H W"], sigma_255: float, rng: np.random.Generator, clip: bool = True
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns x + n, n ~ N(0, (sigma_255/255)^2) for each value, as float32, not rounded to 8 bits.
 
     `sigma_255` is in 8-bit grey levels. With `clip` the result is clipped to [0,1], as in the authors' released
@@ -46,7 +50,7 @@ def gaussian(x: np.ndarray, sigma_255: float, rng: np.random.Generator, clip: bo
     return _float32(y, clip)
 
 
-def poisson(x: np.ndarray, peak: float, rng: np.random.Generator) -> np.ndarray:
+def poisson(x: Float[np.ndarray, "1 C H W"], peak: float, rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
     """Returns photon counts divided by `peak`, clipped to [0,1]: y = Poisson(peak * x) / peak.
 
     `peak` is the mean count of a white pixel. Before clipping the mean is x and the variance x / peak.
@@ -56,7 +60,7 @@ def poisson(x: np.ndarray, peak: float, rng: np.random.Generator) -> np.ndarray:
     return _float32(rng.poisson(x.astype(np.float64) * peak) / peak, clip=True)
 
 
-def impulse(x: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
+def impulse(x: Float[np.ndarray, "1 C H W"], amount: float, rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
     """Returns x with salt and pepper: each value of each channel becomes 0 or 1, with probability `amount`/2 each.
 
     The mean is (1-amount)*x + amount/2; all other values are unchanged.
@@ -67,7 +71,7 @@ def impulse(x: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarra
     return _float32(np.where(u < amount / 2, 0.0, np.where(u < amount, 1.0, x)), clip=True)
 
 
-def speckle(x: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+def speckle(x: Float[np.ndarray, "1 C H W"], sigma: float, rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
     """Returns x * (1 + n), n ~ N(0, sigma^2) for each value, clipped to [0,1]; `sigma` is relative (0.1 is 10 %).
 
     Before clipping the mean is x and the variance (sigma * x)^2.
@@ -77,7 +81,7 @@ def speckle(x: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray
     return _float32(x * (1 + sigma * rng.standard_normal(x.shape)), clip=True)
 
 
-def jpeg(x: np.ndarray, quality: int) -> np.ndarray:
+def jpeg(x: Float[np.ndarray, "1 C H W"], quality: int) -> Float32[np.ndarray, "1 C H W"]:
     """Returns x rounded to 8 bits, compressed as JPEG at `quality` 1..95 and decoded; grey or RGB.
 
     Chroma is subsampled 4:2:0, Pillow's default. Deep Image Prior, CVPR 2018, Fig. 3, restores such a file.
@@ -90,7 +94,7 @@ def jpeg(x: np.ndarray, quality: int) -> np.ndarray:
     return _from_8bit(Image.open(file))
 
 
-def lanczos_reduce(x: np.ndarray, factor: int) -> np.ndarray:
+def lanczos_reduce(x: Float[np.ndarray, "1 C H W"], factor: int) -> Float32[np.ndarray, "1 C H//{factor} W//{factor}"]:
     """Returns the authors' low-resolution observation (1,C,H/factor,W/factor): 8-bit Lanczos3 with antialiasing.
 
     x is first rounded to 8 bits, and the result has 8 bits too: PIL's resize with ANTIALIAS, now called LANCZOS
@@ -113,7 +117,7 @@ def lanczos_reduce(x: np.ndarray, factor: int) -> np.ndarray:
     return _from_8bit(small)
 
 
-def scramble(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def scramble(x: Float[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
     """Returns x with its pixels in random order, each pixel's channels kept together.
 
     The target "Image shuffled" of Deep Image Prior, CVPR 2018, Fig. 2.
@@ -124,7 +128,7 @@ def scramble(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _float32(x.reshape(1, channels, -1)[:, :, order].reshape(x.shape), clip=False)
 
 
-def uniform_noise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def uniform_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
     """Returns a picture of independent U(0,1) values, shape (1,C,H,W).
 
     The target "U(0,1) noise" of Deep Image Prior, CVPR 2018, Fig. 2.
@@ -136,7 +140,7 @@ def uniform_noise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
     return rng.random(shape, dtype=np.float32)
 
 
-def _float32(y: np.ndarray, clip: bool) -> np.ndarray:
+def _float32(y: Float[np.ndarray, "1 C H W"], clip: bool) -> Float32[np.ndarray, "1 C H W"]:
     return np.ascontiguousarray(y.clip(0, 1) if clip else y, dtype=np.float32)
 
 
@@ -147,13 +151,13 @@ def _check_range(who: str, name: str, value: float, low: float, high: float, ope
         raise ValueError(f"{who}: {name} is {value}; must be a finite number {bounds}; choose another {name}")
 
 
-def _to_8bit(x: np.ndarray, who: str) -> Image.Image:
+def _to_8bit(x: Float[np.ndarray, "1 C H W"], who: str) -> Image.Image:
     if x.shape[1] not in (1, 3):
         raise ValueError(f"{who}: the picture has {x.shape[1]} channels; must be 1 (grey) or 3 (RGB); convert it")
     values = (x[0] * LEVELS).round().astype(np.uint8)
     return Image.fromarray(values[0] if len(values) == 1 else np.ascontiguousarray(values.transpose(1, 2, 0)))
 
 
-def _from_8bit(picture: Image.Image) -> np.ndarray:
+def _from_8bit(picture: Image.Image) -> Float32[np.ndarray, "1 C H W"]:
     values = np.asarray(picture, dtype=np.float32) / np.float32(LEVELS)
     return np.ascontiguousarray(values[None, None] if values.ndim == 2 else values.transpose(2, 0, 1)[None])

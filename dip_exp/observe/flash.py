@@ -10,6 +10,7 @@ from pydantic import Field
 from dip_exp import images
 from dip_exp.component import Fraction, NonNegative, PathText, PositiveInt, component, located
 from dip_exp.observe.degrade import gaussian
+from dip_exp.shapes import Float, Float32
 
 UNREGISTERED = 0.5
 """In pixels. A larger shift between the pictures of a pair is reported to the user."""
@@ -20,9 +21,9 @@ class Pair:
     """flash, y: the picture with flash and the noisy one without, (1, C, H, W) in [0, 1]. x: the truth of y, or None.
     notes: sentences that tell the user about the pair."""
 
-    flash: np.ndarray
-    y: np.ndarray
-    x: np.ndarray | None = None
+    flash: Float32[np.ndarray, "1 C H W"]
+    y: Float32[np.ndarray, "1 C H W"]
+    x: Float32[np.ndarray, "1 C H W"] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -32,7 +33,7 @@ class Flash(ABC):
     made_up: ClassVar[bool] = True
 
     @abstractmethod
-    def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
+    def pair(self, picture: Float[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Pair:
         """Returns the pair. `picture` is the one without flash, or the clean one if the pair is made up."""
 
 
@@ -51,7 +52,7 @@ class Synthetic(Flash):
     falloff: Fraction = 0.6
     shadow: Fraction = 0.75
 
-    def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
+    def pair(self, picture: Float[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Pair:
         colour = np.repeat(picture, 3 // picture.shape[1], axis=1)
         _, _, height, width = colour.shape
         x = colour * self.exposure * np.array(self.cast)[None, :, None, None]
@@ -77,7 +78,7 @@ class FlashFile(Flash):
     register: bool = False
     crop_multiple: PositiveInt | None = None
 
-    def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
+    def pair(self, picture: Float[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Pair:
         flash = images.read(located(self.path), self.sha256).x
         if self.crop_multiple is not None:
             flash = images.centre_crop(flash, self.crop_multiple)
@@ -104,7 +105,7 @@ class FlashFile(Flash):
         return Pair(moved, picture, notes=(f"{apart}, and was moved onto it",))
 
 
-def shift_between(fixed: np.ndarray, moving: np.ndarray) -> tuple[float, float]:
+def shift_between(fixed: Float[np.ndarray, "1 C H W"], moving: Float[np.ndarray, "1 C H W"]) -> tuple[float, float]:
     """Returns the rows and columns by which `moving` must be shifted to align with `fixed`, to a tenth of a pixel.
 
     Phase correlation of the gradient magnitudes: flash changes brightness and colour, but not where objects end.

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
 from dip_exp.component import Fraction, PathText, Positive, PositiveInt, component, located
+from dip_exp.shapes import Float, Float32
 
 # Rounding may put a sum of fractions just above 1; a box that reaches the border must be accepted.
 _ROUNDING = 1e-9
@@ -25,14 +26,14 @@ class Mask(ABC):
     made_up: ClassVar[bool] = True
 
     @abstractmethod
-    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32[np.ndarray, "1 _ H W"]:
         """Returns the mask of a picture of `shape` (C,H,W): float32 of {0,1}, shape (1,1,H,W) or (1,C,H,W), 1 is known.
 
         Only random masks draw from `rng`. Raises ValueError if the mask leaves nothing or everything known.
         """
 
 
-def check_mask(mask: np.ndarray, shape: tuple[int, int, int], who: str) -> np.ndarray:
+def check_mask(mask: Float[np.ndarray, "..."], shape: tuple[int, int, int], who: str) -> Float[np.ndarray, "1 _ H W"]:
     """Returns `mask` unchanged if it fits a picture of `shape` (C,H,W). Messages start with `who`.
 
     Raises:
@@ -71,7 +72,7 @@ class Bernoulli(Mask):
     missing: Annotated[float, Field(gt=0, lt=1)] = 0.5
     per_channel: bool = False
 
-    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32[np.ndarray, "1 _ H W"]:
         """See `Mask.draw`; (1,C,H,W) if `per_channel`, else (1,1,H,W)."""
         channels, height, width = shape
         draws = rng.random((1, channels if self.per_channel else 1, height, width))
@@ -97,7 +98,7 @@ class Text(Mask):
         if len(self.text.splitlines()) > 1:
             raise ValueError(f"mask text: text {self.text!r} has more than one line; must be one; set task.mask.text")
 
-    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32[np.ndarray, "1 _ H W"]:
         """See `Mask.draw`; (1,1,H,W), `rng` is not used."""
         _, height, width = shape
         font = ImageFont.load_default(self.size)
@@ -137,7 +138,7 @@ class Boxes(Mask):
                     "of the picture, not pixels); set task.mask.boxes"
                 )
 
-    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32[np.ndarray, "1 _ H W"]:
         """See `Mask.draw`; (1,1,H,W), `rng` is not used."""
         _, height, width = shape
         known = np.ones((1, 1, height, width), np.float32)
@@ -162,7 +163,7 @@ class File(Mask):
     threshold: Positive = 0.5
     sha256: str | None = None
 
-    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32[np.ndarray, "1 _ H W"]:
         """See `Mask.draw`; (1,1,H,W), `rng` is not used. Raises ValueError if the sizes differ."""
         from dip_exp.images import read_mask  # imported here because the other masks need no picture reader
 

@@ -15,6 +15,7 @@ from torch.optim.adam import adam
 
 from dip_exp.component import Positive, component
 from dip_exp.optims.optim import Decay, Optim
+from dip_exp.shapes import Float
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """(a, b, c) of x -> a x + b x^3 + c x^5, which maps singular values in (0, 1] to about 0.7 .. 1.2 within five steps."""
@@ -22,7 +23,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
-def orthogonalised(matrices: Tensor) -> Tensor:
+def orthogonalised(matrices: Float[Tensor, "*batch m n"]) -> Float[Tensor, "*batch m n"]:
     """Returns (B, M, N) matrices with the singular vectors of the given ones and singular values of about one.
 
     Newton-Schulz on the Gram matrix of the shorter side: each step multiplies by a polynomial of X X'. The steps
@@ -76,7 +77,7 @@ class OrthogonalisedMomentum(torch.optim.Optimizer):
         super().__init__([group for group in groups if group["params"]], {})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
         """Updates every parameter that has a gradient. Returns the value of `closure`, which is called first."""
         loss = None
         if closure is not None:

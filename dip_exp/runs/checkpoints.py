@@ -3,8 +3,8 @@
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 
 def steps_done(path: Path) -> int:
@@ -24,12 +24,12 @@ class _Numbers(pickle.Unpickler):
     """Unpickles a torch.save file without its tensors. It looks up no class named in the file, so it runs no foreign
     code."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> Callable[..., object]:
         return OrderedDict if (module, name) == ("collections", "OrderedDict") else _nothing
 
-    def persistent_load(self, pid: Any) -> None:
+    def persistent_load(self, pid: object) -> None:
         return None
 
 
-def _nothing(*_: Any) -> None:
+def _nothing(*_: object) -> None:
     """Placeholder for a tensor."""

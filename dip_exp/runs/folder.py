@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from dip_exp.atomic import write_text
 from dip_exp.errors import Failed, Refused
-from dip_exp.runs.record import upgrade
+from dip_exp.runs.record import Record, upgrade
 
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
@@ -36,7 +35,7 @@ class RunFolder:
         """The picture as far as the fit has come, while it goes on."""
         return self.path / CURRENT
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """Returns the finished run's record, upgraded to the current schema, or None. Raises Refused if the file is
         damaged or cannot be read."""
         path = self.path / RECORD
@@ -92,7 +91,7 @@ class RunFolder:
     def _aside(self) -> Path:
         return self.path.with_name(f".{self.run_id}.before")
 
-    def finish(self, record: dict[str, Any]) -> None:
+    def finish(self, record: Record) -> None:
         """Writes the record, which marks the run as finished, and deletes the checkpoint and the current picture."""
         write_text(self.path / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
         for passing in (self.checkpoint, self.current):

@@ -9,7 +9,6 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -17,7 +16,7 @@ from omegaconf import DictConfig
 from dip_exp import config as cfgs
 from dip_exp import images, metrics
 from dip_exp.atomic import write_arrays
-from dip_exp.component import located
+from dip_exp.component import Settings, located
 from dip_exp.errors import Refused
 from dip_exp.images.sheet import side_by_side
 from dip_exp.metrics import calibration, kinds
@@ -25,10 +24,19 @@ from dip_exp.runs import report
 from dip_exp.runs.delivery import delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.order import identify
+from dip_exp.runs.record import Record
 from dip_exp.runs.run import run
+from dip_exp.shapes import Bool, Float32, Float64, Num
 
 EVERY = "every kind"
 """Stands for all output kinds in a mean's identity. The mean of an experiment covers a single kind."""
+
+
+Pictures = Mapping[str, Float32[np.ndarray, "1 _ _ _"]]
+"""{output kind: picture} of one run."""
+
+Scores = dict[str, dict[str, float | None]]
+"""{output kind: {score: value}}."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +47,13 @@ class Combined:
     missing: those of the observation, or None.
     """
 
-    means: dict[str, np.ndarray]
+    means: dict[str, Float32[np.ndarray, "1 _ _ _"]]
     result: str
-    std: np.ndarray
-    truth: np.ndarray | None
-    missing: np.ndarray | None
+    std: Float32[np.ndarray, "1 C H W"]
+    truth: Float32[np.ndarray, "1 C H W"] | None
+    missing: Num[np.ndarray, "1 _ H W"] | Bool[np.ndarray, "1 _ H W"] | None
 
-    def scores(self, protocol: metrics.Protocol) -> dict[str, dict[str, float | None]]:
+    def scores(self, protocol: metrics.Protocol) -> Scores:
         """Returns the scores of every mean that has the truth's shape; {} without a truth."""
         truth = self.truth
         if truth is None:
@@ -54,12 +62,12 @@ class Combined:
         shaped = {kind: picture for kind, picture in self.means.items() if picture.shape == truth.shape}
         return {kind: metrics.scores(picture, truth, protocol, missing) for kind, picture in shaped.items()}
 
-    def said(self, kind: str, of: int) -> dict[str, Any]:
+    def said(self, kind: str, of: int) -> Record:
         """Returns the record's facts about the spread. kind: the name of the result in that record."""
         return calibration.said(kind, self.std, self.means[self.result], self.truth, self.missing, of=of)
 
 
-def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, averaged: Iterable[str] | None = None) -> Combined:
+def combine(runs: Sequence[Pictures], result: str, averaged: Iterable[str] | None = None) -> Combined:
     """Returns the combination of several runs, each given as {output kind: picture (1, C, H, W)}.
 
     result: the kind whose spread is computed. averaged: the kinds to average; by default, all kinds that depend on the
@@ -80,7 +88,7 @@ def combine(runs: Sequence[Mapping[str, np.ndarray]], result: str, averaged: Ite
     return Combined(means, result, std, first.get("truth"), first.get("missing"))
 
 
-def _stack(runs: Sequence[Mapping[str, np.ndarray]], kind: str) -> list[np.ndarray]:
+def _stack(runs: Sequence[Pictures], kind: str) -> list[Float64[np.ndarray, "1 C H W"]]:
     return [one[kind].astype(np.float64) for one in runs]
 
 
@@ -90,9 +98,7 @@ def identity(members: Iterable[str], kind: str = EVERY) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def derived(
-    records: Sequence[dict[str, Any]], run_id: str, seeds: str, made: dict[str, Any], sums: Iterable[str]
-) -> dict[str, Any]:
+def derived(records: Sequence[Record], run_id: str, seeds: str, made: Record, sums: Iterable[str]) -> Record:
     """Returns the record of a mean: the first member's shared fields, the sums of the fields in `sums`, and the fields
     in `made`. seeds: joined by +, as in "0+1"."""
     first = records[0]
@@ -111,13 +117,13 @@ def derived(
     }
 
 
-def _dirty(records: Sequence[dict[str, Any]]) -> bool | None:
+def _dirty(records: Sequence[Record]) -> bool | None:
     """Returns whether any run came from a tree that differs from its commit; None if that is unknown for some run."""
     each = [one["dirty"] for one in records]
     return True if True in each else None if None in each else False
 
 
-def load(folder: RunFolder) -> dict[str, np.ndarray]:
+def load(folder: RunFolder) -> dict[str, Float32[np.ndarray, "1 _ _ _"]]:
     """Returns a finished run's pictures by output kind, with `truth` and `missing` if it has them."""
     with np.load(folder.path / "outputs.npz") as arrays:
         return dict(arrays)
@@ -128,7 +134,7 @@ def load(folder: RunFolder) -> dict[str, np.ndarray]:
 
 def run_mean(
     cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False, several: bool = False
-) -> dict[str, Any]:
+) -> Record:
     """Returns the record of the mean of `cfg.runs` runs. With `out`, the mean is written there.
 
     The members are ordinary runs with seeds seed, seed + 1, ...: each has its folder, is reused if finished and resumed
@@ -164,7 +170,7 @@ def run_mean(
 
 def _computed(
     folder: RunFolder, folders: list[RunFolder], members: list[DictConfig], choices: dict[str, str], command: list[str]
-) -> dict[str, Any]:
+) -> Record:
     """Runs the members and writes their mean; returns its record."""
     count, seeds = len(members), [member["seed"] for member in members]
     for number, (member, seed) in enumerate(zip(members, seeds, strict=True), 1):
@@ -196,7 +202,7 @@ def _attempts(folders: list[RunFolder]) -> list[int] | None:
     return None if None in records else [one["attempt"] for one in records if one is not None]
 
 
-def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], command: list[str]) -> dict[str, Any]:
+def _write(folder: RunFolder, folders: list[RunFolder], config: Settings, command: list[str]) -> Record:
     """Writes the folder of a mean, its record last, and returns the record."""
     records = [done for one in folders if (done := one.record()) is not None]
     first, runs = records[0], [load(one) for one in folders]
@@ -236,7 +242,7 @@ def _write(folder: RunFolder, folders: list[RunFolder], config: dict[str, Any], 
     return done
 
 
-def _gathered(records: list[dict[str, Any]], kinds: list[str]) -> dict[str, dict[str, list[float | None]]]:
+def _gathered(records: list[Record], kinds: list[str]) -> dict[str, dict[str, list[float | None]]]:
     """Returns {kind: {score: [value of each run]}}."""
     first = records[0]["scores"]
     return {
@@ -247,11 +253,11 @@ def _gathered(records: list[dict[str, Any]], kinds: list[str]) -> dict[str, dict
 
 
 def _panels(
-    run: Mapping[str, np.ndarray], done: dict[str, Any], found: Combined, scores: dict[str, Any], count: int
-) -> list[tuple[str, np.ndarray]]:
+    run: Pictures, done: Record, found: Combined, scores: Scores, count: int
+) -> list[tuple[str, Float32[np.ndarray, "1 _ _ _"]]]:
     """Returns the labelled panels of comparison.png: truth, observation, baseline, one run, the mean, the spread."""
 
-    def label(name: str, row: dict[str, Any] | None) -> str:
+    def label(name: str, row: Mapping[str, float | None] | None) -> str:
         psnr = (row or {}).get("psnr")
         return f"{name}\n" if psnr is None else f"{name}\n{psnr:.2f} dB"
 

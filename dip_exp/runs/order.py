@@ -2,13 +2,12 @@
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from omegaconf import DictConfig
 
 from dip_exp import config as cfgs
 from dip_exp import images
-from dip_exp.component import located
+from dip_exp.component import Settings, located
 from dip_exp.config.build import build, refusing
 from dip_exp.runs.folder import RunFolder
 
@@ -26,11 +25,11 @@ class Named:
     the sha256 of each of its files, by dotted key.
     """
 
-    config: dict[str, Any]
+    config: Settings
     choices: dict[str, str]
-    image: Any
+    image: images.Packaged | images.File | images.Blank
     contents: dict[str, str]
-    identity: dict[str, Any]
+    identity: Settings
 
     @property
     def run_id(self) -> str:
@@ -54,7 +53,7 @@ class Order:
     smaller: str
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Settings:
         return self.named.config
 
     @property

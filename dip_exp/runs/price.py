@@ -1,14 +1,13 @@
 """The cost of a run's step on this machine, from its settings alone."""
 
-from typing import Any
-
 import numpy as np
 
 from dip_exp import provenance
+from dip_exp.component import Settings
 from dip_exp.config.build import build, refusing
 
 
-def priced(config: dict[str, Any], choices: dict[str, str], shape: tuple[int, int, int]) -> float:
+def priced(config: Settings, choices: dict[str, str], shape: tuple[int, int, int]) -> float:
     """Returns the seconds per step of a run on this machine, from its settings and its picture's shape (C, H, W).
 
     Draws no network. Reads the picture only for tasks that need its content. Raises Refused as a run does.
@@ -33,7 +32,7 @@ def priced(config: dict[str, Any], choices: dict[str, str], shape: tuple[int, in
     return estimate.Setting(trainer.device, config["precision"]).rates()[1].seconds(of) * stop.dearer
 
 
-def free_of(config: dict[str, Any]) -> dict[str, Any]:
+def free_of(config: Settings) -> Settings:
     """Returns those settings of a task that may change the cost of a step."""
     from hydra.utils import get_class
 

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from dip_exp.fit.trainer import Fitted
 
 
+Record = dict[str, Any]
+"""A run's record. The values are Any, because records are read from JSON, where no type holds; `upgrade` gives them the
+fields of the current schema."""
+
 SCHEMA = 2
 """Version of the record's fields. 1: records without this field. 2: `stop.ended`, `stop.told`, `rivals`, `remarks`,
 `result` and `weights` are always present; history.csv counts steps from 1 instead of 0."""
 
 
-def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, Any]:
+def facts(fitted: "Fitted", scores: dict[str, dict[str, float | None]], threads: int) -> Record:
     """Returns the record's facts about a fit (scores, stop, cost, device, versions) as plain numbers and strings."""
     commit, dirty = provenance.commit()
     seconds = fitted.rows[-1]["seconds"]
@@ -43,7 +47,7 @@ def facts(fitted: "Fitted", scores: dict[str, Any], threads: int) -> dict[str, A
     }
 
 
-def upgrade(record: dict[str, Any]) -> dict[str, Any]:
+def upgrade(record: Record) -> Record:
     """Returns a record of any schema in the current one. Fields that an older record lacks are None or empty."""
     if record.get("schema", 1) == SCHEMA:
         return record
@@ -53,7 +57,7 @@ def upgrade(record: dict[str, Any]) -> dict[str, Any]:
     return {**made, **record, "stop": stop, "schema": SCHEMA}
 
 
-def _result(record: dict[str, Any]) -> str:
+def _result(record: Record) -> str:
     """Returns the kind that restored.png shows, for a record that does not name it: the last kind derived from
     `stopped`, or `stopped` itself. This works because kinds were scored in the order in which they were made."""
     own = [kind for kind in kinds.of_the_seed(record.get("scores", {})) if not kind.startswith(f"{kinds.STOPPED}_")]

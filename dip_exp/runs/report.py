@@ -2,12 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dip_exp.metrics import kinds
 from dip_exp.metrics.kinds import BASELINE, KINDS
+from dip_exp.runs.record import Record
 
 if TYPE_CHECKING:
     import torch
@@ -75,13 +76,13 @@ def pace(seconds: float, share: float, *, sooner: bool) -> None:
     print(f"measured: {'at most' if sooner else 'about'} {duration(seconds)} in all{busy}", file=sys.stderr, flush=True)
 
 
-def already(done: dict[str, Any], folder: Path) -> None:
+def already(done: Record, folder: Path) -> None:
     """Prints that the run is already finished, on which device, and its results."""
     note(f"already finished on {done['device']} (nothing was computed or logged; force=true does it again)")
     closing(done, folder)
 
 
-def closing(done: dict[str, Any], folder: Path) -> None:
+def closing(done: Record, folder: Path) -> None:
     """Prints the scores of each output kind, the time, and the folder."""
     scores = done["scores"]
     if scores:
@@ -116,7 +117,7 @@ def delivered(path: Path) -> None:
     note(f"written to:       {path}")
 
 
-def _meaning(done: dict[str, Any], kind: str) -> str:
+def _meaning(done: Record, kind: str) -> str:
     """Returns the meaning of an output kind in words; for a classical restorer with its name and seconds."""
     restorers = {"baseline": done["baseline"], **done["rivals"]}
     told = done["stop"]["told"].get(kind)
@@ -130,7 +131,7 @@ def _meaning(done: dict[str, Any], kind: str) -> str:
     return f"{KINDS[BASELINE].meaning}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
 
 
-def _of_the_map(done: dict[str, Any], name: str) -> list[str]:
+def _of_the_map(done: Record, name: str) -> list[str]:
     """Returns lines that say which value is white in a map of standard deviations and, with a truth, how well the map
     predicts the error."""
     if "spread" not in done:
@@ -143,7 +144,7 @@ def _of_the_map(done: dict[str, Any], name: str) -> list[str]:
     return lines
 
 
-def combined(done: dict[str, Any], folder: Path) -> None:
+def combined(done: Record, folder: Path) -> None:
     """Prints the scores of a mean beside those of its runs, and its folder."""
     scores, single = done["scores"], done["scores_of_runs"]
     lines = ["", f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"]

@@ -6,7 +6,7 @@ Heavy packages are imported only when something is computed, so that a finished 
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from omegaconf import DictConfig
@@ -22,21 +22,24 @@ from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.folder import tabled as in_tables
 from dip_exp.runs.order import GROUPS, Named, Order, identify, place
 from dip_exp.runs.outputs import write
+from dip_exp.runs.record import Record
 from dip_exp.seeds import named_seed
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
     from dip_exp.cost.estimate import Cost
     from dip_exp.fit.callbacks import Pace
     from dip_exp.fit.module import Fit
     from dip_exp.fit.progress import Current
     from dip_exp.fit.trainer import Trainer
-    from dip_exp.loggers.logger import Run
+    from dip_exp.loggers.logger import Run, Watch
     from dip_exp.tasks.problem import Problem
 
 
 def run(
     cfg: DictConfig, choices: dict[str, str], command: list[str], *, tabled: bool = False, several: bool = False
-) -> dict[str, Any] | None:
+) -> Record | None:
     """Returns the record of the run that `cfg` describes, and computes it unless it is finished.
 
     tabled: for an experiment's jobs: if the committed tables have the run, compute nothing and return None. several:
@@ -59,7 +62,7 @@ def run(
     return record
 
 
-def _finished(named: Named, folder: RunFolder) -> dict[str, Any] | None:
+def _finished(named: Named, folder: RunFolder) -> Record | None:
     """Returns a finished run's record and prints it; None if the run is to be computed."""
     record = None if named.config["force"] else folder.record()
     if record is not None:
@@ -76,7 +79,7 @@ def _is_in_the_tables(named: Named, folder: RunFolder) -> bool:
     return table is not None
 
 
-def compute(order: Order, out: Delivery | None = None) -> dict[str, Any]:
+def compute(order: Order, out: Delivery | None = None) -> Record:
     """Returns the finished run's record: builds and checks every part, fits, then writes everything.
 
     out: where the restored picture will go besides; checked here to hold it.
@@ -102,7 +105,7 @@ class Parts:
     problem: "Problem"
     fit: "Fit"
     trainer: "Trainer"
-    watch: Any
+    watch: "Watch"
     price: "Cost"
 
 
@@ -140,7 +143,7 @@ def _announce(order: Order, parts: Parts) -> None:
         report.note(f"current picture: {order.folder.current} (renewed as the fit goes on)")
 
 
-def _fit_and_write(order: Order, parts: Parts) -> dict[str, Any]:
+def _fit_and_write(order: Order, parts: Parts) -> Record:
     """Fits the run, writes its files and returns its record. The caller holds the run's lock."""
     from dip_exp.loggers.logger import Session
 
@@ -185,7 +188,7 @@ def _for_the_logger(order: Order, attempt: int) -> "Run":
     return Run(order.folder.path, order.folder.run_id, attempt, name, group, tags, config)
 
 
-def _snapshots(folder: Path) -> list[Any]:
+def _snapshots(folder: Path) -> "list[Callback]":
     """Returns the callback that saves iterates as pictures in `snapshots`."""
     from dip_exp.fit.callbacks import Snapshots
 

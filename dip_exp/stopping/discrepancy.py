@@ -1,11 +1,10 @@
 """The discrepancy principle (Morozov 1966): stop when the residual has fallen to the noise level."""
 
-from typing import Any
-
 from torch import Tensor
 
 from dip_exp.component import Positive, stateful
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+from dip_exp.shapes import Float
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Told, Verdict, View
 from dip_exp.tasks import noise
 from dip_exp.tasks.problem import Problem
 
@@ -23,7 +22,7 @@ class Discrepancy(StopRule):
     sigma: Positive | None = None
     tau: Positive = 0.9
 
-    def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
+    def pose(self, problem: Problem, z: Float[Tensor, "1 c h w"], seed: int) -> Problem:
         if noise.known(self.sigma, problem.noise) is None:
             raise ValueError(
                 "stop: the discrepancy needs the noise of the observation, and this problem knows none; give its "
@@ -38,7 +37,7 @@ class Discrepancy(StopRule):
         self._noise = known
         self._ratio: float | None = None
 
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         if (step + 1) % CHECK_EVERY:
             return CONTINUE
         problem = self._view.problem
@@ -51,5 +50,5 @@ class Discrepancy(StopRule):
         reason = f"discrepancy: the average is {self._ratio:.3f} times as far from the observation as the noise alone"
         return Verdict(keep=True, stop=True, reason=reason)
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Told:
         return {} if self._ratio is None else {"ratio": self._ratio}

@@ -1,11 +1,11 @@
 """Exponential moving variance of the output (ES-EMV; Wang et al., arXiv 2112.06074), which needs no window."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from dip_exp.component import PositiveInt, stateful
+from dip_exp.shapes import Float32, Float64
+from dip_exp.stopping.rule import State
 from dip_exp.stopping.variance import Variance
 
 
@@ -25,7 +25,7 @@ class ExponentialVariance(Variance):
         self._mean = torch.zeros(count, dtype=torch.float32, device=device)
         self._variance = torch.zeros((), dtype=torch.float64, device=device)
 
-    def variance(self, step: int, values: Tensor) -> Tensor | None:
+    def variance(self, step: int, values: Float32[Tensor, " count"]) -> Float64[Tensor, ""] | None:
         if step == 0:
             self._mean.copy_(values)
         share = 1 / self._memory
@@ -34,10 +34,10 @@ class ExponentialVariance(Variance):
         self._mean.lerp_(values, share)
         return self._variance.clone() if step + 1 >= self._memory else None
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         return {**super().state(), "mean": self._mean, "variance": self._variance}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         super().load(state)
         self._mean.copy_(state["mean"])
         self._variance.copy_(state["variance"])

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dip_exp.component import component
+from dip_exp.shapes import Float
 from dip_exp.stopping.rule import CONTINUE, StopRule, Verdict
 
 
@@ -12,5 +13,5 @@ class Fixed(StopRule):
 
     ends = False
 
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         return CONTINUE

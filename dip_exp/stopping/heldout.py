@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dip_exp.component import PositiveInt, stateful
 from dip_exp.seeds import named_seed
+from dip_exp.shapes import Float
 from dip_exp.stopping.patient import Patient
 from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Verdict, View
 from dip_exp.tasks.problem import Problem
@@ -29,7 +30,7 @@ class HeldOut(Patient):
     patience: PositiveInt = 500
     every: PositiveInt = 5
 
-    def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
+    def pose(self, problem: Problem, z: Float[Tensor, "1 c h w"], seed: int) -> Problem:
         _, _, height, width = problem.y.shape
         known = torch.ones((height, width), dtype=torch.bool)
         if problem.weight is not None:
@@ -56,7 +57,7 @@ class HeldOut(Patient):
         self._count = self._held_weight.expand_as(view.problem.y).sum()
         self.wait_on(view.average.device)
 
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         if step % self.every:
             return CONTINUE
         problem = self._view.problem

@@ -1,9 +1,10 @@
 """The minimum of a series so far, and how many steps ago it was, computed on the device."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
+
+from dip_exp.shapes import Bool, Float
+from dip_exp.stopping.rule import State
 
 
 class Least:
@@ -18,7 +19,7 @@ class Least:
         self.value = torch.full((), torch.inf, dtype=torch.float64, device=device)
         self.step = torch.zeros((), dtype=torch.int64, device=device)
 
-    def note(self, step: int, value: Tensor) -> Tensor:
+    def note(self, step: int, value: Float[Tensor, ""]) -> Bool[Tensor, ""]:
         """Records the value of a step. Returns, as a scalar on the device, whether it is the minimum so far."""
         value = value.double()
         rises = value > self.top
@@ -37,9 +38,9 @@ class Least:
         """Whether there is a minimum yet (waits for the device)."""
         return bool(torch.isfinite(self.value))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         return {"top": self.top, "value": self.value, "step": self.step}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         for name in ("top", "value", "step"):
             setattr(self, name, state[name].to(self.top.device))

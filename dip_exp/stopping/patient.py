@@ -1,13 +1,12 @@
 """The base class of rules that wait for the minimum of a series and then end the run."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from dip_exp.component import PositiveInt, stateful
+from dip_exp.shapes import Float
 from dip_exp.stopping.least import Least
-from dip_exp.stopping.rule import StopRule, Verdict
+from dip_exp.stopping.rule import State, StopRule, Told, Verdict
 
 
 @stateful
@@ -20,7 +19,7 @@ class Patient(StopRule):
         """Starts a new series, with values on `device`."""
         self._least = Least(device)
 
-    def judged(self, step: int, value: Tensor, *, look: bool, what: str, digits: int) -> Verdict:
+    def judged(self, step: int, value: Float[Tensor, ""], *, look: bool, what: str, digits: int) -> Verdict:
         """Returns the verdict on a step, given its value as a scalar on the device.
 
         look: whether to wait for the device; only then can the run end. what: names the series at the start of the
@@ -35,11 +34,11 @@ class Patient(StopRule):
         )
         return Verdict(keep=keep, stop=True, reason=reason)
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Told:
         return {"least": float(self._least.value)} if self._least.found else {}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         return {"least": self._least.state()}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         self._least.load(state["least"])

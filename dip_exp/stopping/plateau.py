@@ -1,11 +1,10 @@
 """A plateau of the loss: the fit has found what it finds quickly, and the rest comes slowly."""
 
-from typing import Any
-
 from torch import Tensor
 
 from dip_exp.component import Fraction, PositiveInt, stateful
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+from dip_exp.shapes import Float
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, State, StopRule, Told, Verdict, View
 
 
 @stateful
@@ -24,7 +23,7 @@ class Plateau(StopRule):
         self._smooth = view.average.new_zeros(())
         self._past: list[float] = []
 
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         share = max(2 / self._window, 1 / (step + 1))  # a plain mean until there are enough values
         self._smooth.lerp_(loss.to(self._smooth.dtype), share)
         if (step + 1) % CHECK_EVERY:
@@ -39,12 +38,12 @@ class Plateau(StopRule):
         reason = f"plateau: within {self._window} steps the loss went from {before:.4g} to {now:.4g}"
         return Verdict(keep=True, stop=True, reason=reason)
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Told:
         return {"window": self._window}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         return {"smooth": self._smooth, "past": list(self._past)}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         self._smooth.copy_(state["smooth"])
         self._past = list(state["past"])

@@ -7,13 +7,21 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from dip_exp.shapes import Bool, Float
 from dip_exp.tasks.problem import Problem
 
 CHECK_EVERY = 10
 """Steps between two checks that wait for the device. A run ends up to this many steps late; the step whose picture is
 kept is exact all the same."""
 
-Keep = bool | Tensor
+Told = dict[str, object]
+"""A rule's entries in the record: numbers, strings, and dicts of them."""
+
+State = dict[str, Any]
+"""What must survive an interruption: tensors, numbers, strings, and lists and dicts of them. The values are Any,
+because each class reads back what it wrote."""
+
+Keep = bool | Bool[Tensor, ""]
 """Whether this step is the best so far: a bool, or a scalar on the device, for which nothing has to wait."""
 
 
@@ -45,7 +53,7 @@ class View:
     """
 
     problem: Problem
-    average: Tensor
+    average: Float[Tensor, "1 C H W"]
     memory: int
     seed: int
 
@@ -60,7 +68,7 @@ class StopRule(ABC):
     active: ClassVar[bool] = False
     ends: ClassVar[bool] = True
 
-    def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
+    def pose(self, problem: Problem, z: Float[Tensor, "1 c h w"], seed: int) -> Problem:
         """Returns the problem to fit: the given one, or the one that an active rule derives from it. `z` is the
         network's input, `seed` is for the rule's random draws.
 
@@ -71,7 +79,13 @@ class StopRule(ABC):
     def begin(self, view: View) -> None:  # noqa: B027 (most rules need no setup)
         """Called once before the first step, and before `load`."""
 
-    def extra(self, step: int, z: Tensor, x_hat: Tensor, net: Callable[[Tensor], Tensor]) -> Tensor | None:
+    def extra(
+        self,
+        step: int,
+        z: Float[Tensor, "1 c h w"],
+        x_hat: Float[Tensor, "1 C H W"],
+        net: Callable[[Float[Tensor, "1 c h w"]], Float[Tensor, "1 C H W"]],
+    ) -> Float[Tensor, ""] | None:
         """Returns a scalar that an active rule adds to the energy of a step, or None. z (1, c, H, W) is the step's
         input; `net` maps such an input to x_hat."""
         return None
@@ -82,18 +96,18 @@ class StopRule(ABC):
         return 1.0
 
     @abstractmethod
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         """Returns the verdict on step `step` (from 0), given its output x_hat (1, C, H, W) and its energy `loss`."""
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Told:
         """Returns what the record holds about the rule besides its reason: numbers and strings."""
         return {}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Returns the state that must survive an interruption: tensors, numbers and strings."""
         return {}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Restores what `state` returned. Raises ValueError if this rule has no state and the checkpoint holds some."""
         if state:
             raise ValueError(f"{type(self).__name__}: a checkpoint holds {sorted(state)} but this rule keeps nothing")

@@ -1,14 +1,14 @@
 """Stein's unbiased risk estimate as the loss; the run ends at its zero crossing (Jo, Chun, Choi, ICCV 2021)."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from dip_exp.component import Positive, PositiveInt, stateful
 from dip_exp.seeds import named_seed
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Verdict, View
+from dip_exp.shapes import Float
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, State, StopRule, Told, Verdict, View
 from dip_exp.tasks import noise
 from dip_exp.tasks.problem import Problem, identity
 
@@ -33,7 +33,7 @@ class Sure(StopRule):
     every: PositiveInt = 1
     window: PositiveInt = 50
 
-    def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
+    def pose(self, problem: Problem, z: Float[Tensor, "1 c h w"], seed: int) -> Problem:
         known = noise.known(self.sigma, problem.noise)
         if known is None or known.sigma is None:
             raise ValueError(
@@ -61,7 +61,13 @@ class Sure(StopRule):
     def dearer(self) -> float:
         return 1 + 1 / self.every
 
-    def extra(self, step: int, z: Tensor, x_hat: Tensor, net: Callable[[Tensor], Tensor]) -> Tensor | None:
+    def extra(
+        self,
+        step: int,
+        z: Float[Tensor, "1 c h w"],
+        x_hat: Float[Tensor, "1 C H W"],
+        net: Callable[[Float[Tensor, "1 c h w"]], Float[Tensor, "1 C H W"]],
+    ) -> Float[Tensor, ""] | None:
         self._divergence = None
         if step % self.every:
             return None
@@ -74,7 +80,7 @@ class Sure(StopRule):
         self._divergence = divergence.detach()
         return self.every * self._price * divergence  # makes up for the steps without it
 
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         if self._divergence is None:
             return CONTINUE
         data = (x_hat - self._view.problem.y).square().mean()
@@ -92,12 +98,12 @@ class Sure(StopRule):
         reason = f"sure: the estimate of the error to the truth fell to zero ({now:.2g})"
         return Verdict(keep=True, stop=True, reason=reason)
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Told:
         return {"estimate": float(self._estimate)} if self._looks else {}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         return {"estimate": self._estimate, "looks": self._looks, "was_positive": self._was_positive}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         self._estimate.copy_(state["estimate"])
         self._looks, self._was_positive = state["looks"], state["was_positive"]

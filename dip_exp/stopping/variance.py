@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dip_exp.component import PositiveInt, stateful
+from dip_exp.shapes import Float, Float32, Float64, Int
 from dip_exp.stopping.patient import Patient
 from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Verdict, View
 
@@ -34,11 +35,11 @@ class Variance(Patient):
         """Allocates the state for `count` values of every output; `memory` is that of the `View`."""
 
     @abstractmethod
-    def variance(self, step: int, values: Tensor) -> Tensor | None:
+    def variance(self, step: int, values: Float32[Tensor, " count"]) -> Float64[Tensor, ""] | None:
         """Returns the mean variance of the recent outputs, including this step's sampled `values` (count,), as a
         float64 scalar on the device; None while there are too few."""
 
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         flat = x_hat.flatten().float()
         variance = self.variance(step, flat if self._places is None else flat[self._places])
         if variance is None:
@@ -47,7 +48,7 @@ class Variance(Patient):
         return self.judged(step, variance, look=look, what=f"{self.name}: the variance of the outputs", digits=3)
 
 
-def sampled(total: int, most: int, device: torch.device) -> Tensor | None:
+def sampled(total: int, most: int, device: torch.device) -> Int[Tensor, " {most}"] | None:
     """Returns `most` of `total` indices, in ascending order and always the same ones; None if all are to be taken."""
     if total <= most:
         return None

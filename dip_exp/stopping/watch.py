@@ -1,11 +1,10 @@
 """Several passive rules watch one run and none ends it, so that one trajectory compares them."""
 
-from typing import Any
-
 from torch import Tensor
 
 from dip_exp.component import stateful
-from dip_exp.stopping.rule import Keep, StopRule, Verdict, View
+from dip_exp.shapes import Float
+from dip_exp.stopping.rule import Keep, State, StopRule, Told, Verdict, View
 from dip_exp.tasks.problem import Problem
 
 
@@ -32,7 +31,7 @@ class Watch(StopRule):
         self._cannot: dict[str, str] = {}
         self._ended: dict[str, tuple[int, str]] = {}
 
-    def pose(self, problem: Problem, z: Tensor, seed: int) -> Problem:
+    def pose(self, problem: Problem, z: Float[Tensor, "1 c h w"], seed: int) -> Problem:
         for name, rule in self.rules.items():
             try:
                 rule.pose(problem, z, seed)
@@ -48,7 +47,7 @@ class Watch(StopRule):
     def _judging(self) -> list[str]:
         return [name for name in self.rules if name not in self._cannot]
 
-    def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
+    def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         kept: dict[str, Keep] = {}
         for name in self._judging:
             if name in self._ended:
@@ -59,20 +58,20 @@ class Watch(StopRule):
                 self._ended[name] = (step + 1, verdict.reason)
         return Verdict(also=kept)
 
-    def told(self) -> dict[str, Any]:
-        found: dict[str, Any] = {name: {"cannot": why} for name, why in self._cannot.items()}
+    def told(self) -> Told:
+        found: Told = {name: {"cannot": why} for name, why in self._cannot.items()}
         for name in self._judging:
             ended, reason = self._ended.get(name, (None, "it did not end the run within its steps"))
             found[f"stopped_{name}"] = {"ended": ended, "reason": reason, **self.rules[name].told()}
         return found
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         return {
             "ended": {name: list(end) for name, end in self._ended.items()},
             "rules": {name: self.rules[name].state() for name in self._judging},
         }
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         self._ended = {name: (step, reason) for name, (step, reason) in state["ended"].items()}
         for name in self._judging:
             self.rules[name].load(state["rules"][name])

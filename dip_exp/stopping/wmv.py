@@ -1,11 +1,11 @@
 """Windowed moving variance of the output (ES-WMV; Wang et al., arXiv 2112.06074): smallest near the best picture."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from dip_exp.component import PositiveInt, stateful
+from dip_exp.shapes import Float32, Float64
+from dip_exp.stopping.rule import State
 from dip_exp.stopping.variance import Variance
 
 
@@ -29,7 +29,7 @@ class WindowedVariance(Variance):
         self._sum = torch.zeros(count, dtype=torch.float64, device=device)
         self._squares = torch.zeros((), dtype=torch.float64, device=device)
 
-    def variance(self, step: int, values: Tensor) -> Tensor | None:
+    def variance(self, step: int, values: Float32[Tensor, " count"]) -> Float64[Tensor, ""] | None:
         new, old = values.double(), self._ring[step % self._window].double()
         self._sum += new - old
         self._squares += new.square().sum() - old.square().sum()
@@ -39,10 +39,10 @@ class WindowedVariance(Variance):
         mean = self._sum / self._window
         return (self._squares / self._window - mean.square().sum()) / mean.numel()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         return {**super().state(), "ring": self._ring, "sum": self._sum, "squares": self._squares}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         super().load(state)
         for name in ("ring", "sum", "squares"):
             getattr(self, f"_{name}").copy_(state[name])

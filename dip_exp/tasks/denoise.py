@@ -7,6 +7,7 @@ import numpy as np
 
 from dip_exp.component import NonNegative, component
 from dip_exp.observe import degrade
+from dip_exp.shapes import Float32
 from dip_exp.tasks import baselines, noise
 from dip_exp.tasks.noise import Noise
 from dip_exp.tasks.presentation import Presentation
@@ -19,19 +20,21 @@ class Denoising(Task):
     """A(x) = x. The energy is the squared error for every kind of noise, as in the paper."""
 
     @abstractmethod
-    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def degraded(self, x: Float32[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
         """Returns the clean picture x with noise; both are (1, C, H, W)."""
 
     @abstractmethod
     def noise(self) -> Noise | None:
         """Returns the statistics of the noise that `degraded` adds; None if it adds none."""
 
-    def restorers(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
+    def restorers(
+        self, y: Float32[np.ndarray, "1 C H W"], sigma_255: float | None
+    ) -> dict[str, Callable[[], Float32[np.ndarray, "1 C H W"]]]:
         """Returns {name: classical restorer of y}, the main one first. y is (1, C, H, W) in [0,1]; sigma_255 is the
         noise level in 8-bit units, or None to estimate it."""
         return baselines.denoisers(y, sigma_255)
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = self.degraded(picture, rng) if clean else picture
         known = self.noise() if clean else None
@@ -61,7 +64,7 @@ class Denoise(Denoising):
     sigma: NonNegative = 25.0
     clip: bool = True
 
-    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def degraded(self, x: Float32[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
         return degrade.gaussian(x, self.sigma, rng, clip=self.clip)
 
     def noise(self) -> Noise | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dip_exp.component import Fraction, component
 from dip_exp.observe import degrade
+from dip_exp.shapes import Float32
 from dip_exp.tasks import baselines
 from dip_exp.tasks.denoise import Denoising
 from dip_exp.tasks.noise import Noise
@@ -18,10 +19,12 @@ class DenoiseImpulse(Denoising):
 
     amount: Fraction = 0.1
 
-    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def degraded(self, x: Float32[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
         return degrade.impulse(x, self.amount, rng)
 
-    def restorers(self, y: np.ndarray, sigma_255: float | None) -> dict[str, Callable[[], np.ndarray]]:
+    def restorers(
+        self, y: Float32[np.ndarray, "1 C H W"], sigma_255: float | None
+    ) -> dict[str, Callable[[], Float32[np.ndarray, "1 C H W"]]]:
         return {"median": partial(baselines.median, y), **super().restorers(y, sigma_255)}
 
     def noise(self) -> Noise | None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from dip_exp.component import Positive, component
 from dip_exp.observe import degrade
+from dip_exp.shapes import Float32
 from dip_exp.tasks.denoise import Denoising
 from dip_exp.tasks.noise import Noise, clipped_variance
 
@@ -14,7 +15,7 @@ class DenoiseSpeckle(Denoising):
 
     sigma: Positive = 0.2
 
-    def degraded(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def degraded(self, x: Float32[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Float32[np.ndarray, "1 C H W"]:
         return degrade.speckle(x, self.sigma, rng)
 
     def noise(self) -> Noise:

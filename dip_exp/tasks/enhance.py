@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from dip_exp.component import NonNegative, component
+from dip_exp.shapes import Float32
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
@@ -19,7 +20,7 @@ class Enhance(Task):
 
     strength: NonNegative = 1.0
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         return Problem(
             y=tensor(picture),
             prior=self.prior(),
@@ -33,11 +34,15 @@ class Enhance(Task):
         )
 
 
-def detail(x0: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+def detail(
+    x0: Float32[np.ndarray, "1 C H W"], coarse: Float32[np.ndarray, "1 C H W"]
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns 0.5 + x0 - coarse, clipped to [0, 1]: 0.5 means no detail."""
     return np.clip(0.5 + (x0 - coarse), 0, 1).astype(np.float32)
 
 
-def boosted(x0: np.ndarray, strength: float, coarse: np.ndarray) -> np.ndarray:
+def boosted(
+    x0: Float32[np.ndarray, "1 C H W"], strength: float, coarse: Float32[np.ndarray, "1 C H W"]
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns x0 + strength * (x0 - coarse), clipped to [0, 1]."""
     return np.clip(x0 + strength * (x0 - coarse), 0, 1).astype(np.float32)

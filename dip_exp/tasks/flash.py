@@ -6,6 +6,7 @@ import numpy as np
 
 from dip_exp.component import component
 from dip_exp.observe.flash import Flash, Synthetic
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks import baselines
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
@@ -29,7 +30,7 @@ class FlashNoFlash(Task):
             raise ValueError("flash: a pair is brought together by what it shows")
         return super().outline(shape, role)
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         made_up = self.flash.made_up
         if role == "observed" and made_up:
             raise ValueError(
@@ -53,7 +54,7 @@ class FlashNoFlash(Task):
         )
 
 
-def stuck(y: np.ndarray, x_hat: np.ndarray) -> list[str]:
+def stuck(y: Float[np.ndarray, "1 C H W"], x_hat: Float[np.ndarray, "1 C H W"]) -> list[str]:
     """Returns [warning] if the fit is stuck at one colour (the authors warn of "stuck at red"), else an empty list.
 
     A good fit has the channel means of y, (1, C, H, W); a stuck fit has a channel near 0 or 1 everywhere.

@@ -7,6 +7,7 @@ import numpy as np
 
 from dip_exp.component import component
 from dip_exp.observe.masks import Bernoulli, Mask
+from dip_exp.shapes import Float32
 from dip_exp.tasks import baselines
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem, known_mse, mse
@@ -26,7 +27,7 @@ class Inpaint(Task):
     mean: Literal["all", "known"] = "all"
     paste: bool = True
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         if role == "observed" and self.mask.made_up:
             raise ValueError(
                 f"inpaint: the picture is observed but the mask ({type(self.mask).__name__}) is made up and would take "

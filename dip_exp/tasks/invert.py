@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dip_exp import images
 from dip_exp.component import PositiveInt, component
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks.classifiers.classifier import Classifier
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem, mse
@@ -31,7 +32,7 @@ class Invert(Task):
     side: PositiveInt | None = None
     relative: bool = True
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         self.net.check(self.layer)
         side = self.side or self.net.side
         square = images.square(picture, side)
@@ -64,5 +65,7 @@ class Invert(Task):
         return Problem(y=y, shape=(3, side, side), forward=features, loss=partial(_relative, energy=1.0))
 
 
-def _relative(a_x: Tensor, y: Tensor, weight: Tensor | None, energy: float) -> Tensor:
+def _relative(
+    a_x: Float[Tensor, "1 c h w"], y: Float[Tensor, "1 c h w"], weight: Float[Tensor, "1 _ _ _"] | None, energy: float
+) -> Float[Tensor, ""]:
     return mse(a_x, y, weight) / energy

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dip_exp.component import component
 from dip_exp.observe import degrade
+from dip_exp.shapes import Float32
 from dip_exp.tasks import baselines
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
@@ -23,7 +24,7 @@ class Jpeg(Task):
 
     quality: Annotated[int, Field(ge=1, le=95)] = 10
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = degrade.jpeg(picture, self.quality) if clean else picture
         return Problem(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dip_exp.component import NonNegativeInt, Positive, PositiveInt, component
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks.classifiers import imagenet
 from dip_exp.tasks.classifiers.classifier import Classifier, Features
 from dip_exp.tasks.presentation import Presentation
@@ -38,7 +39,7 @@ class Maximize(Task):
 
     free = ("unit",)
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         self.net.check(self.layer)
         side = self.side or self.net.side
         features = self.net.upto(self.layer, side)
@@ -89,17 +90,21 @@ def centred(length: int, window: int) -> slice:
     return slice(first, min(first + window, length))
 
 
-def _maximized(a_x: Tensor, y: Tensor, weight: Tensor | None, factor: float) -> Tensor:
+def _maximized(
+    a_x: Float[Tensor, "1 c h w"], y: Float[Tensor, "1 c h w"], weight: Float[Tensor, "1 _ _ _"] | None, factor: float
+) -> Float[Tensor, ""]:
     assert weight is not None
     return -factor * (a_x * weight).sum()
 
 
-def _matched(a_x: Tensor, y: Tensor, weight: Tensor | None, factor: float) -> Tensor:
+def _matched(
+    a_x: Float[Tensor, "1 c h w"], y: Float[Tensor, "1 c h w"], weight: Float[Tensor, "1 _ _ _"] | None, factor: float
+) -> Float[Tensor, ""]:
     assert weight is not None
     return factor * ((y - a_x).abs() * weight).sum()
 
 
-def _remarks(classify: Features, unit: int, x_hat: np.ndarray) -> list[str]:
+def _remarks(classify: Features, unit: int, x_hat: Float[np.ndarray, "1 C H W"]) -> list[str]:
     with torch.no_grad():
         seen = classify(torch.from_numpy(x_hat).float().clamp(0, 1)).flatten()
     best = int(seen.argmax())

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dip_exp.shapes import Float
+
 
 @dataclass(frozen=True)
 class Noise:
     """variance: maps A(x) to the expected (y - A(x))^2 of each value. sigma: standard deviation of white Gaussian noise
     before clipping, in units of [0, 1]; None for other noise."""
 
-    variance: Callable[[Tensor], Tensor]
+    variance: Callable[[Float[Tensor, "1 c h w"]], Float[Tensor, "1 c h w"]]
     sigma: float | None = None
 
 
@@ -29,7 +31,7 @@ def known(sigma_255: float | None, own: Noise | None) -> Noise | None:
     return own if sigma_255 is None else gaussian(sigma_255 / 255, clipped=True)
 
 
-def clipped_variance(x: Tensor, sigma: Tensor) -> Tensor:
+def clipped_variance(x: Float[Tensor, "*axes"], sigma: Float[Tensor, "*#axes"]) -> Float[Tensor, "*axes"]:
     """Returns E (clip(x + n, 0, 1) - x)^2 for n ~ N(0, sigma^2); x is first clamped to [0, 1].
 
     It is the integral of n^2 over [-x, 1 - x], plus at each end the squared distance times the probability beyond it.
@@ -41,9 +43,9 @@ def clipped_variance(x: Tensor, sigma: Tensor) -> Tensor:
     return sigma.square() * inside + x.square() * _cumulative(low) + (1 - x).square() * (1 - _cumulative(high))
 
 
-def _density(t: Tensor) -> Tensor:
+def _density(t: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
     return torch.exp(-t.square() / 2) / math.sqrt(2 * math.pi)
 
 
-def _cumulative(t: Tensor) -> Tensor:
+def _cumulative(t: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
     return torch.special.ndtr(t)

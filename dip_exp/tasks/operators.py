@@ -12,11 +12,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dip_exp.shapes import Float, Float32, Float64
+
 Kernel = Literal["lanczos2", "lanczos3", "box"]
 _LOBES = {"lanczos2": 2, "lanczos3": 3}
 
 
-def reduction_kernel(factor: int, kernel: Kernel) -> torch.Tensor:
+def reduction_kernel(factor: int, kernel: Kernel) -> Float64[torch.Tensor, " taps"]:
     """Returns the 1-D kernel that reduces by `factor`: float64, sum 1, symmetric.
 
     The taps are the values of a Lanczos window with a lobes, sinc(t) sinc(t/a) for |t| < a with sinc(t) =
@@ -51,7 +53,7 @@ class Downsample(nn.Module):
     separable. The kernel is cast to the picture's dtype.
     """
 
-    weights: torch.Tensor
+    weights: Float32[torch.Tensor, " taps"]
 
     def __init__(self, factor: int, kernel: Kernel = "lanczos2") -> None:
         super().__init__()
@@ -61,7 +63,7 @@ class Downsample(nn.Module):
         self.kernel = kernel
         self.margin = (len(self.weights) - factor) // 2
 
-    def forward(self, x_hat: torch.Tensor) -> torch.Tensor:
+    def forward(self, x_hat: Float[torch.Tensor, "N C H W"]) -> Float[torch.Tensor, "N C h w"]:
         """Returns A(x_hat). Raises ValueError if x_hat is not (N,C,H,W) or a side is not a multiple of the factor."""
         if x_hat.ndim != 4:
             raise ValueError(
@@ -144,10 +146,10 @@ def linearity_gap(
     return gap / scale
 
 
-def _inner(u: torch.Tensor, v: torch.Tensor) -> float:
+def _inner(u: Float[torch.Tensor, "*axes"], v: Float[torch.Tensor, "*axes"]) -> float:
     # Summed in float64, so that the gap measures the operator's rounding and not that of the sum.
     return float((u.detach().double() * v.detach().double()).sum())
 
 
-def _norm(u: torch.Tensor) -> float:
+def _norm(u: Float[torch.Tensor, "*axes"]) -> float:
     return math.sqrt(_inner(u, u))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dip_exp.metrics import Protocol
+from dip_exp.shapes import Float
 from dip_exp.tasks.noise import Noise
 from dip_exp.tasks.presentation import Presentation
 
@@ -19,18 +20,22 @@ Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(A(x_hat), y, weight or None) -> scalar."""
 
 
-def identity(x_hat: Tensor) -> Tensor:
+def identity(x_hat: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 C H W"]:
     """Returns its argument: the forward operator of denoising."""
     return x_hat
 
 
-def mse(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+def mse(
+    a_x: Float[Tensor, "1 c h w"], y: Float[Tensor, "1 c h w"], weight: Float[Tensor, "1 _ _ _"] | None = None
+) -> Float[Tensor, ""]:
     """Returns the mean over all elements of (w (A(x_hat) - y))^2 (paper eqs. 3 to 6); unknown ones count as 0."""
     residual = a_x - y if weight is None else (a_x - y) * weight
     return residual.square().mean()
 
 
-def known_mse(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+def known_mse(
+    a_x: Float[Tensor, "1 c h w"], y: Float[Tensor, "1 c h w"], weight: Float[Tensor, "1 _ _ _"] | None = None
+) -> Float[Tensor, ""]:
     """Returns the same sum divided by the number of known elements: the loss does not scale with their fraction."""
     if weight is None:
         return mse(a_x, y)
@@ -48,7 +53,7 @@ class TotalVariation:
     weight: float
     beta: float = 0.5
 
-    def __call__(self, x_hat: Tensor) -> Tensor:
+    def __call__(self, x_hat: Float[Tensor, "1 C H W"]) -> Float[Tensor, ""]:
         dx = x_hat[..., :-1, 1:] - x_hat[..., :-1, :-1]
         dy = x_hat[..., 1:, :-1] - x_hat[..., :-1, :-1]
         return self.weight * (dx.square() + dy.square() + 1e-12).pow(self.beta).sum()

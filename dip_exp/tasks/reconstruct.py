@@ -6,6 +6,7 @@ import numpy as np
 
 from dip_exp.component import NonNegative, component
 from dip_exp.observe import degrade
+from dip_exp.shapes import Float32
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.task import Role, Task, tensor
@@ -24,7 +25,7 @@ class Reconstruct(Task):
     sigma: NonNegative = 25.0
     clip: bool = True
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         y = self._target(picture, rng)
         scored = role == "clean" and (self.target != "noisy" or self.clip)
         return Problem(

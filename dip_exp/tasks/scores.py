@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from dip_exp.metrics import kinds, scores
+from dip_exp.shapes import Float
 from dip_exp.tasks.problem import Problem
 
 
-def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
+def score(problem: Problem, pictures: Mapping[str, Float[np.ndarray, "1 _ _ _"]]) -> dict[str, dict[str, float | None]]:
     """Returns {kind: {psnr, ssim[, psnr_missing]}} for every picture (1, C, H, W) of x's shape; {} without x.
 
     Maps are not scored. PSNR is in dB; a score is None if infinite or undefined. psnr_missing: over missing pixels.
@@ -24,7 +25,7 @@ def score(problem: Problem, pictures: Mapping[str, np.ndarray]) -> dict[str, dic
     }
 
 
-def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
+def paste(problem: Problem, picture: Float[np.ndarray, "1 C H W"]) -> Float[np.ndarray, "1 C H W"]:
     """Returns the picture with the observation's known pixels pasted in, if the problem asks for it."""
     if problem.presentation.paste is None:
         return picture
@@ -32,13 +33,13 @@ def paste(problem: Problem, picture: np.ndarray) -> np.ndarray:
     return known * problem.y.float().cpu().numpy() + (1 - known) * picture
 
 
-def finished(problem: Problem, stopped: np.ndarray) -> dict[str, np.ndarray]:
+def finished(problem: Problem, stopped: Float[np.ndarray, "1 C H W"]) -> dict[str, Float[np.ndarray, "1 _ _ _"]]:
     """Returns the pictures derived from the stopped picture, {kind: picture}: `pasted`, then those that the problem
     derives. The last is the result; if there are none, the stopped picture is."""
     made = {} if problem.presentation.paste is None else {kinds.PASTED: paste(problem, stopped)}
     return {**made, **{kind: make(stopped) for kind, make in problem.presentation.derived.items()}}
 
 
-def result_kind(made: Mapping[str, np.ndarray]) -> str:
+def result_kind(made: Mapping[str, Float[np.ndarray, "1 _ _ _"]]) -> str:
     """Returns the kind that the user gets, restored.png: the last of what `finished` made, or `stopped`."""
     return next(reversed(list(made)), kinds.STOPPED)

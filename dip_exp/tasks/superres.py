@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dip_exp.component import component
 from dip_exp.observe import degrade
+from dip_exp.shapes import Float32
 from dip_exp.tasks import baselines
 from dip_exp.tasks.operators import Downsample
 from dip_exp.tasks.presentation import Presentation
@@ -31,7 +32,7 @@ class SuperResolution(Task):
     pair: Literal["authors", "consistent"] = "authors"
     protocol: str = "sr"
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         operator = Downsample(self.factor, self.kernel)
         x = None
         if role == "clean":

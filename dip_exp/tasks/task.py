@@ -8,6 +8,7 @@ import torch
 
 from dip_exp.component import NonNegative, Positive, component
 from dip_exp.metrics import PROTOCOLS, Protocol
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks.problem import Problem, TotalVariation
 
 Role = Literal["clean", "observed"]
@@ -34,7 +35,7 @@ class Task(ABC):
             raise ValueError(f"protocol: given {self.protocol!r}; known protocols: {', '.join(PROTOCOLS)}")
 
     @abstractmethod
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         """Returns the problem for a picture (1, C, H, W) in [0, 1]; the degradation is drawn from `rng` alone.
 
         Raises ValueError for a picture that this task cannot take.
@@ -55,6 +56,6 @@ class Task(ABC):
         return TotalVariation(weight=self.tv_weight, beta=self.tv_beta) if self.tv_weight > 0 else None
 
 
-def tensor(picture: np.ndarray) -> torch.Tensor:
+def tensor(picture: Float[np.ndarray, "*axes"]) -> Float32[torch.Tensor, "*axes"]:
     """Returns a copy of a picture as a float32 tensor."""
     return torch.from_numpy(np.array(picture, dtype=np.float32))

@@ -53,6 +53,22 @@ def test_comments_and_docstrings_are_no_code():
     assert saved._code("x = 1\n") != saved._code("x = 2\n")
 
 
+def test_types_are_no_code():
+    typed = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from pandas import DataFrame
+@dataclass
+class Of:
+    rows: DataFrame
+def f(rows: DataFrame) -> float:
+    return 1.0
+"""
+    other = "@dataclass\nclass Of:\n    rows: Any\ndef f(rows):\n    return 1.0\n"
+    assert saved._code(typed) == saved._code(other) != saved._code(other.replace("rows: Any", "row: Any"))
+
+
 def test_the_file_of_the_same_data_is_left_as_it_is(tmp_path: Path):
     import matplotlib.pyplot as plt
 

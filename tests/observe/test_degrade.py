@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from dip_exp.observe import degrade
+from tests.checked import unchecked
 
 
 def rng(seed=0):
@@ -171,7 +172,7 @@ def test_uniform_noise_has_the_moments_of_u01():
 )
 @pytest.mark.parametrize("name", [name for name in RANDOM if name != "uniform_noise"])
 def test_what_is_no_picture_is_refused(name, x, error, text):
-    with pytest.raises(error, match=f"{name}: .*{text}"):
+    with unchecked(), pytest.raises(error, match=f"{name}: .*{text}"):
         RANDOM[name](x, rng())
 
 
@@ -197,5 +198,5 @@ def test_what_is_no_picture_is_refused(name, x, error, text):
     ],
 )
 def test_values_out_of_range_are_refused(act, text):
-    with pytest.raises(ValueError, match=text):
+    with unchecked(), pytest.raises(ValueError, match=text):
         act(picture())

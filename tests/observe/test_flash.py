@@ -11,6 +11,7 @@ from dip_exp.inputs.picture import GivenPicture
 from dip_exp.observe.flash import FlashFile, Synthetic, shift_between
 from dip_exp.tasks import baselines
 from dip_exp.tasks.flash import FlashNoFlash, stuck
+from tests.checked import unchecked
 from tests.conftest import Runner
 
 
@@ -110,5 +111,5 @@ def test_it_keeps_the_flash_pictures_edges_and_takes_the_noise():
 def test_a_flat_picture_stays_and_bad_ones_are_refused():
     flat = np.full((1, 3, 12, 9), 0.4, np.float32)
     assert baselines.joint_bilateral(flat, flat) == pytest.approx(flat, abs=1e-6)
-    with pytest.raises(ValueError, match="must have the same size"):
+    with unchecked(), pytest.raises(ValueError, match="must have the same size"):
         baselines.joint_bilateral(flat, flat[..., 1:])

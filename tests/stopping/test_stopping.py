@@ -215,7 +215,7 @@ def test_the_divergence_is_the_trace():
 def test_pixels_left_out_are_not_seen_by_the_fit():
     problem = noisy()
     rule = HeldOut(share=0.2)
-    posed = rule.pose(problem, torch.zeros(1), 5)
+    posed = rule.pose(problem, torch.zeros(1, 1, 1, 1), 5)
     assert posed.weight is not None
     held = (posed.weight == 0).expand_as(problem.y)
     assert int(held.sum()) == 3 * round(0.2 * 21 * 18)
@@ -227,7 +227,7 @@ def test_pixels_left_out_are_not_seen_by_the_fit():
 def test_pixels_left_out_are_known_ones():
     weight = (torch.rand((1, 1, 21, 18), generator=torch.Generator().manual_seed(0)) < 0.5).float()
     problem = replace(noisy(), weight=weight)
-    posed = HeldOut(share=0.1).pose(problem, torch.zeros(1), 5)
+    posed = HeldOut(share=0.1).pose(problem, torch.zeros(1, 1, 1, 1), 5)
     assert posed.weight is not None
     assert bool((posed.weight <= weight).all())
     assert int((weight - posed.weight).sum()) == round(0.1 * int(weight.sum()))
@@ -341,7 +341,7 @@ def test_a_plateau_is_where_the_loss_no_longer_falls():
         rule = Plateau(window=20, fall=0.1)
         rule.begin(view())
         for step, loss in enumerate(losses):
-            if rule.update(step, torch.zeros(1), torch.tensor(loss)).stop:
+            if rule.update(step, torch.zeros(1, 1, 1, 1), torch.tensor(loss)).stop:
                 return step + 1
         return None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from dip_exp.archs.fast.convs import Conv, How, NormActConv, NormActFork
 from dip_exp.archs.fast.joins import JoinConv
 from dip_exp.archs.layers import LEAKY_SLOPE, ConvBlock
 from dip_exp.archs.skip import Level, SkipModule, Up
+from dip_exp.shapes import Float
 
 SMALLEST = 32
 """Pixels. On a map with a shorter side the number of operations sets the time; plain blocks have the fewest."""
@@ -44,7 +45,7 @@ class FastSkip(nn.Module):
         super().__init__()
         self.plain = plain
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         """Returns x_hat (1, C, H', W')."""
         if z.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(z.device.type):
             if z.device.type == "cuda" or torch.get_autocast_dtype("cpu") != torch.bfloat16:
@@ -53,7 +54,7 @@ class FastSkip(nn.Module):
                 return self._mapped(z.to(torch.bfloat16, memory_format=torch.channels_last))
         return self._mapped(z)
 
-    def _mapped(self, z: Tensor) -> Tensor:
+    def _mapped(self, z: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         """Returns x_hat, computed with maps of z's dtype."""
         levels = list(cast("Iterable[Level]", self.plain.levels))
         kept: list[Pending | None] = []
@@ -127,7 +128,7 @@ def _up(up: Up, deep: Pending, kept: Pending | None) -> Pending:
     return x if up.mix is None else _through(x, up.mix)
 
 
-def _plainly(c: Tensor) -> AbstractContextManager[Any]:
+def _plainly(c: Tensor) -> AbstractContextManager[object]:
     """Returns the context in which plain layers compute in the dtype of c."""
     return torch.autocast(c.device.type, c.dtype) if c.dtype == torch.bfloat16 else nullcontext()
 

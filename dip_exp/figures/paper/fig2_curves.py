@@ -1,7 +1,7 @@
 """Learning curves: the network fits a natural picture at once and noise late (CVPR 2018, Fig. 2)."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def draw(tables: Tables) -> "Figure":
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.1), sharey=True)
     published = tables.reference("fig2_curves")
     for ours, (theirs, label, colour) in TARGETS.items():
-        curve: Any = published[published.target == theirs]
+        curve = published[published.target == theirs]
         left.plot(curve.iteration, curve.mse, color=colour, label=label)
         plot(right, tables, ours)
     dress(left, "paper (digitised)")
@@ -156,7 +156,9 @@ def _increasing(values: list[float]) -> bool:
     return all(a < b for a, b in pairwise(values))
 
 
-def _plateau(known: Any, target: str, level: float, first: int, last: int, *, name: str) -> Check:
+def _plateau(
+    known: dict[str, tuple[np.ndarray, np.ndarray]], target: str, level: float, first: int, last: int, *, name: str
+) -> Check:
     steps, losses = known[target]
     losses = _between(steps, losses, first, last)
     passed = bool(len(losses)) and bool((np.abs(losses / level - 1) < 0.1).all())

@@ -1,6 +1,6 @@
 """One energy, descended over pixels, over pixels with total variation, over weights: the paths (IJCV 2020, Fig. 3)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from dip_exp.figures.parts import rows, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 NAME = "ijcv3_descent"
 
@@ -29,7 +30,7 @@ def draw(tables: Tables) -> "Figure":
     """
     import matplotlib.pyplot as plt
 
-    found: Any = tables.of(NAME)
+    found = tables.of(NAME)
     figure, (wide, near) = plt.subplots(1, 2, figsize=(style.TWO_COLUMNS, 3.2), width_ratios=(1, 1.3))
     for variant, (label, colour, line) in VARIANTS.items():
         of_variant = rows.picked(found, {"variant": variant})
@@ -61,7 +62,7 @@ def draw(tables: Tables) -> "Figure":
     return figure
 
 
-def path(curve: Any, observation_psnr: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def path(curve: "DataFrame", observation_psnr: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns (along, off, psnr) of a run's kept steps. (along, off) is the point in the plane whose distances to the
     truth at (0, 0) and to the observation at (1, 0) are the iterate's, in units of the distance between the two."""
     apart = 10 ** (-observation_psnr / 10)

@@ -1,8 +1,10 @@
 """Optimisation as restoration: the iterates of every task, with their step and PSNR."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.paper.trajectories import FROM_LOSS, curve_psnr
 from dip_exp.figures.parts import rows
 from dip_exp.figures.parts.grids import swept
@@ -10,6 +12,8 @@ from dip_exp.figures.parts.pictures import shown, why_absent
 from dip_exp.figures.parts.strip import Panel
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from dip_exp.figures.parts.pictures import Drawn
 
 NAME = "strips"
@@ -34,7 +38,7 @@ TITLES = {
 STEPS = {"paper": (50, 200, 500, 1000, 2000), "mini": (10, 50, 100, 200, 500)}
 
 
-def draw(tables: Tables) -> "Drawn":
+def draw(tables: Tables) -> Drawn:
     """Returns one row per finished task: the observation, some iterates, the last iterate. If the repository may show
     none of the pictures, returns their captions as a table."""
     found = tables.of(NAME)
@@ -45,7 +49,7 @@ def draw(tables: Tables) -> "Drawn":
     return shown(tables, panels, title=TITLE, footer=footer, zoom=None, per_row=len(STEPS[tables.scale]) + 2)
 
 
-def _row(tables: Tables, found: Frame, variant: str) -> list[Panel]:
+def _row(tables: Tables, found: DataFrame, variant: str) -> list[Panel]:
     name = variant.rpartition("/")[2]
     title = TITLES[name]
     of_run = rows.picked(found, {"variant": variant})

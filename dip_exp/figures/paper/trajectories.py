@@ -1,6 +1,6 @@
 """PSNR against step, beside the iterates that the authors published."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from dip_exp.figures.parts import rows, style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame, Series
 
 NAME = "trajectories"
 
@@ -85,7 +86,7 @@ def _one(axes: "Axes", tables: Tables, variant: str) -> None:
             axes.plot(steps, average.mean(axis=0), color=style.BLUE)
         top = np.nanmax([np.nanmax(raw), np.nanmax(average) if np.isfinite(average).any() else -np.inf])
     if tables.scale == "paper":
-        theirs: Any = tables.reference("trajectories")
+        theirs = tables.reference("trajectories")
         theirs = theirs[(theirs.run == name) & (theirs.iteration > 0)]
         axes.plot(theirs.iteration, theirs.psnr_db, color=style.BLACK, linestyle="--", linewidth=1)
         top = max(top, theirs.psnr_db.max())
@@ -96,7 +97,7 @@ def _one(axes: "Axes", tables: Tables, variant: str) -> None:
 
 def _curves(tables: Tables, variant: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns (steps (n,), iterates (seeds, n), averages (seeds, n)), PSNR in dB."""
-    found: Any = tables.of(NAME)
+    found = tables.of(NAME)
     runs = sorted(set(rows.picked(found, {"variant": variant}).run_id))
     each = [tables.curve(run_id) for run_id in runs]
     if not each:
@@ -106,6 +107,6 @@ def _curves(tables: Tables, variant: str, name: str) -> tuple[np.ndarray, np.nda
     return each[0].step.to_numpy(dtype=float), np.array(raw, dtype=float), average
 
 
-def curve_psnr(curve: Any, *, of_fit: bool) -> Any:
+def curve_psnr(curve: "DataFrame", *, of_fit: bool) -> "Series":
     """Returns the PSNR of the iterates in dB. of_fit: against the observation, for runs without a truth."""
-    return -10 * np.log10(curve.loss) if of_fit else curve.psnr
+    return cast("Series", -10 * np.log10(curve.loss)) if of_fit else curve.psnr

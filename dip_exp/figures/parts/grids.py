@@ -1,15 +1,19 @@
 """Figures that are grids of pictures: one row per prior (or sample), one column per layer, unit or network."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import rows
 from dip_exp.figures.parts.pictures import shown, why_absent
 from dip_exp.figures.parts.strip import Panel, Zoom
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from dip_exp.figures.parts.pictures import Drawn
 
 
@@ -31,7 +35,7 @@ def grid(
     per_row: int,
     *more: str,
     zoom: Zoom = None,
-) -> "Drawn":
+) -> Drawn:
     """Returns a figure of the cells in rows of `per_row`, with the first seed of each; None leaves a place empty. If
     the repository may show none of the pictures, returns their captions as a table."""
     found = tables.of(experiment)
@@ -40,7 +44,7 @@ def grid(
     return shown(tables, panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
 
 
-def _panel(tables: Tables, found: Frame, cell: Cell) -> Panel:
+def _panel(tables: Tables, found: DataFrame, cell: Cell) -> Panel:
     of_job = rows.picked(found, cell.job)
     if not len(of_job):
         return Panel(_spoken(cell.title), cell.note, None, "not run yet")

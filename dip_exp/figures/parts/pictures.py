@@ -1,10 +1,12 @@
 """Figures that are rows of pictures: the run and output kind of each column, and its caption."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures import comparison
 from dip_exp.figures.parts import rows
 from dip_exp.figures.parts.score_table import Table
@@ -13,6 +15,7 @@ from dip_exp.images import may_be_committed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     Drawn = Figure | Table
 
@@ -40,7 +43,7 @@ def picture_row(
     zoom: Zoom = "detail",
     per_row: int = 6,
     more: str = "",
-) -> "Drawn":
+) -> Drawn:
     """Returns a row of the first seed's pictures, each with its score (`psnr`, or `psnr_missing` for inpainting). If
     the repository may show none of the pictures, returns their captions as a table."""
     found = tables.of(experiment)
@@ -50,7 +53,7 @@ def picture_row(
     return shown(tables, panels, title=title, footer=footer, zoom=zoom, per_row=per_row)
 
 
-def shown(tables: Tables, panels: Sequence[Panel], *, title: str, footer: str, zoom: Zoom, per_row: int) -> "Drawn":
+def shown(tables: Tables, panels: Sequence[Panel], *, title: str, footer: str, zoom: Zoom, per_row: int) -> Drawn:
     """Returns the panels as a figure, or as a table of captions if none of their pictures is available."""
     if tables.local or any(panel.picture is not None for panel in panels):
         return strip(list(panels), title=title, footer=footer, zoom=zoom, per_row=per_row)
@@ -71,7 +74,7 @@ def shown(tables: Tables, panels: Sequence[Panel], *, title: str, footer: str, z
     return Table(title, pd.DataFrame(lines), (absent, f"({footer.replace(chr(10), '; ')})"), words=1)
 
 
-def _panel(tables: Tables, experiment: str, found: Frame, column: Column, score: str) -> Panel | None:
+def _panel(tables: Tables, experiment: str, found: DataFrame, column: Column, score: str) -> Panel | None:
     """Returns one panel, or None if its run is missing."""
     of_job = _picked(found, column)
     if not len(of_job):
@@ -106,19 +109,19 @@ def why_absent(tables: Tables, image: str) -> str:
     return f"not collected:\nmake collect\nSCALE={tables.scale}"
 
 
-def _facts(of_job: Frame) -> dict[str, str]:
+def _facts(of_job: DataFrame) -> dict[str, str]:
     """Returns the values that a title can name. `baseline` is the main classical restorer, never a rival."""
     row = of_job[~of_job.kind.str.startswith("baseline_")].iloc[0]
     return {"baseline": row.baseline, "steps": f"{int(row.steps):,}"}
 
 
-def _picked(found: Frame, column: Column) -> Frame:
+def _picked(found: DataFrame, column: Column) -> DataFrame:
     if column.job is None:
         return found[found.job == found.job.iloc[0]]
     return rows.picked(found, column.job)
 
 
-def _over_seeds(found: Frame, columns: list[Column], score: str) -> str:
+def _over_seeds(found: DataFrame, columns: list[Column], score: str) -> str:
     """Returns the footer's line of means and standard deviations over seeds; empty with a single seed."""
     texts = []
     for column in columns:

@@ -1,12 +1,18 @@
 """Queries of figures on the tables: a statistic over seeds, what is missing, and the footer that reports it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Spread:
         return f"{self.mean:.2f} ± {self.deviation:.2f}" if self.deviation > 0 else f"{self.mean:.2f}"
 
 
-def spread(values: Any) -> Spread:
+def spread(values: ArrayLike) -> Spread:
     """Returns the mean and spread of the finite values."""
     numbers = np.asarray(values, dtype=float)
     numbers = numbers[np.isfinite(numbers)]
@@ -34,7 +40,7 @@ def spread(values: Any) -> Spread:
     return Spread(float(numbers.mean()), deviation, len(numbers))
 
 
-def picked(frame: Frame, settings: Mapping[str, str]) -> Frame:
+def picked(frame: DataFrame, settings: Mapping[str, str]) -> DataFrame:
     """Returns the rows whose job has these sweep settings; none if the sweep lacks one of the settings."""
     for key, value in settings.items():
         column = "seeds" if key == "seed" else f"set.{key}"
@@ -51,20 +57,16 @@ def command(tables: Tables, experiment: str) -> str:
     return f"make sweep FIG={experiment} SCALE={tables.scale}" + (f" SEEDS={seeds}" if seeds > 1 else "")
 
 
-def make(row: Any) -> str:
-    """Returns the precision and device of a row's run: "fp32 on cpu"."""
-    return f"{row.precision} on {row.device}"
-
-
-def makes(frame: Frame) -> dict[str, list[str]]:
+def makes(frame: DataFrame) -> dict[str, list[str]]:
     """Returns {"fp32 on cpu": pictures of those runs} for some rows, the most frequent first."""
     found: dict[str, list[str]] = {}
-    for row in frame.drop_duplicates("run_id").itertuples() if len(frame) else ():
-        found.setdefault(make(row), []).append(str(row.image))
+    runs = frame.drop_duplicates("run_id") if len(frame) else frame
+    for precision, device, image in zip(runs.precision, runs.device, runs.image, strict=True) if len(runs) else ():
+        found.setdefault(f"{precision} on {device}", []).append(str(image))
     return {one: list(dict.fromkeys(found[one])) for one in sorted(found, key=lambda one: (-len(found[one]), one))}
 
 
-def made_on(frame: Frame) -> str:
+def made_on(frame: DataFrame) -> str:
     """Returns the precision and device of some rows. If they differ, lists the pictures of the less frequent ones."""
     found = makes(frame)
     usual, *others = found or ["–"]
@@ -84,7 +86,7 @@ def small_print(tables: Tables, experiment: str, *more: str) -> str:
     return "\n".join([f"{experiment}: {'; '.join(parts)}; {source}", *more])
 
 
-def _made(tables: Tables, single: Frame) -> str:
+def _made(tables: Tables, single: DataFrame) -> str:
     """Returns the precision and device of some runs; in the miniature only the device, if all are fp32 on one
     device."""
     plain = tables.scale == "mini" and set(single.precision) == {"fp32"} and single.device.nunique() == 1

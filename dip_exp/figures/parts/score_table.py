@@ -1,12 +1,18 @@
 """Tables of scores: one row per picture, one column per method, with the paper's, the authors' and our numbers."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import rows
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,7 @@ class Table:
     words and are left-aligned."""
 
     title: str
-    cells: Frame
+    cells: DataFrame
     notes: tuple[str, ...]
     words: int = 2
 
@@ -91,19 +97,21 @@ def score_table(tables: Tables, experiment: str, title: str, blocks: list[Block]
     return Table(title, pd.DataFrame(lines).fillna("–"), (*notes, *told, rows.footnote(tables, experiment, found)))
 
 
-def marks_of(found: Frame) -> dict[str, str]:
+def marks_of(found: DataFrame) -> dict[str, str]:
     """Returns {"bf16 on cpu": its mark} for every precision and device except the most frequent."""
     _, *others = rows.makes(found) or [""]
     return dict(zip(others, _LETTERS, strict=False))
 
 
-def _letters(of_cell: Frame, marks: Mapping[str, str]) -> str:
+def _letters(of_cell: DataFrame, marks: Mapping[str, str]) -> str:
     """Returns the marks of a cell's runs, in order; empty for cells that no network computed."""
     made = rows.makes(of_cell[~of_cell.kind.str.startswith(("baseline", "observation"))] if len(of_cell) else of_cell)
     return "".join(mark for one, mark in marks.items() if one in made)
 
 
-def _block(tables: Tables, found: Frame, listed: Frame, block: Block, marks: Mapping[str, str]) -> list[dict[str, str]]:
+def _block(
+    tables: Tables, found: DataFrame, listed: DataFrame, block: Block, marks: Mapping[str, str]
+) -> list[dict[str, str]]:
     pictures = list(dict.fromkeys(_of_block(listed, block)["set.image"]))
     done = _of_block(found, block)
     theirs = _published(tables, block)
@@ -128,11 +136,11 @@ def _block(tables: Tables, found: Frame, listed: Frame, block: Block, marks: Map
     return lines
 
 
-def _of_cell(done: Frame, image: str, kind: str) -> Frame:
+def _of_cell(done: DataFrame, image: str, kind: str) -> DataFrame:
     return done[(done["set.image"] == image) & (done.kind == kind)]
 
 
-def _of_block(frame: Frame, block: Block) -> Frame:
+def _of_block(frame: DataFrame, block: Block) -> DataFrame:
     chosen = rows.picked(frame, block.picks)
     return (
         chosen[chosen["set.image"].str.startswith(block.image_set)]
@@ -146,9 +154,9 @@ def _published(tables: Tables, block: Block) -> dict[tuple[str, str], float]:
         return {}
     table = tables.reference("published")
     table = table[table.task == block.published]
-    return {
-        (row.image, row.method): float(row.value) for row in table.itertuples() if row.method in block.theirs.values()
-    }
+    table = table[table.method.isin(block.theirs.values())]
+    rated = zip(table.image, table.method, table.value, strict=True)
+    return {(image, method): float(value) for image, method, value in rated}
 
 
 def _difference(means: Mapping[str, float], block: Block) -> dict[str, str]:
@@ -179,11 +187,10 @@ def _printed(tables: Tables, block: Block) -> list[dict[str, str]]:
     paper = paper[(paper.table == block.published) & (paper.picture.isin(["mean", "avg"]))]
     kinds = {"last": "last", "average": "average", "mean of two runs": "mean"}
     cells: dict[str, str] = {}
-    for row in paper.itertuples():
-        if not row.printed:
-            continue
-        heads = [head for head, method in block.theirs.items() if method == row.method]
-        if row.method.startswith("deep_prior"):  # a printed number of the prior belongs to its output kind
-            heads = [head for head, kind in block.ours.items() if kinds.get(row.kind) == kind]
-        cells |= dict.fromkeys(heads, f"{row.value:.2f}")
+    paper = paper[paper.printed]
+    for of, method, value in zip(paper.kind, paper.method, paper.value, strict=True):
+        heads = [head for head, theirs in block.theirs.items() if theirs == method]
+        if method.startswith("deep_prior"):  # a printed number of the prior belongs to its output kind
+            heads = [head for head, kind in block.ours.items() if kinds.get(of) == kind]
+        cells |= dict.fromkeys(heads, f"{value:.2f}")
     return [{"": block.label, "picture": "the paper's own, all pictures", **cells}] if cells else []

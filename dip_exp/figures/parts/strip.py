@@ -1,7 +1,7 @@
 """Rows of pictures with captions, and a magnified detail below each."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Zoom = Literal["detail", "difference"] | None
+
+Box = tuple[int, int, int]
+"""(top, left, side) of a square, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def strip(panels: list[Panel], *, title: str, footer: str, zoom: Zoom = "detail"
     return figure
 
 
-def _show(axes: "Axes", panel: Panel, part: Any, marked: Any) -> None:
+def _show(axes: "Axes", panel: Panel, part: Box | None, marked: Box | None) -> None:
     from matplotlib.patches import Rectangle
 
     axes.set_xticks([])
@@ -105,7 +108,7 @@ def _detail(picture: np.ndarray) -> np.ndarray:
     return np.hypot(down, right)
 
 
-def _busiest(interest: np.ndarray) -> tuple[int, int, int]:
+def _busiest(interest: np.ndarray) -> Box:
     """Returns (top, left, side) of the square with the largest mean interest. interest: (H, W)."""
     from skimage.util import view_as_windows
 

@@ -5,16 +5,19 @@ stochastic gradient Langevin dynamics (`sgld`), about theirs. On the diagonal a 
 sure. For half of the pixels, the missing ones alone.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import labels, rows, style
 from dip_exp.figures.parts.score_table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 NAME = "calibration"
 SAMPLED = "sgld"
@@ -43,7 +46,7 @@ METHODS = {RUNS: "", SAMPLES: "", LONG: "long", STILL: "no_noise"}
 """{method: the variant that made its rows}; empty if the variant is called like the task."""
 
 
-def finished(tables: Tables, task: str, method: Method) -> Frame:
+def finished(tables: Tables, task: str, method: Method) -> DataFrame:
     """Returns the score rows of a method's runs of a task: means and their members, or the sampler's runs."""
     if method is RUNS:
         return rows.picked(tables.of(NAME), {"task": task})
@@ -52,14 +55,14 @@ def finished(tables: Tables, task: str, method: Method) -> Frame:
     return found[found.task == task] if len(found) else found
 
 
-def maps(tables: Tables, task: str, method: Method) -> list[Frame]:
+def maps(tables: Tables, task: str, method: Method) -> list[DataFrame]:
     """Returns the bins of a method's maps, one frame per map."""
     known = tables.calibration
     known = known[(known.kind == method.kind) & known.run_id.isin(finished(tables, task, method).run_id)]
     return [one.sort_values("bin") for _, one in known.groupby("run_id")]
 
 
-def draw(tables: Tables) -> "Figure | None":
+def draw(tables: Tables) -> Figure | None:
     """Returns one panel per task, with predicted standard deviation against RMS error and one line per picture. Returns
     None if there are no maps."""
     import matplotlib.pyplot as plt
@@ -89,12 +92,12 @@ def draw(tables: Tables) -> "Figure | None":
     return figure
 
 
-def _legend(method: Method, each: list[Frame]) -> str:
+def _legend(method: Method, each: list[DataFrame]) -> str:
     ratio, rank = (_median(each, column) for column in ("ratio", "rank_correlation"))
     return f"{method.label}: {ratio:.1f}, ρ {rank:.2f}"
 
 
-def _median(each: list[Frame], column: str) -> float:
+def _median(each: list[DataFrame], column: str) -> float:
     return float(np.median([one[column].iloc[0] for one in each]))
 
 
@@ -148,7 +151,7 @@ def table(tables: Tables) -> Table:
     )
 
 
-def _gain(single: Frame, mean: Frame) -> rows.Spread:
+def _gain(single: DataFrame, mean: DataFrame) -> rows.Spread:
     """Returns the gain of the mean over single runs, as a spread over pictures."""
     one, other = (frame.groupby("image").psnr.mean() for frame in (single, mean))
     return rows.spread((other - one).to_numpy())

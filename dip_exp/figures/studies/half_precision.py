@@ -4,10 +4,17 @@ Not of the paper. bf16 stores the maps of a network as bfloat16; weights, sums, 
 stay float32.
 """
 
-from dip_exp.experiments.tables import Frame, Tables
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import labels, rows
 from dip_exp.figures.parts.checks import Check
 from dip_exp.figures.parts.score_table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 NAME = "half_precision"
 
@@ -61,7 +68,7 @@ def checks(tables: Tables) -> list[Check]:
     return found
 
 
-def _fits(tables: Tables, task: str) -> tuple[Frame, Frame]:
+def _fits(tables: Tables, task: str) -> tuple[DataFrame, DataFrame]:
     """Returns the rows under float32 and under bfloat16 of the fits that have run under both."""
     found = tables.of(NAME)
     full, half = (
@@ -72,10 +79,10 @@ def _fits(tables: Tables, task: str) -> tuple[Frame, Frame]:
     return full[full.index.isin(both)], half[half.index.isin(both)]
 
 
-def _kind(frame: Frame, kind: str) -> Frame:
+def _kind(frame: DataFrame, kind: str) -> DataFrame:
     return frame[frame.kind == kind]
 
 
-def _peaks(full: Frame, half: Frame) -> Frame:
+def _peaks(full: DataFrame, half: DataFrame) -> Series:
     before, after = (_kind(frame, "peak_average").step for frame in (full, half))
     return after / before

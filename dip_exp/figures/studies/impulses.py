@@ -3,9 +3,16 @@
 Not of the paper.
 """
 
-from dip_exp.experiments.tables import Frame, Tables
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import rows
 from dip_exp.figures.parts.score_table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 NAME = "impulses"
 
@@ -27,7 +34,7 @@ def table(tables: Tables) -> Table:
     return Table("Salt and pepper", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
 
 
-def _line(found: Frame, amount: str) -> dict[str, str]:
+def _line(found: DataFrame, amount: str) -> dict[str, str]:
     noisy, median, network = (_of_kind(found, kind) for kind in ("observation", "baseline", "pasted"))
     above = network - median
     gained = rows.spread(above)
@@ -39,5 +46,5 @@ def _line(found: Frame, amount: str) -> dict[str, str]:
     return dict(zip(HEADINGS, cells, strict=True))
 
 
-def _of_kind(found: Frame, kind: str) -> Frame:
+def _of_kind(found: DataFrame, kind: str) -> Series:
     return found[found.kind == kind].groupby("set.image").psnr.mean()

@@ -4,17 +4,20 @@ Not of the paper. Curves are PSNR of the running average, as a difference to wha
 seed; steps are shares of Adam's own number.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import labels, rows, style
 from dip_exp.figures.parts.checks import Check
 from dip_exp.figures.parts.score_table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 NAME = "muon"
 
@@ -76,12 +79,12 @@ def pairs(tables: Tables, task: str, experiment: str = NAME) -> list[Pair]:
     return known
 
 
-def _curve(tables: Tables, run: Frame) -> tuple[np.ndarray, np.ndarray]:
+def _curve(tables: Tables, run: DataFrame) -> tuple[np.ndarray, np.ndarray]:
     curve = tables.curve(run.run_id.iloc[0])
     return curve.step.to_numpy(dtype=float), curve.psnr_average.to_numpy(dtype=float)
 
 
-def draw(tables: Tables) -> "Figure | None":
+def draw(tables: Tables) -> Figure | None:
     """Returns one panel per task with the mean and range over pictures and seeds, or None if nothing has run."""
     import matplotlib.pyplot as plt
 

@@ -4,11 +4,18 @@ Not of the paper. The run is told neither the noise's kind nor its level. The be
 truth (an oracle).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import labels, rows
 from dip_exp.figures.parts.score_table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 NAME = "own_pictures"
 
@@ -52,7 +59,7 @@ def table(tables: Tables) -> Table:
     return Table("Pictures of one's own", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
 
 
-def _line(cell: Frame) -> tuple[dict[str, str], Frame]:
+def _line(cell: DataFrame) -> tuple[dict[str, str], Series]:
     by_kind = {kind: _of_kind(cell, kind) for kind in ("observation", "stopped", "peak_average")}
     gap = by_kind["peak_average"].psnr - by_kind["stopped"].psnr
     below = by_kind["stopped"].psnr < by_kind["observation"].psnr
@@ -71,7 +78,7 @@ def _line(cell: Frame) -> tuple[dict[str, str], Frame]:
     }, gap
 
 
-def _verdict(gaps: list[Frame]) -> tuple[str, ...]:
+def _verdict(gaps: list[Series]) -> tuple[str, ...]:
     if not gaps:
         return ()
     every = np.concatenate([np.asarray(gap, dtype=float) for gap in gaps])
@@ -81,5 +88,5 @@ def _verdict(gaps: list[Frame]) -> tuple[str, ...]:
     )
 
 
-def _of_kind(cell: Frame, kind: str) -> Frame:
+def _of_kind(cell: DataFrame, kind: str) -> DataFrame:
     return cell[cell.kind == kind].set_index(["set.image", "seeds"])

@@ -3,9 +3,16 @@
 Not of the paper but for its own, `dip`. Every method's settings are those of one other picture (coffee), set there.
 """
 
-from dip_exp.experiments.tables import Frame, Tables
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import labels, rows
 from dip_exp.figures.parts.score_table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 NAME = "priors"
 
@@ -49,7 +56,7 @@ def table(tables: Tables) -> Table:
     return Table("Priors at equal cost", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
 
 
-def _line(found: dict[str, Frame], task: str, method: str) -> dict[str, str]:
+def _line(found: dict[str, DataFrame], task: str, method: str) -> dict[str, str]:
     own, peak = (_of_kind(found[method], kind) for kind in ("average", "peak_average"))
     above = rows.spread(own.psnr - _of_kind(found["dip"], "average").psnr)
     cells = (
@@ -63,12 +70,12 @@ def _line(found: dict[str, Frame], task: str, method: str) -> dict[str, str]:
     return dict(zip(HEADINGS, cells, strict=True))
 
 
-def _of_kind(found: Frame, kind: str) -> Frame:
+def _of_kind(found: DataFrame, kind: str) -> DataFrame:
     """Returns the rows of one output kind, indexed by picture and seed."""
     return found[found.kind == kind].set_index(["set.image", "seeds"])
 
 
-def _weights(*runs: Frame) -> str:
+def _weights(*runs: DataFrame) -> str:
     """Returns the largest number of weights in the first frame that has any."""
     known = [frame.weights.dropna() for frame in runs]
     return next((f"{most.max():,.0f}" for most in known if len(most)), "–")

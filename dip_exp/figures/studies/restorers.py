@@ -4,11 +4,16 @@ Not of the paper. The network's picture is the one that the rule `emv` chose, wi
 follow from the noise by one stated rule, and those that are told the noise level are told the true one.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from dip_exp.experiments.tables import Frame, Tables
+from typing import TYPE_CHECKING, NamedTuple
+
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import labels, rows
 from dip_exp.figures.parts.score_table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 NAME = "restorers"
 
@@ -26,12 +31,12 @@ class Compared(NamedTuple):
     """A task's scores in dB by picture, over the pictures that all methods have run on. classical: {restorer: scores},
     sorted by falling mean."""
 
-    network: Frame
-    peak: Frame
-    classical: dict[str, Frame]
+    network: Series
+    peak: Series
+    classical: dict[str, Series]
 
     @property
-    def above(self) -> Frame:
+    def above(self) -> Series:
         """The network's dB minus those of the restorer that is best on average, by picture."""
         return self.network - next(iter(self.classical.values()))
 
@@ -48,14 +53,14 @@ def compared(tables: Tables, task: str) -> Compared | None:
     classical = found[found.kind.str.startswith("baseline")].dropna(subset=["score"])
     each = {str(name): _by_picture(own) for name, own in classical.groupby("baseline")}
     ours = {kind: _by_picture(found[found.kind == kind]) for kind in (OURS, "peak_average")}
-    shared: Frame = pd.concat({**ours, **each}, axis=1, join="inner")
+    shared: DataFrame = pd.concat({**ours, **each}, axis=1, join="inner")
     if not len(shared):
         return None
     order = sorted(each, key=lambda name: -float(shared[name].mean()))
     return Compared(shared[OURS], shared["peak_average"], {name: shared[name] for name in order})
 
 
-def _by_picture(found: Frame) -> Frame:
+def _by_picture(found: DataFrame) -> Series:
     """Returns the mean score of each picture over the network's seeds. A restorer's score is the same for every
     seed."""
     return found.groupby("set.image").score.mean()

@@ -5,14 +5,17 @@ across is the mean of the samples after burn-in, which is their result. In minia
 it was set on another picture (coffee), where theirs is too much for so few steps.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import labels, rows, style
 from dip_exp.figures.parts.score_table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame, Series
 
 NAME = "sgld"
 
@@ -27,7 +30,7 @@ VARIANTS = {
 }
 
 
-def draw(tables: Tables) -> "Figure | None":
+def draw(tables: Tables) -> Figure | None:
     """Returns one panel per picture with the PSNR of the running average against steps, or None if nothing has run."""
     import matplotlib.pyplot as plt
 
@@ -101,5 +104,5 @@ def table(tables: Tables) -> Table:
     )
 
 
-def _by_picture(done: Frame, kind: str) -> Frame:
+def _by_picture(done: DataFrame, kind: str) -> Series:
     return done[done.kind == kind].groupby("image").psnr.mean()

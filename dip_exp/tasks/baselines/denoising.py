@@ -2,11 +2,12 @@
 
 import warnings
 from importlib.util import find_spec
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from dip_exp.observe.degrade import check_picture
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks.baselines.output import picture
 
 # Least noise level that is assumed, in 8-bit grey levels, because some methods divide by it.
@@ -22,7 +23,9 @@ FLASH_EDGE = 0.05
 BM3D_LEAST_SIDE = 16
 
 
-def nlm(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_255) -> np.ndarray:
+def nlm(
+    y: Float[np.ndarray, "1 C H W"], sigma_255: float | None, least_255: float = LEAST_SIGMA_255
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y denoised by non-local means (Buades et al., CVPR 2005), for noise of `sigma_255` 8-bit grey levels
     (None: estimated from y, Donoho and Johnstone 1994, at least `least_255`).
 
@@ -51,7 +54,7 @@ def nlm(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_2
     return picture(x_hat.reshape(planes.shape))
 
 
-def tv(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
+def tv(y: Float[np.ndarray, "1 C H W"], sigma_255: float | None) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y denoised by total variation: argmin TV(u) + |u - y|^2 / (2 sigma), Chambolle 2004, channels jointly.
 
     Rule: the weight is sigma, with pictures in [0,1]. `sigma_255` is in 8-bit grey levels; None estimates it from y
@@ -69,7 +72,9 @@ def tv(y: np.ndarray, sigma_255: float | None) -> np.ndarray:
     return picture(denoise_tv_chambolle(planes, weight=sigma, channel_axis=0))
 
 
-def wavelets(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_255) -> np.ndarray:
+def wavelets(
+    y: Float[np.ndarray, "1 C H W"], sigma_255: float | None, least_255: float = LEAST_SIGMA_255
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y with its wavelet coefficients shrunk, for noise of `sigma_255` 8-bit grey levels (None: estimated from
     y, Donoho and Johnstone 1994, at least `least_255`).
 
@@ -101,7 +106,9 @@ def wavelets(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SI
     return picture(shrunk.transpose(2, 0, 1))
 
 
-def bm3d(y: np.ndarray, sigma_255: float | None, least_255: float = LEAST_SIGMA_255) -> np.ndarray:
+def bm3d(
+    y: Float[np.ndarray, "1 C H W"], sigma_255: float | None, least_255: float = LEAST_SIGMA_255
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y denoised by block matching and 3D filtering (Dabov et al. 2007; its authors' package `bm3d`), for noise
     of `sigma_255` 8-bit grey levels (None: estimated from y, Donoho and Johnstone 1994, at least `least_255`).
 
@@ -142,13 +149,15 @@ def has_bm3d() -> bool:
     return find_spec("bm3d") is not None
 
 
-def _some_opponent_is_flat(planes: np.ndarray) -> bool:
+def _some_opponent_is_flat(planes: Float[np.ndarray, "3 H W"]) -> bool:
     """Returns whether an opponent colour is constant, as in grey RGB pictures: bm3d_rgb divides each by its range."""
     opponents = np.tensordot([[1, 1, 1], [1, 0, -1], [1, -2, 1]], planes, 1)
     return bool(np.ptp(opponents, axis=(1, 2)).min() < 1e-6)
 
 
-def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
+def joint_bilateral(
+    y: Float[np.ndarray, "1 C H W"], flash: Float[np.ndarray, "1 _ H W"]
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y smoothed where the flash picture is smooth: Petschnigg et al. 2004, eq. 4, the paper's comparison.
 
     Each pixel becomes the weighted mean of its neighbours, with the weight exp(-d^2 / 2 a^2) exp(-f^2 / 2 b^2): d is
@@ -167,7 +176,7 @@ def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"joint_bilateral: the pictures are {y.shape[2:]} and {flash.shape[2:]}; they must have the same size"
         )
-    guess: Any = estimate_sigma(y[0], average_sigmas=True, channel_axis=0)
+    guess = cast("float", estimate_sigma(y[0], average_sigmas=True, channel_axis=0))
     width = 3 + 20 * max(0.0, float(guess))  # in this order a NaN, from a flat picture, gives 0
     reach = round(2 * width)
     height, columns = y.shape[2:]
@@ -186,13 +195,13 @@ def joint_bilateral(y: np.ndarray, flash: np.ndarray) -> np.ndarray:
     return picture(total / weights)
 
 
-def _noise(planes: np.ndarray, sigma_255: float | None, least_255: float, who: str) -> float:
+def _noise(planes: Float[np.ndarray, "C H W"], sigma_255: float | None, least_255: float, who: str) -> float:
     """Returns the noise level of planes (C,H,W) on their scale, [0,1]: the given one, or an estimate that is at least
     `least_255` / 255."""
     from skimage.restoration import estimate_sigma
 
     if sigma_255 is None:
-        guess: Any = estimate_sigma(planes, average_sigmas=True, channel_axis=0)
+        guess = cast("float", estimate_sigma(planes, average_sigmas=True, channel_axis=0))
         return max(least_255 / 255, float(guess))  # in this order a NaN, from a flat channel, gives the least
     if not (sigma_255 > 0 and np.isfinite(sigma_255)):
         raise ValueError(f"{who}: sigma_255 is {sigma_255}; must be a finite number above 0; give the noise level")

@@ -4,10 +4,11 @@ import numpy as np
 from PIL import Image
 
 from dip_exp.observe.degrade import check_picture
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks.baselines.output import picture
 
 
-def bicubic(y: np.ndarray, factor: int) -> np.ndarray:
+def bicubic(y: Float[np.ndarray, "1 C H W"], factor: int) -> Float32[np.ndarray, "1 C H*{factor} W*{factor}"]:
     """Returns y, (1,C,H,W), enlarged to (1,C,H*factor,W*factor) by cubic convolution (Keys 1981, a = -0.5), clipped.
 
     The paper's super-resolution baseline.
@@ -18,7 +19,7 @@ def bicubic(y: np.ndarray, factor: int) -> np.ndarray:
     return _enlarged(y, factor, Image.Resampling.BICUBIC, "bicubic")
 
 
-def lanczos(y: np.ndarray, factor: int) -> np.ndarray:
+def lanczos(y: Float[np.ndarray, "1 C H W"], factor: int) -> Float32[np.ndarray, "1 C H*{factor} W*{factor}"]:
     """Returns y, (1,C,H,W), enlarged to (1,C,H*factor,W*factor) by the windowed sinc with three lobes (Duchon 1979),
     clipped.
 
@@ -28,7 +29,9 @@ def lanczos(y: np.ndarray, factor: int) -> np.ndarray:
     return _enlarged(y, factor, Image.Resampling.LANCZOS, "lanczos")
 
 
-def _enlarged(y: np.ndarray, factor: int, kernel: Image.Resampling, who: str) -> np.ndarray:
+def _enlarged(
+    y: Float[np.ndarray, "1 C H W"], factor: int, kernel: Image.Resampling, who: str
+) -> Float32[np.ndarray, "1 C H*{factor} W*{factor}"]:
     check_picture(y, who)
     if not isinstance(factor, int) or factor < 1:
         raise ValueError(f"{who}: factor is {factor!r}; must be a whole number from 1; choose another factor")

@@ -4,10 +4,11 @@ import numpy as np
 
 from dip_exp.observe.degrade import check_picture
 from dip_exp.observe.masks import check_mask
+from dip_exp.shapes import Bool, Float, Float32
 from dip_exp.tasks.baselines.output import picture
 
 
-def biharmonic(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def biharmonic(y: Float[np.ndarray, "1 C H W"], mask: Float[np.ndarray, "1 _ H W"]) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y with its missing pixels filled by the biharmonic equation, and its known pixels unchanged.
 
     Damelin and Hoang 2018, as in scikit-image. `mask` is (1,1,H,W) or (1,C,H,W), 1 is known; with a mask per channel,
@@ -30,7 +31,7 @@ def biharmonic(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(missing, picture(filled), y.astype(np.float32))
 
 
-def linear(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def linear(y: Float[np.ndarray, "1 C H W"], mask: Float[np.ndarray, "1 _ H W"]) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y with its missing pixels interpolated linearly between known ones, and its known pixels unchanged.
 
     SciPy's interpolation over the Delaunay triangles of the known pixels; outside of them, the nearest known pixel.
@@ -53,7 +54,7 @@ def linear(y: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(known, y.astype(np.float32), picture(given))
 
 
-def _interpolate(planes: np.ndarray, known: np.ndarray) -> None:
+def _interpolate(planes: Float[np.ndarray, "C H W"], known: Bool[np.ndarray, "H W"]) -> None:
     """Fills the missing pixels of planes (C,H,W) in place; `known` is boolean, (H,W)."""
     from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
     from scipy.ndimage import binary_dilation
@@ -75,14 +76,14 @@ def _interpolate(planes: np.ndarray, known: np.ndarray) -> None:
     planes[:, ~known] = filled.T
 
 
-def _filled_plane(plane: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def _filled_plane(plane: Float[np.ndarray, "H W"], missing: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
     from skimage.restoration import inpaint_biharmonic
 
     _refuse_unknown(~missing, "biharmonic")
     return inpaint_biharmonic(plane, missing) if missing.any() else plane
 
 
-def _refuse_unknown(known: np.ndarray, who: str) -> None:
+def _refuse_unknown(known: Bool[np.ndarray, "H W"], who: str) -> None:
     if not known.any():
         raise ValueError(
             f"{who}: the mask leaves no known pixel in one channel; some must be known; use a mask (1,1,H,W)"

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dip_exp.observe.degrade import check_picture
+from dip_exp.shapes import Float, Float32, Float64
 from dip_exp.tasks.baselines.output import picture
 
 FURTHEST = 7
@@ -13,7 +14,7 @@ AT_ONCE = 2**22
 """Values in the windows that are sorted at once, limited so that large black areas do not exhaust the memory."""
 
 
-def median(y: np.ndarray) -> np.ndarray:
+def median(y: Float[np.ndarray, "1 C H W"]) -> Float32[np.ndarray, "1 C H W"]:
     """Returns y with each value of exactly 0 or 1 replaced by the median of the uncorrupted values around it in its
     channel (a switching median: Sun and Neuvo 1994).
 
@@ -27,7 +28,7 @@ def median(y: np.ndarray) -> np.ndarray:
     return picture(np.stack([_switched(plane) for plane in y[0].astype(np.float64)]))
 
 
-def _switched(plane: np.ndarray) -> np.ndarray:
+def _switched(plane: Float64[np.ndarray, "H W"]) -> Float64[np.ndarray, "H W"]:
     hit = (plane == 0) | (plane == 1)
     x_hat = plane.copy()
     left = np.argwhere(hit)

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks.baselines.denoising import LEAST_SIGMA_255, bm3d, has_bm3d, nlm, tv, wavelets
 
 TITLES = {
@@ -23,8 +24,12 @@ SLOW = frozenset({"bm3d"})
 
 
 def denoisers(
-    y: np.ndarray, sigma_255: float | None, *, but: str | None = None, least_255: float = LEAST_SIGMA_255
-) -> dict[str, Callable[[], np.ndarray]]:
+    y: Float[np.ndarray, "1 C H W"],
+    sigma_255: float | None,
+    *,
+    but: str | None = None,
+    least_255: float = LEAST_SIGMA_255,
+) -> dict[str, Callable[[], Float32[np.ndarray, "1 C H W"]]]:
     """Returns {name: denoiser of y}, for a picture y in [0,1], except `but`; with BM3D if it is installed.
 
     sigma_255: the noise level in 8-bit grey levels; None: each estimates it from y, as at least `least_255` (`tv`: as

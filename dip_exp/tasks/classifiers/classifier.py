@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dip_exp.component import PathText, component, located
 from dip_exp.images.files import file_sha256
+from dip_exp.shapes import Float, Float32
 
 State = dict[str, Tensor]
 Preprocessing = Literal["caffe", "torchvision", "efficientnet"]
@@ -158,8 +159,8 @@ def _check_keys(who: str, chain: "OrderedDict[str, nn.Module]", state: State) ->
 class Features(nn.Module):
     """A(x): maps an RGB picture (1, 3, H, W) in [0, 1] to a layer's output (1, C, h, w); h = w = 1 for a vector."""
 
-    mean: Tensor
-    deviation: Tensor
+    mean: Float32[Tensor, "1 3 1 1"]
+    deviation: Float32[Tensor, "1 3 1 1"]
 
     def __init__(self, net: nn.Sequential, preprocessing: Preprocessing) -> None:
         super().__init__()
@@ -170,10 +171,10 @@ class Features(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation)[None, :, None, None], persistent=False)
         self.scale = scale
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N C h w"]:
         return self.net(self.prepared(x.to(self.mean.dtype))).to(x.dtype)  # its weights are float32
 
-    def prepared(self, x: Tensor) -> Tensor:
+    def prepared(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
         """Returns the picture with the preprocessing that the network was trained with."""
         x = x.flip(1) if self.preprocessing == "caffe" else x
         return (x * self.scale - self.mean) / self.deviation
@@ -194,5 +195,5 @@ _MEANS: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
 class Dense(nn.Linear):
     """A fully connected layer: flattens (N, C, h, w), and returns (N, out, 1, 1)."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C 1 1"]:
         return super().forward(input.flatten(1))[..., None, None]

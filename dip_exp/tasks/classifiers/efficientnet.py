@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from dip_exp.component import component
+from dip_exp.shapes import Float
 from dip_exp.tasks.classifiers.classifier import Classifier, Dense, Preprocessing, State
 
 BLOCKS = (
@@ -45,7 +46,7 @@ class EfficientNetLite0(Classifier):
 class _Same(nn.Conv2d):
     """A convolution with TensorFlow's padding "SAME": equal on both sides, or one more after if the total is odd."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         kernel, stride = self.kernel_size[0], self.stride[0]
         surplus = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:]]
         before = [part // 2 for part in surplus]
@@ -73,7 +74,7 @@ class _Block(nn.Module):
         self.project = _normed(inner, width, 1, act=False)
         self.residual = stride == 1 and channels == width
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N c h w"]) -> Float[Tensor, "N C H W"]:
         out = self.project(self.depthwise(self.expand(x)))
         return out + x if self.residual else out
 

@@ -1,0 +1,47 @@
+"""Checks every call of a function of the project whose signature says a shape, in every test: see `install`.
+
+A test that gives a wrong shape or type on purpose, to see what the project says of it, does so within `unchecked`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar, get_args
+
+from beartype import BeartypeConf, beartype
+from jaxtyping import AbstractArray, config, install_import_hook
+
+F = TypeVar("F", bound=Callable[..., object])
+
+AS_PYTHON = BeartypeConf(is_pep484_tower=True)
+"""An int is accepted as a float, as by every type checker."""
+
+
+def install() -> None:
+    """Makes the modules of the project that are imported from now on check their calls."""
+    install_import_hook("dip_exp", f"{__name__}.shapes")
+
+
+def shapes(function: F) -> F:
+    """Returns a function with its calls checked if its signature has a shape in it, else as it is."""
+    hints = function.__annotations__.values()
+    return beartype(conf=AS_PYTHON)(function) if any(has_shape(hint) for hint in hints) else function
+
+
+def has_shape(hint: object) -> bool:
+    """Returns whether a type says a shape, itself or within (`dict[str, Float[...]]`)."""
+    if isinstance(hint, list):  # the arguments of a Callable
+        return any(has_shape(one) for one in hint)
+    if isinstance(hint, type) and issubclass(hint, AbstractArray):
+        return True
+    return any(has_shape(one) for one in get_args(hint))
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Leaves a wrong shape or type to the project's own checks, as for a user, who has no others."""
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        config.update("jaxtyping_disable", before)
