@@ -36,7 +36,7 @@ class Impulse(Task):
         missing = replaced(np.clip(y, 0, 1))
         if missing.all():
             raise ValueError("denoise_impulse: every value is 0 or 1, so nothing is left to fit; not a noisy picture")
-        known = tensor(~missing)
+        known = tensor((~missing).astype(np.float32))
         exact = self.rest == "squared"
         rivals = {"median": partial(baselines.median, y), **baselines.denoisers(y, None)}
         main = rivals.pop("median")
@@ -49,7 +49,7 @@ class Impulse(Task):
             presentation=Presentation(
                 protocol=self.scoring,
                 paste=known if exact else None,
-                missing=tensor(missing) != 0,
+                missing=known == 0,
                 baseline=(baselines.TITLES["median"], main),
                 rivals=rivals,
                 notes=_notes(float(missing.mean())),
