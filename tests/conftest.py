@@ -57,7 +57,7 @@ def run(tmp_path: Path) -> Runner:
 
     def runner(*overrides: str) -> dict[str, Any]:
         words = [*SMOKE, f"results={tmp_path / 'results'}", *overrides]
-        cfg = config.compose(words)
+        cfg = config.layered(words)
         chosen = dict(word.split("=", 1) for word in ("task=denoise", "arch=skip_tiny", "image=astronaut", *words))
         choices = {group: chosen.get(group, "?") for group in GROUPS}
         return run_one(cfg, choices, ["python", "run.py", *words])

@@ -42,7 +42,7 @@ def losses(of: str) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         words = [*words_of(of), f"results={folder}"]
         choices = dict.fromkeys(GROUPS, "?")
-        done = run(config.compose(words), choices, ["python", "run.py", *words])
+        done = run(config.layered(words), choices, ["python", "run.py", *words])
         assert done is not None
         (curve,) = Path(folder).glob("runs/*/history.csv")
         rows = np.genfromtxt(curve, delimiter=",", names=True)
@@ -51,7 +51,7 @@ def losses(of: str) -> list[float]:
 
 def problem(of: str) -> dict[str, list[float]]:
     """Returns what an option's observation and weight are like: mean, deviation and six values."""
-    posed = pose(config.plain(config.compose(words_of(of))))
+    posed = pose(config.plain(config.layered(words_of(of))))
     found = {"y": posed.y, "weight": posed.weight}
     return {name: sample(array.numpy()) for name, array in found.items() if array is not None}
 
@@ -61,7 +61,7 @@ def z(of: str) -> list[float]:
     import torch
 
     words = [*words_of(of), "image.shrink_to=8"]
-    cfg = config.plain(config.compose(words))
+    cfg = config.plain(config.layered(words))
     choices = dict.fromkeys(GROUPS, "?")
     y = torch.linspace(0, 1, 3 * 64).reshape(1, 3, 8, 8)
     generator = torch.Generator().manual_seed(named_seed(cfg["seed"], "input"))

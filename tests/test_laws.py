@@ -25,7 +25,7 @@ CASES = {group: options(group) for group in GROUPS}
 def plain(group: str, option: str, *more: str) -> dict[str, Any]:
     """Returns an option's plain settings; what needs a file of the user's is skipped."""
     try:
-        return config.plain(config.compose([*SMOKE, *words(group, option), *more]))
+        return config.plain(config.layered([*SMOKE, *words(group, option), *more]))
     except Refused as error:
         pytest.skip(str(error))
 

@@ -13,6 +13,7 @@ from dip_exp.config.identity import (
     identity,
     run_id,
 )
+from dip_exp.config.layers import is_group, layered
 from dip_exp.config.schema import About, Config, Number, Place, Precision, Rivals, register
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "compose",
     "files",
     "identity",
+    "is_group",
+    "layered",
     "plain",
     "plain_dict",
     "register",

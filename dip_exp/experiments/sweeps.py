@@ -61,7 +61,7 @@ def of_the_paper() -> list[str]:
 def about(name: str) -> Settings | None:
     """Returns an experiment's `about` (`config.About`), or None if it has none.
 
-    Reads it from the overlay and its base overlays instead of composing, which is slow.
+    Reads it from the overlay and its base overlays instead of composing, which takes longer.
     """
     said = _said(name)
     return None if said is None else config.plain_dict(OmegaConf.merge(OmegaConf.structured(config.About), said))
@@ -93,7 +93,7 @@ def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -
 @cache
 def _jobs(name: str, given: tuple[str, ...]) -> tuple[Job, ...]:
     swept = _or_refused([word for word in given if "," not in word], hydra_config=True)
-    params = OmegaConf.to_container(swept.hydra.sweeper.params or OmegaConf.create(), resolve=True)
+    params = OmegaConf.to_container(OmegaConf.select(swept, "hydra.sweeper.params") or OmegaConf.create(), resolve=True)
     if not isinstance(params, dict) or not params:
         raise Refused(
             f"experiment: {name} has no sweep of its own  [conf/experiment/{name}.yaml: hydra.sweeper.params]"
@@ -115,33 +115,29 @@ def _words(override: Override) -> list[str]:
 
 def _job(words: tuple[str, ...], fixed: set[str]) -> Job:
     parsed = OverridesParser.create().parse_overrides(list(words))
-    groups = tuple(word for word, one in zip(words, parsed, strict=True) if _is_group(one))
+    groups = tuple(word for word, one in zip(words, parsed, strict=True) if config.is_group(one.key_or_group))
     cfg = _composed(groups).copy()
     for one in parsed:
-        if not _is_group(one):
+        if not config.is_group(one.key_or_group):
             try:
                 OmegaConf.update(cfg, one.key_or_group, one.value())
             except config.UNCOMPOSABLE as error:
                 raise Refused(f"{one.input_line}: {str(error).splitlines()[0]}") from error
-    choices = {str(one.key_or_group): str(one.value()) for one in parsed if _is_group(one)}
+    choices = {str(one.key_or_group): str(one.value()) for one in parsed if config.is_group(one.key_or_group)}
     return Job(tuple(word for word in words if word not in fixed), identify(cfg, choices))
 
 
 @cache
 def _composed(groups: tuple[str, ...]) -> DictConfig:
-    """Returns the composed configuration, cached: composing is slow, and only group options need it."""
+    """Returns the composed configuration, cached: composing takes time, and only group options need it."""
     return _or_refused(list(groups))
 
 
 def _or_refused(words: list[str], *, hydra_config: bool = False) -> DictConfig:
     try:
-        return config.compose(words, hydra_config=hydra_config)
+        return config.layered(words, hydra_config=hydra_config)
     except config.UNCOMPOSABLE as error:
         raise Refused(f"{' '.join(words)}: {str(error).splitlines()[0]}") from error
-
-
-def _is_group(override: Override) -> bool:
-    return files("conf").joinpath(*override.key_or_group.split("/")).is_dir()
 
 
 def _key(word: str) -> str:

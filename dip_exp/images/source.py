@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -107,7 +108,13 @@ class Packaged(_Source):
 
     def content(self) -> str:
         """Returns the sha256 of the picture's decoded pixels."""
-        return packaged(self.name).sha256
+        return _content(self.name)
+
+
+@cache
+def _content(name: str) -> str:
+    """Returns the sha256 of a packaged picture, cached: a sweep asks for it once per job."""
+    return packaged(name).sha256
 
 
 @component

@@ -35,7 +35,7 @@ def fields(name: str, scale: str = "paper") -> dict[str, Any]:
 
 @cache
 def _composed(name: str, scale: str) -> dict[str, Any]:
-    cfg = config.compose([f"arch={name}", f"scale={scale}"])
+    cfg = config.layered([f"arch={name}", f"scale={scale}"])
     resolved: Any = OmegaConf.to_container(cfg.arch, resolve=True)
     return resolved
 

@@ -39,8 +39,8 @@ NEEDS = {
 
 
 def build_all(*overrides: str) -> None:
-    """Composing takes the time; `scale` decides when a value is read, so that one composition serves both."""
-    cfg = config.compose(overrides)
+    """`scale` decides when a value is read, so that one composition serves both."""
+    cfg = config.layered(overrides)
     for scale in SCALES:
         cfg["scale"] = scale
         settings = config.plain(cfg)
@@ -49,7 +49,7 @@ def build_all(*overrides: str) -> None:
 
 
 def identity(*overrides: str) -> str:
-    return config.run_id(config.identity(config.plain(config.compose(overrides)), {}))
+    return config.run_id(config.identity(config.plain(config.layered(overrides)), {}))
 
 
 def test_every_group_was_found():
@@ -63,9 +63,9 @@ def test_every_option_composes_and_builds_at_both_scales(group: str, option: str
 
 
 def test_the_scale_of_the_command_line_is_that_of_the_value():
-    cfg = config.compose(["task=superres"])
+    cfg = config.layered(["task=superres"])
     cfg["scale"] = "mini"
-    assert config.plain(cfg) == config.plain(config.compose(["task=superres", "scale=mini"]))
+    assert config.plain(cfg) == config.plain(config.layered(["task=superres", "scale=mini"]))
 
 
 @pytest.mark.parametrize("task", GROUPS["task"])
@@ -83,7 +83,7 @@ def test_a_task_takes_every_option_of_every_other_group(task: str, group: str):
 
 @pytest.mark.parametrize("task", GROUPS["task"])
 def test_an_explicit_arch_replaces_the_network_and_nothing_else(task: str):
-    own, other = (config.plain(config.compose([f"task={task}", *more])) for more in ([], ["arch=resnet"]))
+    own, other = (config.plain(config.layered([f"task={task}", *more])) for more in ([], ["arch=resnet"]))
     assert other["arch"]["_target_"].endswith("ResNet")
     assert {key: value for key, value in own.items() if key != "arch"} == {
         key: value for key, value in other.items() if key != "arch"
@@ -91,7 +91,7 @@ def test_an_explicit_arch_replaces_the_network_and_nothing_else(task: str):
 
 
 def test_precedence_group_then_task_then_experiment_then_scale_then_command_line():
-    steps = lambda *words: config.plain(config.compose(words))["optim"]["steps"]  # noqa: E731
+    steps = lambda *words: config.plain(config.layered(words))["optim"]["steps"]  # noqa: E731
     group, task, mini = steps("task=denoise"), steps("task=superres"), steps("task=superres", "scale=mini")
     assert OmegaConf.load(ROOT / "conf/optim/adam.yaml").steps == 2000
     assert group == 1800  # the task's, over the group's 2000
@@ -104,7 +104,7 @@ def test_precedence_group_then_task_then_experiment_then_scale_then_command_line
 def test_an_optimizer_that_needs_fewer_steps_divides_the_tasks_own(task: str):
     def steps(*words: str) -> int:
         words = (*words, f"task={task}", "scale=mini", "stop=fixed")
-        return config.plain(config.compose(words))["optim"]["steps"]
+        return config.plain(config.layered(words))["optim"]["steps"]
 
     adam = steps("optim=adam")
     assert steps("optim=muon") == round(adam / 3)
@@ -116,7 +116,7 @@ def test_an_optimizer_that_needs_fewer_steps_divides_the_tasks_own(task: str):
 @pytest.mark.parametrize("optim", ["adam", "muon"])
 def test_a_rule_that_looks_for_the_end_has_three_times_the_tasks_own_steps(task: str, optim: str):
     def settings(*words: str) -> dict[str, Any]:
-        return config.plain(config.compose([*words, f"task={task}", f"optim={optim}", "scale=mini"]))
+        return config.plain(config.layered([*words, f"task={task}", f"optim={optim}", "scale=mini"]))
 
     fixed = settings("stop=fixed")["optim"]["steps"]
     for rule in ("emv", "discrepancy", "watch"):
@@ -130,11 +130,11 @@ def test_a_number_of_steps_that_is_none_is_named():
     with pytest.raises(
         Refused, match=r"optim.steps: .*given 900, to be divided by optim.fewer, 0; both must be above 0"
     ):
-        config.plain(config.compose(["optim=muon", "optim.fewer=0", "scale=mini"]))
+        config.plain(config.layered(["optim=muon", "optim.fewer=0", "scale=mini"]))
 
 
 def test_a_variants_value_can_hang_on_the_task():
-    weight = lambda *words: config.plain(config.compose(words))["task"]["tv_weight"]  # noqa: E731
+    weight = lambda *words: config.plain(config.layered(words))["task"]["tv_weight"]  # noqa: E731
     words = ("variant=priors/dip_tv", "scale=mini")
     assert weight(*words, "task=denoise_s50") == weight(*words, "task=denoise") != weight(*words, "task=inpaint") > 0
     assert weight(*words, "task=jpeg", "task.tv_weight=1") == 1
@@ -155,7 +155,7 @@ def test_yaml_holds_every_setting_of_its_class():
         if group == "experiment" or "/" in group:
             continue
         words = [*NEEDS.get((group, option), []), f"{group}={option}"]
-        settings = config.plain(config.compose(words))[group]
+        settings = config.plain(config.layered(words))[group]
         target = get_class(settings["_target_"])
         missing = {field.name for field in fields(target)} - set(settings)
         assert not missing, f"conf/{group}/{option}.yaml lacks {missing}"
@@ -196,14 +196,14 @@ def test_scale_counts_by_what_it_sets_and_not_by_name():
 
 def test_a_file_counts_by_its_content_and_not_by_its_name():
     def of(path: str, sha256: str) -> str:
-        settings = config.plain(config.compose(["image=file", f"image.path={path}"]))
+        settings = config.plain(config.layered(["image=file", f"image.path={path}"]))
         return config.run_id(config.identity(settings, {"image.path": sha256}))
 
     assert of("a.png", "00") == of("b.png", "00") != of("a.png", "01")
 
 
 def test_a_new_key_changes_nothing_while_it_holds_its_neutral_value(monkeypatch: pytest.MonkeyPatch):
-    settings = config.plain(config.compose([]))
+    settings = config.plain(config.layered([]))
     before = config.run_id(config.identity(settings, {}))
     monkeypatch.setitem(config.NEUTRAL, "optim.new", 0.0)
     for value, same in ((0, True), (1, False)):
@@ -288,7 +288,7 @@ def test_bare_names_are_unique_in_a_group():
 
 def test_a_passive_rule_added_to_watch_renames_no_run():
     later = {"_target_": "dip_exp.stopping.new.New", "window": 5}
-    before, after = (config.plain(config.compose(["stop=watch"])) for _ in range(2))
+    before, after = (config.plain(config.layered(["stop=watch"])) for _ in range(2))
     after["stop"]["rules"]["new"] = later
     assert config.run_id(config.identity(after, {})) == config.run_id(config.identity(before, {}))
     after["stop"]["rules"]["discrepancy"]["tau"] = 0.5

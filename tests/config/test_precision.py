@@ -20,14 +20,14 @@ def having(monkeypatch: pytest.MonkeyPatch):
 
 
 def identity(*words: str) -> str:
-    settings = config.plain(config.compose(words))
+    settings = config.plain(config.layered(words))
     return config.run_id(config.identity(settings, {}))
 
 
 def test_auto_is_no_precision_of_a_run(having):
     for units, decided in (("AMX",), "bf16"), (("AVX-512 BF16",), "bf16"), ((), "fp32"):
         having(*units)
-        settings = config.plain(config.compose(["precision=auto", "trainer=cpu"]))
+        settings = config.plain(config.layered(["precision=auto", "trainer=cpu"]))
         assert settings["precision"] == decided
         assert identity("precision=auto", "trainer=cpu") == identity(f"precision={decided}")
 
@@ -43,7 +43,7 @@ def test_auto_takes_half_precision_only_for_a_network_with_a_step_of_its_own(hav
 @pytest.mark.parametrize("asked", ["fp32", "fp64", "tf32", "bf16"])
 def test_what_is_asked_for_is_what_runs(asked: str, having):
     having()
-    assert config.plain(config.compose([f"precision={asked}"]))["precision"] == asked
+    assert config.plain(config.layered([f"precision={asked}"]))["precision"] == asked
 
 
 def test_a_record_says_what_ran(run: Runner, having, capsys: pytest.CaptureFixture[str]):

@@ -228,7 +228,7 @@ def test_the_estimate_hangs_on_work_and_rates_alone(monkeypatch: pytest.MonkeyPa
 def test_settings_alone_cost_what_the_parts_of_the_run_do(words: list[str], tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rates, "known", lambda where, measure: RATES)
     words = [*SMOKE, "image.shrink_to=64", f"results={tmp_path}", *words]
-    cfg = config.compose(words)
+    cfg = config.layered(words)
     named = identify(cfg, {})
     order = place_order(cfg, named, RunFolder(tmp_path, "x"), [])
     shape = build(named.config, "image", {}).shape()

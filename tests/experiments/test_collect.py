@@ -37,7 +37,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, int]
         for job in sweeps.jobs(name, "mini", seeds):
             words = [f"experiment={name}", "scale=mini", *TINY, *job.words, f"results={results}"]
             chosen = dict(word.split("=", 1) for word in ("task=denoise", "image=astronaut", *words))
-            run_one(config.compose(words), {g: chosen.get(g, "?") for g in GROUPS}, ["run.py"])
+            run_one(config.layered(words), {g: chosen.get(g, "?") for g in GROUPS}, ["run.py"])
         return results
 
     return run
@@ -144,7 +144,7 @@ def test_a_run_of_no_experiment_is_never_collected(tiny: Callable, tmp_path: Pat
     private = tmp_path / "my private picture.png"
     images.write(private, np.random.default_rng(0).random((1, 3, 24, 24)).astype(np.float32))
     words = ["experiment=smoke", "image=file", f"image.path='{private}'", *TINY, f"results={results}"]
-    run_one(config.compose(words), dict.fromkeys(GROUPS, "?"), ["run.py"])
+    run_one(config.layered(words), dict.fromkeys(GROUPS, "?"), ["run.py"])
     assert len(list((results / "runs").iterdir())) == 2
     collect.collect(results, "mini", [NAME])
     tables = results / "tables" / "mini"
@@ -342,11 +342,11 @@ def test_an_experiment_s_job_already_in_the_tables_is_not_run_again(tiny: Callab
     (job,) = sweeps.jobs(NAME, "mini")
     words = [f"experiment={NAME}", "scale=mini", *TINY, *job.words, f"results={results}"]
     choices = dict.fromkeys(GROUPS, "astronaut")
-    assert run_one(config.compose(words), choices, ["run.py"], tabled=True) is None
+    assert run_one(config.layered(words), choices, ["run.py"], tabled=True) is None
     assert "already in" in capsys.readouterr().out
     assert not (results / "runs").exists()
-    assert run_one(config.compose(words), choices, ["run.py"]) is not None  # a user who asks for it gets it
-    done = run_one(config.compose([*words, "recompute=true"]), choices, ["run.py"], tabled=True)
+    assert run_one(config.layered(words), choices, ["run.py"]) is not None  # a user who asks for it gets it
+    done = run_one(config.layered([*words, "recompute=true"]), choices, ["run.py"], tabled=True)
     assert done is not None
 
 

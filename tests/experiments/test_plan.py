@@ -130,7 +130,7 @@ def test_every_entry_of_an_order_is_some_jobs(name: str):
 
 
 def test_an_order_changes_no_run():
-    cfg = config.compose(["experiment=tab_superres", "scale=mini"])
+    cfg = config.layered(["experiment=tab_superres", "scale=mini"])
     before = identify(cfg, {}).run_id
     cfg.about.order = [config.Place(at=1.0)]
     assert identify(cfg, {}).run_id == before

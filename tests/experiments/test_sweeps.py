@@ -127,7 +127,7 @@ def test_an_overlay_without_a_sweep_is_refused():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_takes_another_network(name: str):
-    cfg = config.compose([f"experiment={name}", "arch=resnet"])
+    cfg = config.layered([f"experiment={name}", "arch=resnet"])
     assert cfg.arch._target_ == "dip_exp.archs.resnet.ResNet"
     build(config.plain(cfg), "arch", {})
 

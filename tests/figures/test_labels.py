@@ -15,10 +15,10 @@ def test_every_label_is_of_a_task_and_no_two_are_the_same():
 
 @pytest.mark.parametrize("task", stopping.STEPS)
 def test_the_steps_that_a_figure_marks_are_the_tasks_own(task: str):
-    cfg = config.plain(config.compose([f"task={task}", "scale=mini", "stop=fixed"]))
+    cfg = config.plain(config.layered([f"task={task}", "scale=mini", "stop=fixed"]))
     assert cfg["optim"]["steps"] == stopping.STEPS[task]
 
 
 def test_the_horizon_is_that_of_the_watched_runs():
-    cfg = config.plain(config.compose(["variant=stopping/watch", "scale=mini"]))
+    cfg = config.plain(config.layered(["variant=stopping/watch", "scale=mini"]))
     assert cfg["optim"]["steps"] == stopping.HORIZON

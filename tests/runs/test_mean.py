@@ -30,7 +30,7 @@ def several(tmp_path: Path) -> Runner:
         words = [*SMOKE, f"results={tmp_path / 'results'}", *overrides]
         chosen = dict(word.split("=", 1) for word in ("task=denoise", "arch=skip_tiny", "image=astronaut", *words))
         choices = {group: chosen.get(group, "?") for group in GROUPS} | {"experiment": "smoke"}
-        cfg = config.compose(words)
+        cfg = config.layered(words)
         go = run_mean if cfg.runs > 1 else run_module.run
         done = go(cfg, choices, ["python", "run.py", *words], tabled=tabled)
         assert done is not None

