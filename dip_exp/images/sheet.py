@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from dip_exp.images.picture import shown
+
 GAP = 12
 LABEL = 34
 FONT = 18
@@ -39,7 +41,7 @@ def side_by_side(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
 
 
 def _image(picture: np.ndarray, height: int) -> Image.Image:
-    pixels = np.round(np.clip(picture[0], 0, 1) * 255).astype(np.uint8)
+    pixels = np.round(shown(picture)[0] * 255).astype(np.uint8)
     rgb = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
     image = Image.fromarray(np.ascontiguousarray(rgb))
     width = max(1, round(image.width * height / image.height))

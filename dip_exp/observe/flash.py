@@ -1,7 +1,7 @@
 """Sources of the flash picture for flash/no-flash restoration. Imports no task."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -35,6 +35,10 @@ class Flash(ABC):
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
         """Returns the pair. `picture` is the one without flash, or the clean one if the pair is made up."""
 
+    def along(self, frame: images.Frame) -> "Flash":
+        """Returns the source for a picture that is the part `frame` of its file. Only flash pictures in files change."""
+        return self
+
 
 @component
 class Synthetic(Flash):
@@ -66,9 +70,10 @@ class Synthetic(Flash):
 
 @component
 class FlashFile(Flash):
-    """The flash picture in a file, of the same size as the other picture. register: align it with the other by a
-    translation, in whole and fractional pixels; rotation and parallax remain. crop_multiple: as for the other picture;
-    applied to the flash picture. sha256: the hash that the file must have; null: not checked."""
+    """The flash picture in a file, of the same size as the other picture, or as that one's file: then it is cropped and
+    reduced as the other is. register: align it with the other by a translation, in whole and fractional pixels;
+    rotation and parallax remain. crop_multiple: as for the other picture; applied to the flash picture. sha256: the hash
+    that the file must have; null: not checked."""
 
     made_up: ClassVar[bool] = False
 
@@ -76,9 +81,18 @@ class FlashFile(Flash):
     sha256: str | None = None
     register: bool = False
     crop_multiple: PositiveInt | None = None
+    _frame: ClassVar[images.Frame | None] = None
+
+    def along(self, frame: images.Frame) -> "FlashFile":
+        """See `Flash.along`."""
+        ours = replace(self)
+        object.__setattr__(ours, "_frame", frame)  # no setting: it follows from those of `image`
+        return ours
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
-        flash = images.read(located(self.path), self.sha256).x
+        flash = images.read(located(self.path), self.sha256, what="flash").x
+        if self._frame is not None:
+            flash = self._frame.along(flash, (picture.shape[2], picture.shape[3]))
         if self.crop_multiple is not None:
             flash = images.centre_crop(flash, self.crop_multiple)
         if flash.shape[2:] != picture.shape[2:]:
