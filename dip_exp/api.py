@@ -216,9 +216,7 @@ def _check_runs(runs: int, arch: Any, checkpoint: Path | None) -> None:
         raise Refused(f"runs: given {runs} with a checkpoint, which is of one fit; give 1, or no checkpoint")
 
 
-def _mean(
-    each: list[Restored], y: np.ndarray, units: tuple[float, float] | None, posed: Problem | None
-) -> Restored:
+def _mean(each: list[Restored], y: np.ndarray, units: tuple[float, float] | None, posed: Problem | None) -> Restored:
     """Returns the mean of several runs; if the problem has a truth, with its scores and the spread's calibration."""
     records = [one.record for one in each]
     known = posed if posed is not None and posed.x is not None else None

@@ -51,9 +51,10 @@ def as_picture(y: np.ndarray, values: Values = None) -> tuple[np.ndarray, tuple[
         raise TypeError(f"y is {y.dtype}; give uint8, or floats in [0, 1], or the values of black and white, values=")
     rows = as_rows(y, "y")
     known = rows[~np.isnan(rows)] if y.dtype.kind == "f" else rows
-    if values is None and known.size and not (known.min() >= 0 and known.max() <= (255 if y.dtype == np.uint8 else 1)):
+    low, high = (known.min(), known.max()) if known.size else (np.nan, np.nan)
+    if values is None and not (low >= 0 and high <= (255 if y.dtype == np.uint8 else 1)):
         raise ValueError(
-            f"y lies in [{known.min():g}, {known.max():g}]; give finite values in [0, 1] (bytes: divide by 255), or "
+            f"y lies in [{low:g}, {high:g}]; give finite values in [0, 1] (bytes: divide by 255), or "
             "the values of black and white: values=(0, 1) keeps what lies beyond them, values='auto' finds them"
         )
     ends = span(rows, values or "auto", "y")

@@ -103,8 +103,8 @@ def _decode_pil(data: bytes, who: str, page: int = 0) -> Pixels:
     grey = image.mode in ("1", "L", "LA", "La")
     wanted = ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
     values = np.asarray(image.convert(wanted))
-    index = np.asarray(image) if image.mode == "P" else None
-    return Pixels(values.reshape(*values.shape[:2], -1), icc, alpha=wanted.endswith("A"), index=index)
+    entries = np.asarray(image) if image.mode == "P" else None
+    return Pixels(values.reshape(*values.shape[:2], -1), icc, alpha=wanted.endswith("A"), entries=entries)
 
 
 def _cmyk_to_rgb(image: Image.Image, icc: bytes | None, who: str) -> Image.Image:

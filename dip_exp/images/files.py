@@ -89,9 +89,7 @@ def _notes(x: np.ndarray, ends: tuple[float, float], usual: tuple[float, float],
     return tuple(notes)
 
 
-def pixels_of(
-    path: Path, sha256: str | None = None, *, what: str = "image", pages: Pages = None
-) -> tuple[Pixels, str]:
+def pixels_of(path: Path, sha256: str | None = None, *, what: str = "image", pages: Pages = None) -> tuple[Pixels, str]:
     """Returns a file's pixels as they are stored, and its sha256. Raises as `read`."""
     who = f"{what} {str(path)!r}"
     if sha256 is not None and not path.exists():

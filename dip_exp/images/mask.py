@@ -92,11 +92,15 @@ def known_pixels(
 def _labelled(pixels: Pixels, missing: Sequence[int], who: str) -> Known:
     stored = _stored(pixels)
     if stored.ndim != 2:
-        raise ValueError(f"{who}: task.mask.missing_values={list(missing)} names grey levels or a palette's entries; this mask is in colours")
+        raise ValueError(
+            f"{who}: task.mask.missing_values={list(missing)} names grey levels or a palette's entries; this mask is in "
+            "colours"
+        )
     known = ~np.isin(stored, list(missing))
     if known.all():
         raise ValueError(
-            f"{who}: none of its pixels has a value of task.mask.missing_values={list(missing)}; it has {_values(stored)}"
+            f"{who}: none of its pixels has a value of task.mask.missing_values={list(missing)}; it has "
+            f"{_values(stored)}"
         )
     return Known(known)
 
@@ -140,18 +144,21 @@ def _told(pixels: Pixels, x: np.ndarray, luma: np.ndarray, who: str) -> Known:
         _refuse_colours(pixels, stored, colours, coloured, who)
     known = luma >= HALF
     if known.all() or not known.any():
-        side, level = ("above", "white") if known.all() else ("below", "black")
+        side, state = ("above", "missing") if known.all() else ("below", "known")
+        between = float(np.mean(np.unique(luma)[:2]))
         raise ValueError(
-            f"{who}: its values, {_values(stored)}, are all {side} one half of white, so that no pixel would be "
-            f"{'missing' if known.all() else 'known'} (white is known, black is missing); say which are missing, "
-            f"task.mask.missing_values=[{_word(colours[0])}], or from which luma up they are known, task.mask.threshold="
-            f"{float(np.mean(np.unique(luma)[:2])):.3g} ({level} is {1 if known.all() else 0})"
+            f"{who}: its values, {_values(stored)}, are all {side} one half of white, so that no pixel would be {state} "
+            f"(white is known, black is missing); say which are missing, task.mask.missing_values=[{_word(colours[0])}], "
+            f"or from which luma up they are known, task.mask.threshold={between:.3g}"
         )
     far = float(((luma > FAR[0]) & (luma < FAR[1])).mean())
     notes = ()
     if far > 1 - NEARLY_ALL or len(colours) <= 8:
-        what = f"the values {_values(stored)}" if len(colours) <= 8 else f"{far:.0%} values far from black and white"
-        notes = (f"the mask has {what}: from one half of white up they are known (task.mask.threshold=0.5)",)
+        few = len(colours) <= 8
+        what = (
+            f"the mask's values are {_values(stored)}" if few else f"{far:.0%} of the mask is far from black and white"
+        )
+        notes = (f"{what}: from one half of white up, values are read as known (task.mask.threshold=0.5)",)
     return Known(known, notes)
 
 
@@ -172,11 +179,11 @@ def _of_two(stored: np.ndarray, colours: np.ndarray, luma: np.ndarray, who: str)
 
 def _refuse_colours(pixels: Pixels, stored: np.ndarray, colours: np.ndarray, share: float, who: str) -> NoReturn:
     if len(colours) <= LABELS:
-        of = "palette entries" if pixels.index is not None else "colours"
+        of = "palette entries" if pixels.entries is not None else "colours"
         named = f"say which are missing, task.mask.missing_values=[{_word(colours[-1])}]" if stored.ndim == 2 else AUTO
         raise ValueError(
-            f"{who}: it has the {of} {_values(stored)}, more than two, so which are missing cannot be told; {named}; or "
-            "save it in black (missing) and white"
+            f"{who}: it has the {of} {_values(stored)}, more than two, so which are missing cannot be told; {named}; "
+            "or save it in black (missing) and white"
         )
     raise ValueError(
         f"{who}: {share:.0%} of its pixels are coloured, so it looks like a photograph and no mask; name a picture in "
@@ -186,8 +193,8 @@ def _refuse_colours(pixels: Pixels, stored: np.ndarray, colours: np.ndarray, sha
 
 def _stored(pixels: Pixels) -> np.ndarray:
     """Returns the stored values: (H, W) of a palette or of grey, else (H, W, C)."""
-    if pixels.index is not None:
-        return pixels.index
+    if pixels.entries is not None:
+        return pixels.entries
     colours = pixels.colours
     grey = (colours == colours[:, :, :1]).all()
     return colours[:, :, 0] if grey else colours
@@ -207,7 +214,7 @@ def _values(stored: np.ndarray, most: int = 8) -> str:
     return f"{', '.join(words)}{more}"
 
 
-def _word(value: np.ndarray | np.generic) -> str:
-    if np.ndim(value):
+def _word(value: np.ndarray) -> str:
+    if value.ndim:
         return f"({', '.join(_word(one) for one in value)})"
     return f"{float(value):g}"

@@ -106,5 +106,6 @@ def uncovered(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         return x
     from scipy.ndimage import distance_transform_edt
 
-    rows, columns = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    nearest = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    rows, columns = np.asarray(nearest)
     return np.ascontiguousarray(x[:, :, rows, columns])

@@ -25,12 +25,12 @@ UNCLIPPED = 0.5
 class Pixels(NamedTuple):
     """values: (H, W, S) as stored: the colours or bands, and then the alpha, if `alpha`. icc: colour profile or None.
 
-    index: (H, W), the palette's entries, or None. plain: the file is an array of numbers and no picture (.npy)."""
+    entries: (H, W), the palette's entries, or None. plain: the file is an array of numbers and no picture (.npy)."""
 
     values: Array
     icc: bytes | None = None
     alpha: bool = False
-    index: Array | None = None
+    entries: Array | None = None
     plain: bool = False
 
     @property

@@ -1,6 +1,7 @@
 """Decodes TIFF files of more than 8 bits or of several bands. The public interface is `images`."""
 
 import struct
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Literal, NoReturn
@@ -13,7 +14,7 @@ from dip_exp.images.pixels import BROKEN, Array, Pixels, check_pages, check_size
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ICC_TAG, ORIENTATION_TAG = 34675, 274
-NO_COMPRESSION = 1
+DEFLATE = 8
 BY_PILLOW = (5, 50000)
 """Compressions of bytes, LZW and ZSTD, that tifffile leaves to imagecodecs and Pillow can undo."""
 
@@ -142,20 +143,21 @@ def _unassociated(values: Array, white: float) -> Array:
 
 
 def _unpacked(data: bytes, page: tifffile.TiffPage) -> tifffile.TiffPage:
-    """Returns the page of a copy of the file whose compressed segments are unpacked."""
+    """Returns the page of a copy of the file whose segments are packed by deflate instead, which tifffile can undo
+    (together with a predictor, which it cannot for segments that are not packed at all)."""
     copy = BytesIO(data)
     copy.seek(0, 2)
     offsets, counts = [], []
     for segment, size in zip(_segments(data, page), _sizes(page), strict=True):
-        raw = _bytes_of(segment, int(page.compression), size) if segment else b""
-        offsets.append(copy.tell() if raw else 0)
-        counts.append(len(raw))
-        copy.write(raw)
+        packed = zlib.compress(_bytes_of(segment, int(page.compression), size), level=1) if segment else b""
+        offsets.append(copy.tell() if packed else 0)
+        counts.append(len(packed))
+        copy.write(packed)
     copy.seek(0)
     with tifffile.TiffFile(copy, mode="r+") as tiff:
         tags = tiff.pages[page.index].aspage().tags
         place = "Tile" if page.is_tiled else "Strip"
-        tags["Compression"].overwrite(NO_COMPRESSION)
+        tags["Compression"].overwrite(DEFLATE)
         tags[f"{place}Offsets"].overwrite(offsets, dtype="Q" if tiff.is_bigtiff else "I")
         tags[f"{place}ByteCounts"].overwrite(counts, dtype="Q" if tiff.is_bigtiff else "I")
     return tifffile.TiffFile(BytesIO(copy.getvalue())).pages[page.index].aspage()

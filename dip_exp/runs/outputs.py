@@ -90,7 +90,7 @@ def _as_source(order: "Order", problem: "Problem", restored: np.ndarray) -> imag
     if problem.missing is None or source.alpha is None:
         return source
     # What was missing and transparent is restored: it must be seen.
-    hole = problem.missing.cpu().numpy().any(axis=1)[0]
+    hole = problem.missing[0].any(dim=0).cpu().numpy()
     return replace(source, alpha=np.where(hole, np.float32(1), source.alpha))
 
 

@@ -53,7 +53,9 @@ class Task(ABC):
         """Raises ValueError for a picture with NaN where this task cannot use it."""
         missing = int(np.isnan(picture).any(axis=1).sum())
         if missing and (role == "clean" or not self.takes_missing):
-            can = "a clean picture has a value everywhere; image.role=observed" if self.takes_missing else "task=inpaint"
+            can = (
+                "a clean picture has a value everywhere; image.role=observed" if self.takes_missing else "task=inpaint"
+            )
             raise ValueError(
                 f"{type(self).__name__}: {missing} of {picture[0, 0].size} pixels of the picture are NaN, that is, "
                 f"missing; {can} fills them in"

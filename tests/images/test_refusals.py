@@ -106,7 +106,9 @@ def test_a_compression_we_cannot_read_is_named(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 7), np.float32), compression="zlib")
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
         tiff.pages.first.tags["Compression"].overwrite(34712)
-    with pytest.raises(ValueError, match=r"float32 TIFF compressed with JPEG2000 needs imagecodecs \(pip install .*tiff"):
+    with pytest.raises(
+        ValueError, match=r"float32 TIFF compressed with JPEG2000 needs imagecodecs \(pip install .*tiff"
+    ):
         images.read(tmp_path / "a.tif")
 
 
