@@ -93,8 +93,8 @@ def _labelled(pixels: Pixels, missing: Sequence[int], who: str) -> Known:
     stored = _stored(pixels)
     if stored.ndim != 2:
         raise ValueError(
-            f"{who}: task.mask.missing_values={list(missing)} names grey levels or a palette's entries; this mask is in "
-            "colours"
+            f"{who}: task.mask.missing_values={list(missing)} names grey levels or a palette's entries; this mask is "
+            "in colours"
         )
     known = ~np.isin(stored, list(missing))
     if known.all():
@@ -147,9 +147,9 @@ def _told(pixels: Pixels, x: np.ndarray, luma: np.ndarray, who: str) -> Known:
         side, state = ("above", "missing") if known.all() else ("below", "known")
         between = float(np.mean(np.unique(luma)[:2]))
         raise ValueError(
-            f"{who}: its values, {_values(stored)}, are all {side} one half of white, so that no pixel would be {state} "
-            f"(white is known, black is missing); say which are missing, task.mask.missing_values=[{_word(colours[0])}], "
-            f"or from which luma up they are known, task.mask.threshold={between:.3g}"
+            f"{who}: its values, {_values(stored)}, are all {side} one half of white, so that no pixel would be "
+            f"{state} (white is known, black is missing); say which are missing, task.mask.missing_values="
+            f"[{_word(colours[0])}], or from which luma up they are known, task.mask.threshold={between:.3g}"
         )
     far = float(((luma > FAR[0]) & (luma < FAR[1])).mean())
     notes = ()

@@ -60,6 +60,10 @@ class Synthetic(Flash):
     shadow: Fraction = 0.75
 
     def pair(self, picture: np.ndarray, rng: np.random.Generator) -> Pair:
+        if picture.shape[1] not in (1, 3):
+            raise ValueError(
+                f"flash: a pair is made up of a grey or RGB picture, and this has {picture.shape[1]} bands"
+            )
         colour = np.repeat(picture, 3 // picture.shape[1], axis=1)
         _, _, height, width = colour.shape
         x = colour * self.exposure * np.array(self.cast)[None, :, None, None]
@@ -103,6 +107,11 @@ class FlashFile(Flash):
             sizes = " and ".join(f"{one.shape[3]}x{one.shape[2]}" for one in (flash, picture))
             raise ValueError(
                 f"flash: the pictures with and without flash are {sizes}; they must be of one size and view"
+            )
+        if flash.shape[1] != picture.shape[1] and 1 not in (flash.shape[1], picture.shape[1]):
+            raise ValueError(
+                f"flash: the pictures with and without flash have {flash.shape[1]} and {picture.shape[1]} channels; they "
+                "must have as many, or one of them one"
             )
         if flash.shape[1] != picture.shape[1]:
             channels = max(flash.shape[1], picture.shape[1])
