@@ -25,15 +25,16 @@ def as_rows(y: np.ndarray, who: str) -> np.ndarray:
         height, width, channels = shape
         if channels not in (1, 3) and height < min(width, channels):
             raise ValueError(
-                f"{who} has shape {shape}, which looks channels-first: {height} channels of {width}x{channels}, where "
-                f"(H, W, C) is needed; give numpy.moveaxis(y, 0, 2), or y[None], which is (1, C, H, W)"
+                f"{who} has shape {shape}, which looks channels-first: {height} channels of {width} rows and "
+                f"{channels} columns, where (H, W, C) is needed; give numpy.moveaxis(y, 0, 2), or y[None], which is "
+                "(1, C, H, W)"
             )
         return y
     _, channels, height, width = shape
     if channels not in (1, 3) and width < min(height, channels):
         raise ValueError(
-            f"{who} has shape {shape}, which looks channels-last: {width} channels of {channels}x{height}, where "
-            f"(1, C, H, W) is needed; give y[0], which is (H, W, C)"
+            f"{who} has shape {shape}, which looks channels-last: {width} channels of {channels} rows "
+            f"and {height} columns, where (1, C, H, W) is needed; give y[0], which is (H, W, C)"
         )
     return y[0].transpose(1, 2, 0)
 

@@ -110,8 +110,8 @@ class FlashFile(Flash):
             )
         if flash.shape[1] != picture.shape[1] and 1 not in (flash.shape[1], picture.shape[1]):
             raise ValueError(
-                f"flash: the pictures with and without flash have {flash.shape[1]} and {picture.shape[1]} channels; they "
-                "must have as many, or one of them one"
+                f"flash: the pictures with and without flash have {flash.shape[1]} and {picture.shape[1]} channels; "
+                "they must have as many, or one of them one"
             )
         if flash.shape[1] != picture.shape[1]:
             channels = max(flash.shape[1], picture.shape[1])

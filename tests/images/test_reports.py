@@ -219,11 +219,14 @@ def test_colours_nearest_to_a_hidden_pixel_fill_it():
 @pytest.mark.parametrize(
     ("shape", "text"),
     [
-        ((3, 48, 64), r"looks channels-first: 3 channels of 48x64.* numpy\.moveaxis\(y, 0, 2\), or y\[None\]"),
+        (
+            (3, 48, 64),
+            r"looks channels-first: 3 channels of 48 rows and 64 columns.* numpy\.moveaxis\(y, 0, 2\), or y\[None\]",
+        ),
         ((16, 48, 64), "looks channels-first"),
         ((1, 48, 64), "looks channels-first"),
         ((1, 48, 64, 3), None),
-        ((1, 48, 64, 2), r"looks channels-last: 2 channels of 48x64.* y\[0\], which is \(H, W, C\)"),
+        ((1, 48, 64, 2), r"looks channels-last: 2 channels of 48 rows and 64 columns.* y\[0\], which is \(H, W, C\)"),
         ((1, 48, 64, 16), "looks channels-last"),
         ((5, 48, 64, 3), "has shape"),
     ],
