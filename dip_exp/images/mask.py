@@ -132,11 +132,13 @@ def _told(pixels: Pixels, x: np.ndarray, luma: np.ndarray, who: str) -> Known:
     """Returns what a mask without transparency means if its values tell."""
     stored = _stored(pixels)
     colours = _distinct(stored)
-    if len(colours) == 1:
+    if len(colours) == 1 and 0 < luma[0, 0] < 1:  # all black or all white is refused once its size is known to fit
         raise ValueError(
             f"{who}: all of its pixels have the value {_word(colours[0])}; a mask has both known (white) and missing "
             "(black) pixels"
         )
+    if len(colours) == 1:
+        return Known(luma >= HALF)
     if len(colours) == 2:
         return _of_two(stored, colours, luma, who)
     coloured = float((np.ptp(x[0], axis=0) > COLOURED).mean())
