@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from dip_exp.config.resolvers import default_stop
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit.draw import assemble, draw
 from dip_exp.fit.trainer import Trainer
-from dip_exp.images.arrays import Given, LaidOut, as_picture, laid_out_as
+from dip_exp.images.arrays import Given, LaidOut, as_picture, laid_out_as, unscaled
 from dip_exp.inputs.source import Input
 from dip_exp.metrics.kinds import STOPPED
 from dip_exp.optims.optim import Optim
@@ -63,6 +63,7 @@ def restore(
     stop: str | StopRule | None = None,
     seed: int = 0,
     runs: int = 1,
+    values: tuple[float, float] | Literal["auto"] | None = None,
     scale: str = "paper",
     precision: str = "fp32",
     accelerator: str = "auto",
@@ -72,7 +73,8 @@ def restore(
 ) -> Restored:
     """Returns the picture from fitting a freshly drawn network to the observation y, and its record.
 
-    y:        (H, W), (H, W, 3) or (1, C, H, W); float in [0, 1], or uint8. It counts as observed: it is not degraded.
+    y:        (H, W), (H, W, C) or (1, C, H, W); float in [0, 1], or uint8. It counts as observed: it is not degraded.
+              With problem="inpaint", NaN is a missing value.
     problem:  a packaged task, by name ("denoise", "superres", "inpaint", ...) or as an object; or your own: a
               `Problem`, or a function from the observation's tensor (1, C, H, W) to a `Problem`. For an observation
               that is not a picture in [0, 1] (a sinogram, counts), use `solve`.
@@ -80,6 +82,8 @@ def restore(
               picture of your own (denoising ends by itself, stop="emv"); for your own problem or a task object, those
               of super-resolution. `arch` may be any torch module that maps z
               to x_hat; it is trained in place.
+    values:   the values of y that black and white stand for, (lo, hi), if y is no picture in [0, 1]; "auto": those of
+              its type or range. Noise may lie beyond them, and x_hat has the units of y and is not clipped.
     scale:    "paper" or "mini". precision: "fp32", "fp64", "tf32", "bf16", or "auto": bf16 if this CPU has units for it
               and the network is a `Skip`, else fp32.
     overrides: further settings as on the command line ("optim.steps=500").
@@ -93,12 +97,13 @@ def restore(
     named = {"arch": arch, "input": input, "optim": optim, "stop": stop}
     asked = _Asked(problem, named, scale, precision, accelerator, _words(overrides), progress)
     with refusing("restore", {}):
-        picture = as_picture(y)
+        picture, ends = as_picture(y, values)
+    units = None if values is None else ends
     if runs == 1:
-        return _laid_out(_fit(asked, picture, seed, checkpoint), y)
+        return _laid_out(_fit(asked, picture, seed, checkpoint), y, units)
     _check_runs(runs, arch, checkpoint)
-    each = [_laid_out(_fit(asked.again(), picture, seed + number, None), y) for number in range(runs)]
-    return _mean(each, y, None if isinstance(problem, str | Task) else _pose(problem, picture, {}))
+    each = [_laid_out(_fit(asked.again(), picture, seed + number, None), y, units) for number in range(runs)]
+    return _mean(each, y, units, None if isinstance(problem, str | Task) else _pose(problem, picture, {}))
 
 
 def solve(
@@ -205,9 +210,10 @@ def _fit(asked: _Asked, picture: Float32[np.ndarray, "1 C H W"] | None, seed: in
     return Restored(pictures[result], {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
 
 
-def _laid_out(restored: Restored, y: Given) -> Restored:
-    """Returns the same with x_hat clipped to [0, 1] and in y's layout."""
-    return restored._replace(x_hat=laid_out_as(restored.x_hat, y))
+def _laid_out(restored: Restored, y: Given, units: tuple[float, float] | None) -> Restored:
+    """Returns the same with x_hat in y's layout: clipped to [0, 1], or in y's units."""
+    x_hat = restored.x_hat
+    return restored._replace(x_hat=laid_out_as(np.clip(x_hat, 0, 1) if units is None else unscaled(x_hat, units), y))
 
 
 def _check_runs(runs: int, arch: object, checkpoint: Path | None) -> None:
@@ -222,7 +228,7 @@ def _check_runs(runs: int, arch: object, checkpoint: Path | None) -> None:
         raise Refused(f"runs: given {runs} with a checkpoint, which is of one fit; give 1, or no checkpoint")
 
 
-def _mean(each: list[Restored], y: Given, posed: Problem | None) -> Restored:
+def _mean(each: list[Restored], y: Given, units: tuple[float, float] | None, posed: Problem | None) -> Restored:
     """Returns the mean of several runs; if the problem has a truth, with its scores and the spread's calibration."""
     records = [one.record for one in each]
     known = posed if posed is not None and posed.x is not None else None
@@ -234,12 +240,13 @@ def _mean(each: list[Restored], y: Given, posed: Problem | None) -> Restored:
     facts = {key: records[0][key] for key in ("device", "threads", "versions", "commit", "dirty", "config", "result")}
     facts |= {key: sum(one[key] for one in records) for key in ("seconds", "steps", "rollbacks")}
     facts |= found.said(result, len(each))
+    low, high = units or (0.0, 1.0)
     return Restored(
-        laid_out_as(found.means[result], y),
+        laid_out_as(unscaled(found.means[result], (low, high)), y),
         {
             **facts,
             "scores": {} if known is None else found.scores(known.protocol),
-            "std": laid_out_as(found.std, y),
+            "std": laid_out_as(unscaled(found.std, (0.0, high - low)), y),
             "members": records,
             "pictures": found.means,
         },
@@ -276,6 +283,7 @@ def _pose(
     own = build(config, "task", {}) if isinstance(problem, str) else problem
     if isinstance(own, Task):
         rng = np.random.default_rng(named_seed(config["degrade_seed"], "degrade"))
+        own.check(picture, "observed")
         return own.problem(picture, "observed", rng)
     posed = own if isinstance(own, Problem) else own(tensor(picture))
     if not isinstance(posed, Problem):

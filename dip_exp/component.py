@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, dataclass_transform
+from unicodedata import normalize
 
 from pydantic import ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass as _checked_dataclass
@@ -14,6 +15,7 @@ keys are the fields of the class that its `_target_` names, and only building th
 
 _STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -49,5 +51,21 @@ def stateful(cls: type[T]) -> type[T]:
 
 def located(path: str) -> Path:
     """Returns the path of a file setting. A leading ~/ becomes the home folder; other names stay unchanged (~draft.png
-    is an ordinary file name)."""
-    return Path.home() / path[2:] if path.startswith("~/") else Path(path)
+    is an ordinary file name).
+
+    A name that is not there, and is there in another Unicode form (an accent of its own: é as e and ´), is that one.
+    """
+    place = Path.home() / path[2:] if path.startswith("~/") else Path(path)
+    return place if path.isascii() else _in_its_form(place)
+
+
+def _in_its_form(place: Path) -> Path:
+    try:
+        if place.exists() or place.name == "":
+            return place
+        parent = _in_its_form(place.parent)
+        wanted = normalize("NFC", place.name)
+        alike = [entry for entry in parent.iterdir() if normalize("NFC", entry.name) == wanted]
+    except (OSError, ValueError):
+        return place
+    return alike[0] if len(alike) == 1 else parent / place.name

@@ -1,15 +1,14 @@
 """In: the words of a command line. Out: the same words, with file names quoted for Hydra's grammar, and folders or
 globs of pictures turned into a multirun with one job per picture."""
 
-import glob
 import re
-from pathlib import Path
+import sys
 
 from dip_exp.component import located
 from dip_exp.config import catalogue
-from dip_exp.config.explain import PICTURE_SUFFIXES, is_group, key_of, looks_like_a_file, swept
+from dip_exp.config.explain import is_group, key_of, looks_like_a_file, swept
 from dip_exp.errors import Refused
-from dip_exp.images import sets
+from dip_exp.images import folder, sets
 
 NAMES_A_FILE = re.compile(r"^(\+{0,2})((?:[\w.]+\.)?path|results|data|out|logger\.folder)=(.*)$", re.DOTALL)
 QUOTED_ALREADY = re.compile(r"\$\{text:x[0-9a-f]*\}")
@@ -213,15 +212,19 @@ def _pictures(value: str) -> list[str] | None:
     """Returns the pictures of a folder or glob, sorted by name; None if `value` names a single file."""
     path = located(_bare(value))
     if path.is_dir():
-        found = [entry for entry in path.iterdir() if entry.is_file() and entry.suffix.lower() in PICTURE_SUFFIXES]
+        found = folder.in_folder(path)
     elif not _exists(value) and any(mark in value for mark in "*?["):
-        names = glob.glob(str(path), recursive=True)  # noqa: PTH207  # Path.glob rejects absolute patterns
-        found = [Path(name) for name in names if Path(name).is_file()]
-        if not found and not any(mark in value for mark in "*?"):
+        found = folder.matching(str(path))
+        if not found.pictures and not any(mark in value for mark in "*?"):
             return None  # brackets alone are more likely part of a missing file's name than a pattern
     else:
         return None
-    if not found:
-        suffixes = ", ".join(PICTURE_SUFFIXES)
-        raise Refused(f"image: {value!r} holds no picture; looked for files ending in {suffixes}  [image.path=...]")
-    return sorted(str(entry) for entry in found)
+    if not found.pictures:
+        suffixes = ", ".join(folder.SUFFIXES)
+        also = f"; {found.note}" if found.note else ""
+        raise Refused(
+            f"image: {value!r} holds no picture; looked for files ending in {suffixes}{also}  [image.path=...]"
+        )
+    if found.note:
+        print(f"{value}: {found.note}", file=sys.stderr)
+    return [str(entry) for entry in found.pictures]

@@ -13,8 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dip_exp.config import catalogue
 from dip_exp.config.compose import UNCOMPOSABLE, compose
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+from dip_exp.images import folder
 
 COMBINATIONS = 64
 """At most this many combinations of swept options are looked at."""
@@ -63,7 +62,7 @@ def swept(word: str) -> list[str]:
 
 def looks_like_a_file(value: str) -> bool:
     """Returns whether a value is a picture's name rather than an option or a number."""
-    return value.lower().endswith(PICTURE_SUFFIXES)
+    return value.lower().endswith(folder.SUFFIXES)
 
 
 def _unreadable(overrides: list[str]) -> str | None:

@@ -19,7 +19,15 @@ pixel."""
 SPENT = ("optim.fewer",)
 """Scientific keys that only modify another key's value, and are therefore not part of the identity."""
 
-NEUTRAL: dict[str, object] = {"image.trim_multiple": None, "task.mask.threshold": 0.5, "input.seed": None}
+NEUTRAL: dict[str, object] = {
+    "image.trim_multiple": None,
+    "image.scale": "auto",
+    "image.pages": None,
+    "task.mask.threshold": 0.5,
+    "task.mask.read": "auto",
+    "task.mask.missing_values": None,
+    "input.seed": None,
+}
 """Keys added after runs existed, with the value that means "as before". The identity omits a key that has this
 value."""
 

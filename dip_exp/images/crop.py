@@ -47,7 +47,7 @@ def _sides(x: np.ndarray, multiple: int, who: str) -> tuple[int, int]:
 
 
 def shrink(x: Float32[np.ndarray, "*batch H W"], longest: int) -> Float32[np.ndarray, "*batch h w"]:
-    """Returns x (...,H,W), float32 in [0,1], reduced so that its longer side is `longest`; never enlarged.
+    """Returns x (...,H,W), float32, reduced so that its longer side is `longest`; never enlarged.
 
     Each new pixel is the mean of the area it covers, which keeps the picture's mean and avoids ringing. The shorter
     side is rounded, and at least 1. Raises ValueError for `longest` below 1.
@@ -60,7 +60,8 @@ def shrink(x: Float32[np.ndarray, "*batch H W"], longest: int) -> Float32[np.nda
         return x
     rows, columns = max(1, round(height * ratio)), max(1, round(width * ratio))
     reduced = _area_means(_area_means(x, rows).swapaxes(-1, -2), columns).swapaxes(-1, -2)
-    return np.ascontiguousarray(np.clip(reduced, 0, 1))
+    # Rounding may leave the range of x, which is [0, 1] unless there is noise that was not clipped.
+    return np.ascontiguousarray(np.clip(reduced, min(0, float(x.min())), max(1, float(x.max()))))
 
 
 def _area_means(x: Float[np.ndarray, "*batch N M"], count: int) -> Float32[np.ndarray, "*batch {count} M"]:

@@ -17,76 +17,112 @@ from PIL import Image
 
 from dip_exp.atomic import write_bytes
 from dip_exp.images import sets
+from dip_exp.images.arrays import Values, scaled, unscaled
 from dip_exp.images.decode import decode
-from dip_exp.images.picture import Picture, _check_layout, to_grey
-from dip_exp.shapes import Float, Float32, Num
+from dip_exp.images.picture import Picture, check_layout, shown
+from dip_exp.images.pixels import SPAN_OF_BITS, Pixels, span
+from dip_exp.images.tiff import Pages
+from dip_exp.shapes import Float, Float32
 
-WHITE = {"uint8": 255, "uint16": 65535, "float": 1}
 
+def read(
+    path: str | os.PathLike[str],
+    sha256: str | None = None,
+    *,
+    values: Values = None,
+    pages: Pages = None,
+    what: str = "image",
+) -> Picture:
+    """Returns the picture in a PNG, JPEG, TIFF, WebP or NumPy (.npy) file. The content decides the format, not the
+    name.
 
-def read(path: str | os.PathLike[str], sha256: str | None = None) -> Picture:
-    """Returns the picture in a PNG, JPEG, TIFF or WebP file. The content decides the format, not the name.
+    Grey stays one channel; 16-bit and float files keep their depth; a TIFF or an array may have any number of bands.
+    Palettes and CMYK become RGB (CMYK through its profile, which is then dropped). The EXIF orientation is applied.
+    Alpha is returned separately, and dropped if it is 1 everywhere. A 16-bit PNG takes up to two seconds per megapixel.
 
-    Grey stays one channel; 16-bit and float files keep their depth. Palettes and CMYK become RGB (CMYK through its
-    profile, which is then dropped). The EXIF orientation is applied. Alpha is returned separately, and dropped if it is
-    1 everywhere. A 16-bit PNG takes up to two seconds per megapixel. `sha256`: the hash that the file must have; None:
-    not checked. Raises FileNotFoundError, IsADirectoryError or PermissionError; ValueError if the file is not one
-    complete picture of at most MAX_PIXELS, or does not have the declared hash.
+    sha256: the hash that the file must have; None: not checked. values: the stored values of black and white, or
+    `auto`, which finds them; NaN then stays NaN, a value that is missing. None: those of the type; others are refused.
+    pages: see `tiff.decode`. what: what the file is, for errors. Raises FileNotFoundError, IsADirectoryError or
+    PermissionError; ValueError if the file is not one complete picture of at most MAX_PIXELS, or does not have the
+    declared hash.
     """
     path = Path(path)
-    who = f"image {str(path)!r}"
+    who = f"{what} {str(path)!r}"
+    pixels, content = pixels_of(path, sha256, what=what, pages=pages)
+    ends = span(pixels.colours, values, who)
+    x = scaled(pixels.colours, ends)
+    alpha = alpha_of(pixels)
+    usual = SPAN_OF_BITS.get(str(pixels.values.dtype), (0.0, 1.0))
+    beyond = values is not None and (ends != usual or not (np.nanmin(x) >= 0 and np.nanmax(x) <= 1))
+    special = beyond or bool(np.isnan(x).any())
+    # A name that is not UTF-8 would break every table it is written to.
+    name = os.fsencode(path.stem).decode("utf-8", "replace")
+    return Picture(
+        x,
+        alpha,
+        pixels.icc,
+        pixels.depth if ends == usual else "float",
+        name,
+        content,
+        ends=ends if special else None,
+        plain=pixels.plain,
+        notes=_notes(x, ends, usual, values) if special else (),
+    )
+
+
+def _notes(x: np.ndarray, ends: tuple[float, float], usual: tuple[float, float], values: Values) -> tuple[str, ...]:
+    """Returns what the user should know of how the stored values were read."""
+    notes = []
+    if ends != usual and values == "auto":
+        notes.append(
+            f"the picture's values lie in [{ends[0]:g}, {ends[1]:g}], and these two are read as black and white "
+            "(image.scale=[lo,hi] sets others); the result has the picture's units"
+        )
+    elif np.nanmin(x) < 0 or np.nanmax(x) > 1:
+        low, high = (float(end) for end in unscaled(np.array([np.nanmin(x), np.nanmax(x)], np.float32), ends))
+        notes.append(
+            f"the picture's values lie in [{low:g}, {high:g}]; what lies beyond black, {ends[0]:g}, and white, "
+            f"{ends[1]:g}, is read as noise that was not clipped (image.scale=[lo,hi] sets other values)"
+        )
+    missing = int(np.isnan(x).any(axis=1).sum())
+    if missing:
+        notes.append(f"{missing} of {x[0, 0].size} pixels have NaN values and are missing")
+    return tuple(notes)
+
+
+def pixels_of(path: Path, sha256: str | None = None, *, what: str = "image", pages: Pages = None) -> tuple[Pixels, str]:
+    """Returns a file's pixels as they are stored, and its sha256. Raises as `read`."""
+    who = f"{what} {str(path)!r}"
     if sha256 is not None and not path.exists():
-        raise FileNotFoundError(f"image: {sets.missing(str(path), sha256)}")
-    with _opened(path) as file:
+        raise FileNotFoundError(f"{what}: {sets.missing(str(path), sha256)}")
+    with _opened(path, what) as file:
         data = file.read()
     content = hashlib.sha256(data).hexdigest()
     if sha256 not in (None, content):
         raise ValueError(f"{who}: its sha256 is {content}, but {sha256} was declared; get the declared file")
     if not data:
         raise ValueError(f"{who}: the file is empty (0 bytes); was it saved or copied to the end?")
-    pixels = decode(data, who)
-    x, alpha = _planes(pixels.values, WHITE[pixels.depth])
-    # A name that is not UTF-8 would break every table it is written to.
-    name = os.fsencode(path.stem).decode("utf-8", "replace")
-    return Picture(x, alpha, pixels.icc, pixels.depth, name, content)
+    return decode(data, who, pages), content
 
 
-def file_sha256(path: str | os.PathLike[str]) -> str:
+def file_sha256(path: str | os.PathLike[str], what: str = "image") -> str:
     """Returns the sha256 (hex) of a file's bytes, without decoding. Raises as `read` if it is not a readable file."""
-    with _opened(Path(path)) as file:
+    with _opened(Path(path), what) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_mask(
-    path: str | os.PathLike[str], flip: bool = False, threshold: float = 0.5, sha256: str | None = None
-) -> Float32[np.ndarray, "1 1 H W"]:
-    """Returns a mask file as (1,1,H,W) float32 of 0 and 1: luma from `threshold` up is 1, known; below it 0, missing.
-
-    If all pixels have one colour and the alpha varies, the alpha is used instead (opaque is known). `flip` swaps known
-    and missing. Raises as `read`.
-    """
-    picture = read(path, sha256)
-    brightness = to_grey(picture.x)
-    if picture.alpha is not None and (picture.x == picture.x[:, :, :1, :1]).all():
-        brightness = picture.alpha[None, None]
-    return ((brightness >= threshold) != flip).astype(np.float32)
-
-
-def _planes(
-    values: Num[np.ndarray, "H W S"], white: int
-) -> tuple[Float32[np.ndarray, "1 C H W"], Float32[np.ndarray, "H W"] | None]:
-    """Returns x (1,C,H,W) and alpha (H,W) or None, both float32 in [0,1]."""
-    scaled = (values.astype(np.float64) / white).astype(np.float32)
-    has_alpha = scaled.shape[2] in (2, 4)
-    alpha = np.ascontiguousarray(scaled[:, :, -1]) if has_alpha else None
-    colours = scaled[:, :, :-1] if has_alpha else scaled
-    x = np.ascontiguousarray(colours.transpose(2, 0, 1)[None])
-    return x, None if alpha is None or (alpha == 1).all() else alpha
+def alpha_of(pixels: Pixels) -> Float32[np.ndarray, "H W"] | None:
+    """Returns alpha (H,W), float32 in [0,1], or None if nothing is transparent."""
+    if not pixels.alpha:
+        return None
+    low, high = SPAN_OF_BITS.get(str(pixels.values.dtype), (0.0, 1.0))
+    alpha = scaled(pixels.values[:, :, -1:], (low, high))[0, 0].clip(0, 1)
+    return None if (alpha == 1).all() else alpha
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
-    who = f"image {str(path)!r}"
+def _opened(path: Path, what: str) -> Iterator[BufferedReader]:
+    who = f"{what} {str(path)!r}"
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -118,52 +154,70 @@ def write(
     path: str | os.PathLike[str],
     x: Float32[np.ndarray, "1 C H W"],
     like: Picture | None = None,
-    alpha: Float[np.ndarray, "H W"] | None = None,
+    alpha: Float[np.ndarray, "_ _"] | None = None,
 ) -> Path:
     """Writes x (1,C,H,W), float32, clipped to [0,1], as an 8-bit PNG, rounded to the nearest level; returns the path.
 
-    The colour profile of `like` is kept if it fits the channels, and so is its alpha, resized bicubically to x; `alpha`
-    (H,W) replaces that alpha. An existing file is replaced atomically. Raises TypeError or ValueError if x is not a
-    picture, OSError if the file cannot be written.
+    Bands that are neither grey nor RGB are shown by their mean. The colour profile of `like` is kept if it fits the
+    channels, and so is its alpha, resized bicubically to x; `alpha` (H,W) replaces that alpha. An existing file is
+    replaced atomically. Raises TypeError or ValueError if x is not a picture, OSError if the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"write {str(path)!r}: pictures are written as PNG; let the name end in .png")
-    values = _with_alpha(_clipped(x, f"write {str(path)!r}"), like, alpha)
-    write_bytes(path, _png8(values, _profile(x, like)))
+    x = shown(_finite(x, f"write {str(path)!r}"))
+    write_bytes(path, _png8(_with_alpha(x, like, alpha), _profile(x, like)))
     return path
 
 
 def write_restored(folder: str | os.PathLike[str], x: Float32[np.ndarray, "1 C H W"], like: Picture) -> list[Path]:
     """Writes the restored x (1,C,H,W) into an existing folder at the bit depth of its source; returns the files' paths.
 
-    restored.png has 8 bits, or 16 if `like` has 16; for a float source, restored.tif holds float32 as well. Clipping,
-    profile, alpha and errors are as for `write`.
+    restored.png has 8 bits, or 16 if `like` has 16. For a float source, restored.tif holds float32 as well; for an
+    array (.npy) or bands that are neither grey nor RGB, restored.npy holds (H, W) or (H, W, C): in the type of the
+    source if that has 8 or 16 unsigned bits, else float32. Both have the units of the source (`like.ends`) and are not
+    clipped if those are not [0, 1]. Clipping of the PNG, profile, alpha and errors are as for `write`.
     """
     target = Path(folder) / "restored.png"
-    values = _with_alpha(_clipped(x, f"write {str(target)!r}"), like, None)
-    icc = _profile(x, like)
+    x = _finite(x, f"write {str(target)!r}")
+    picture = shown(x)
+    values, icc = _with_alpha(picture, like, None), _profile(picture, like)
     write_bytes(target, _png16(values, icc) if like.depth == "uint16" else _png8(values, icc))
+    written = [target]
+    if like.plain or x.shape[1] not in (1, 3):
+        written.append(target.with_suffix(".npy"))
+        write_bytes(written[-1], _npy(x, like))
+    elif like.depth == "float":
+        written.append(target.with_suffix(".tif"))
+        own = values if like.ends is None else _with_alpha(unscaled(x, like.ends), like, None)
+        write_bytes(written[-1], _tiff_float(own, icc))
+    return written
+
+
+def _npy(x: Float32[np.ndarray, "1 C H W"], like: Picture) -> bytes:
+    low, high = SPAN_OF_BITS.get(like.depth, (0.0, 1.0)) if like.ends is None else like.ends
+    x = np.clip(x, 0, 1) if like.ends is None else x
+    values = unscaled(x, (low, high))[0].transpose(1, 2, 0)
     if like.depth != "float":
-        return [target]
-    floats = target.with_suffix(".tif")
-    write_bytes(floats, _tiff_float(values, icc))
-    return [target, floats]
+        values = np.rint(values).clip(low, high).astype(like.depth)
+    file = BytesIO()
+    np.save(file, np.ascontiguousarray(values[:, :, 0] if values.shape[2] == 1 else values), allow_pickle=False)
+    return file.getvalue()
 
 
-def _clipped(x: Float32[np.ndarray, "1 C H W"], who: str) -> Float32[np.ndarray, "1 C H W"]:
-    """Returns x clipped to [0,1], as networks and filters overshoot a little. Raises ValueError for NaN or infinity."""
-    _check_layout(x, who)
+def _finite(x: Float32[np.ndarray, "1 C H W"], who: str) -> Float32[np.ndarray, "1 C H W"]:
+    """Returns x. Raises ValueError for NaN or infinity, or if x is not laid out as a picture."""
+    check_layout(x, who)
     bad = x.size - int(np.isfinite(x).sum())
     if bad:
         raise ValueError(f"{who}: {bad} of {x.size} values are NaN or infinite; nothing is written")
-    return np.clip(x, 0, 1)
+    return x
 
 
 def _with_alpha(
     x: Float32[np.ndarray, "1 C H W"], like: Picture | None, alpha: Float[np.ndarray, "_ _"] | None
 ) -> Float[np.ndarray, "H W S"]:
-    """Returns (H,W,S) in [0,1]; the last channel is the alpha, if there is one."""
+    """Returns (H,W,S); the last channel is the alpha, if there is one."""
     values = x[0].transpose(1, 2, 0)
     height, width = values.shape[:2]
     if alpha is None and like is not None and like.alpha is not None:

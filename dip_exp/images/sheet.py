@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dip_exp.shapes import Float, Float32
+from dip_exp.images.picture import shown
+from dip_exp.shapes import Float32
 
 GAP = 12
 LABEL = 34
@@ -15,7 +16,7 @@ MOST_HEIGHT = 800
 """In pixels. Taller pictures are reduced: the sheet is for viewing, and each picture is also saved at full size."""
 
 
-def side_by_side(panels: list[tuple[str, Float[np.ndarray, "1 _ _ _"]]]) -> Float32[np.ndarray, "1 3 H W"]:
+def side_by_side(panels: list[tuple[str, Float32[np.ndarray, "1 _ _ _"]]]) -> Float32[np.ndarray, "1 3 H W"]:
     """Returns the panels (label, picture (1, C, H, W) in [0, 1]) in a row under their labels, (1, 3, H', W') in [0, 1].
 
     Shorter pictures are enlarged to the height of the tallest by nearest neighbour. The second line of a label, after
@@ -41,7 +42,7 @@ def side_by_side(panels: list[tuple[str, Float[np.ndarray, "1 _ _ _"]]]) -> Floa
 
 
 def _image(picture: np.ndarray, height: int) -> Image.Image:
-    pixels = np.round(np.clip(picture[0], 0, 1) * 255).astype(np.uint8)
+    pixels = np.round(shown(picture)[0] * 255).astype(np.uint8)
     rgb = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)
     image = Image.fromarray(np.ascontiguousarray(rgb))
     width = max(1, round(image.width * height / image.height))

@@ -9,10 +9,10 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 from pydantic import Field
 
-from dip_exp.component import PathText, PositiveInt, component, located
-from dip_exp.images.crop import centre_crop, shrink
+from dip_exp.component import Finite, PathText, PositiveInt, component, located
 from dip_exp.images.files import file_sha256, read
-from dip_exp.images.picture import Picture, to_grey
+from dip_exp.images.frame import Frame
+from dip_exp.images.picture import Picture, to_grey, uncovered
 from dip_exp.images.sets import FREE, by_content, manifest
 
 PackagedName = Literal["astronaut", "chelsea", "coffee", "camera", "rocket"]
@@ -43,7 +43,8 @@ class _Source:
     the observation; it is restored as it is, and nothing is scored. The other options are applied in this order: box,
     crop to [left, top, width, height] in pixels; grey, keep the luma alone; trim_multiple, crop at the right and bottom
     to sides that are multiples of it (the truths of the super-resolution tables); shrink_to, the longest side in
-    pixels; crop_multiple, centre crop to sides that are multiples of it.
+    pixels; crop_multiple, centre crop to sides that are multiples of it. Masks and other pictures of the same size as
+    the source are cropped and reduced alike (`Frame`).
     """
 
     role: Role = "clean"
@@ -54,27 +55,10 @@ class _Source:
     crop_multiple: PositiveInt | None = None
 
     def _processed(self, source: Picture) -> Picture:
-        x, alpha = source.x, source.alpha
-        if self.box is not None:
-            columns, rows = _box_slices(self.box, *source.size)
-            x, alpha = x[..., rows, columns], None if alpha is None else alpha[rows, columns]
-        if self.grey:
-            x = to_grey(x)
-        if self.trim_multiple is not None:
-            height, width = x.shape[-2:]
-            rows, columns = (slice(side - side % self.trim_multiple) for side in (height, width))
-            x, alpha = x[..., rows, columns], None if alpha is None else alpha[rows, columns]
-            if 0 in x.shape:
-                raise ValueError(
-                    f"image: trim_multiple is {self.trim_multiple} but the picture is {width}x{height}; nothing would "
-                    f"be left; choose up to {min(height, width)}"
-                )
-        if self.shrink_to is not None:
-            x, alpha = shrink(x, self.shrink_to), None if alpha is None else shrink(alpha, self.shrink_to)
-        if self.crop_multiple is not None:
-            x = centre_crop(x, self.crop_multiple)
-            alpha = None if alpha is None else centre_crop(alpha, self.crop_multiple)
-        return replace(source, x=np.ascontiguousarray(x), alpha=None if alpha is None else np.ascontiguousarray(alpha))
+        frame = Frame(source.size, self.box, self.trim_multiple, self.shrink_to, self.crop_multiple)
+        x = source.x if source.alpha is None else uncovered(source.x, source.alpha)
+        x = frame.of(to_grey(x) if self.grey else x)
+        return replace(source, x=x, alpha=None if source.alpha is None else frame.of(source.alpha), frame=frame)
 
     def shape(self) -> tuple[int, int, int]:
         """Returns (C, H, W) of the picture that `read` returns; raises as `read` does."""
@@ -84,16 +68,6 @@ class _Source:
     def read(self) -> Picture:
         """Returns the picture with all options applied."""
         raise NotImplementedError
-
-
-def _box_slices(box: list[int], width: int, height: int) -> tuple[slice, slice]:
-    left, top, columns, rows = box
-    if min(left, top) < 0 or min(columns, rows) < 1 or left + columns > width or top + rows > height:
-        raise ValueError(
-            f"image: box {box} ([left, top, width, height]) does not lie in the {width}x{height} picture; "
-            f"choose left + width up to {width} and top + height up to {height}"
-        )
-    return slice(left, left + columns), slice(top, top + rows)
 
 
 @component
@@ -121,16 +95,26 @@ def _content(name: str) -> str:
 class File(_Source):
     """A picture file, by path (a leading ~/ is the home folder). Yaml: image=file image.path=..., or image=SET/NAME.
 
-    sha256: the hash that the file must have (for the paper's sets); null: not checked.
+    sha256: the hash that the file must have (for the paper's sets); null: not checked. scale: the stored values of
+    black and white, [lo, hi]; values beyond them are kept. `auto`: those of the type for 8 and 16 bits, 0 and 1 for
+    floats that lie there or nearly so, else the least and the greatest value. pages: of a TIFF with several pages, the
+    one to read, counted from 1; or `bands`: they are the bands of one picture.
     """
 
     path: PathText
     role: Role = "observed"
     sha256: str | None = None
+    scale: Literal["auto"] | Annotated[list[Finite], Field(min_length=2, max_length=2)] = "auto"
+    pages: Literal["bands"] | PositiveInt | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale != "auto" and not self.scale[0] < self.scale[1]:
+            raise ValueError(f"image.scale: given {self.scale}; must be auto or [lo, hi] with lo below hi")
 
     def read(self) -> Picture:
         """Returns the picture with all options applied; its sha256 is the file's. Raises as `images.read`."""
-        return self._processed(read(self._path(), self.sha256))
+        values = "auto" if self.scale == "auto" else (float(self.scale[0]), float(self.scale[1]))
+        return self._processed(read(self._path(), self.sha256, values=values, pages=self.pages))
 
     def content(self) -> str:
         """Returns the sha256 of the file's bytes, declared or computed, without decoding. Raises as `file_sha256`."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dip_exp.component import NonNegative, NonNegativeInt, component
+from dip_exp.images import Frame
 from dip_exp.shapes import Float, Float32
 
 
@@ -22,6 +23,10 @@ class Input(ABC):
     perturb_std: NonNegative = 0.0
     final: Literal["perturbed", "clean"] = "perturbed"
     seed: NonNegativeInt | None = None
+
+    def along(self, frame: Frame) -> "Input":
+        """Returns the input for a picture that is the part `frame` of its source. Only a picture as z changes."""
+        return self
 
     @abstractmethod
     def draw(

@@ -5,6 +5,7 @@ from scipy.ndimage import uniform_filter
 from scipy.stats import binom
 
 from dip_exp.observe.degrade import check_picture
+from dip_exp.shapes import Bool, Float
 
 SIDES = (3, 11)
 """Sides of the windows, in pixels, in which scattered values are told from strokes and areas."""
@@ -16,7 +17,7 @@ MOST = 0.45
 """The largest share of black, or of white, values that noise is taken to make; a larger share is due to areas."""
 
 
-def replaced(y: np.ndarray) -> np.ndarray:
+def replaced(y: Float[np.ndarray, "1 C H W"]) -> Bool[np.ndarray, "1 C H W"]:
     """Returns where the values of a picture (1, C, H, W) in [0, 1] are impulses: boolean, of the same shape.
 
     A value of exactly 0 or 1 is one, unless more values around it in its channel equal it than independent impulses

@@ -4,7 +4,8 @@ Each mask is a component with one method, `draw`. A new mask is a subclass of `M
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,6 +13,9 @@ from pydantic import Field
 
 from dip_exp.component import Fraction, PathText, Positive, PositiveInt, component, located
 from dip_exp.shapes import Float, Float32
+
+if TYPE_CHECKING:
+    from dip_exp.images import Frame
 
 # Rounding may put a sum of fractions just above 1; a box that reaches the border must be accepted.
 _ROUNDING = 1e-9
@@ -31,6 +35,14 @@ class Mask(ABC):
 
         Only random masks draw from `rng`. Raises ValueError if the mask leaves nothing or everything known.
         """
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns sentences that tell the user how the mask was read."""
+        return ()
+
+    def along(self, frame: "Frame") -> "Mask":
+        """Returns the mask for a picture that is the part `frame` of its source. Only masks from files change."""
+        return self
 
 
 def check_mask(mask: Float[np.ndarray, "..."], shape: tuple[int, int, int], who: str) -> Float[np.ndarray, "1 _ H W"]:
@@ -151,30 +163,55 @@ class Boxes(Mask):
 
 @component
 class File(Mask):
-    """The mask in a picture file of the picture's own size: white is known, black is missing; `flip` swaps them.
+    """The mask in a picture file: white is known, black is missing; `flip` swaps them.
 
-    threshold: the least luma of a known pixel; just above 0, it reads the mask from a picture whose missing pixels
-    are black. sha256: the hash that the file must have; null: not checked.
+    It has the size of the picture, or that of the picture's file: then it is cropped and reduced as the picture is.
+
+    read: `luma`: pixels are known by their luma; `alpha`: by their alpha; `auto`: by what the file's values tell
+    (`images.known_pixels`). threshold: the least luma of a known pixel; just above 0, it reads the mask from a picture
+    whose missing pixels are black. missing_values: the stored values (grey levels, labels, entries of a palette) that
+    are missing; null: not by values. sha256: the hash that the file must have; null: not checked.
     """
 
     made_up: ClassVar[bool] = False
     path: PathText
     flip: bool = False
     threshold: Positive = 0.5
+    read: Literal["auto", "luma", "alpha"] = "auto"
+    missing_values: list[int] | None = None
     sha256: str | None = None
+    _frame: ClassVar["Frame | None"] = None
 
     def draw(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32[np.ndarray, "1 _ H W"]:
         """See `Mask.draw`; (1,1,H,W), `rng` is not used. Raises ValueError if the sizes differ."""
         from dip_exp.images import read_mask  # imported here because the other masks need no picture reader
 
-        known = read_mask(located(self.path), self.flip, self.threshold, self.sha256)
+        known = read_mask(*self._asked())
+        width, height, frame = known.shape[3], known.shape[2], self._frame
+        if frame is not None:
+            known = frame.along(known, (shape[1], shape[2]), mask=True)
         if known.shape[2:] != shape[1:]:
+            of_source = "" if frame is None else f", and the picture's file {frame.size[0]}x{frame.size[1]}"
             raise ValueError(
-                f"mask file {self.path}: the mask is {known.shape[3]}x{known.shape[2]} but the picture is "
-                f"{shape[2]}x{shape[1]} (width x height); both must be the same (image.box, image.shrink_to and "
-                f"image.crop_multiple change the picture alone); set task.mask.path"
+                f"mask file {self.path}: the mask is {width}x{height} but the picture is {shape[2]}x{shape[1]} (width "
+                f"x height){of_source}; it must be of the one size or of the other; set task.mask.path"
             )
         return check_mask(known, shape, f"mask file {self.path}")
+
+    def notes(self) -> tuple[str, ...]:
+        """See `Mask.notes`."""
+        from dip_exp.images import known_pixels
+
+        return known_pixels(*self._asked()).notes
+
+    def along(self, frame: "Frame") -> "File":
+        """See `Mask.along`."""
+        ours = replace(self)
+        object.__setattr__(ours, "_frame", frame)  # no setting: it follows from those of `image`
+        return ours
+
+    def _asked(self) -> tuple:
+        return located(self.path), self.flip, self.threshold, self.sha256, self.read, self.missing_values
 
 
 def _span(start: float, length: float, pixels: int) -> slice:

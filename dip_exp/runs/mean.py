@@ -8,7 +8,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from omegaconf import DictConfig
@@ -179,7 +179,8 @@ def _computed(
     with writing(folder.path):
         lock = folder.lock(lambda: report.note("another process is at this mean: waiting for it"))
         try:
-            return _write(folder, folders, {**cfgs.plain(members[0]), "runs": count}, command)
+            source = identify(members[0], choices).image.read()
+            return _write(folder, folders, source, {**cfgs.plain(members[0]), "runs": count}, command)
         finally:
             lock.release()
 
@@ -202,8 +203,10 @@ def _attempts(folders: list[RunFolder]) -> list[int] | None:
     return None if None in records else [one["attempt"] for one in records if one is not None]
 
 
-def _write(folder: RunFolder, folders: list[RunFolder], config: Settings, command: list[str]) -> Record:
-    """Writes the folder of a mean, its record last, and returns the record."""
+def _write(
+    folder: RunFolder, folders: list[RunFolder], source: images.Picture, config: Settings, command: list[str]
+) -> Record:
+    """Writes the folder of a mean, its record last, and returns the record. source: the picture of its runs."""
     records = [done for one in folders if (done := one.record()) is not None]
     first, runs = records[0], [load(one) for one in folders]
     result = first["result"]
@@ -216,8 +219,8 @@ def _write(folder: RunFolder, folders: list[RunFolder], config: Settings, comman
     restored = found.means[result]
     for kind, picture in found.means.items():
         images.write(folder.path / f"{kind}.png", picture)
-    deepest = next(path for name in ("tif", "png") if (path := folders[0].path / f"restored.{name}").is_file())
-    images.write_restored(folder.path, restored, images.read(deepest))  # bit depth, alpha and profile of a member's
+    member = images.read(folders[0].path / "restored.png")  # alpha and profile are those of a member's
+    images.write_restored(folder.path, restored, replace(source, x=member.x, alpha=member.alpha, icc=member.icc))
     images.write(folder.path / "std.png", calibration.shown(found.std)[0])
     sheet = side_by_side(_panels(runs[0], first, found, scores, len(runs)))
     images.write(folder.path / "comparison.png", sheet)

@@ -79,7 +79,8 @@ def identify(cfg: DictConfig, choices: dict[str, str]) -> Named:
     for key, (path, declared) in cfgs.files(config).items():
         with refusing(key.split(".")[0], choices):
             found = located(path)
-            contents[key] = declared or (images.file_sha256(found) if found.is_file() else ABSENT)
+            what = key.split(".")[-2]  # task.mask.path: a mask
+            contents[key] = declared or (images.file_sha256(found, what) if found.is_file() else ABSENT)
     return Named(config, choices, image, contents, cfgs.identity(config, contents))
 
 

@@ -86,7 +86,13 @@ def _as_source(order: "Order", problem: "Problem", restored: np.ndarray) -> imag
     alpha."""
     if problem.observation is not problem.y:  # different frame: the alpha channel cannot be mapped
         return replace(order.picture, alpha=None)
-    return _cropped_like(order.picture, restored) if order.named.role == "clean" else order.picture
+    source = _cropped_like(order.picture, restored) if order.named.role == "clean" else order.picture
+    missing = problem.presentation.missing
+    if missing is None or source.alpha is None:
+        return source
+    # What was missing and transparent is restored: it must be seen.
+    hole = missing[0].any(dim=0).cpu().numpy()
+    return replace(source, alpha=np.where(hole, np.float32(1), source.alpha))
 
 
 def _cropped_like(source: images.Picture, restored: np.ndarray) -> images.Picture:

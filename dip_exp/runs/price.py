@@ -25,7 +25,9 @@ def priced(config: Settings, choices: dict[str, str], shape: tuple[int, int, int
         try:
             problem = task.outline(shape, image.role)
         except ValueError:
-            problem = task.problem(image.read().x, image.role, np.random.default_rng(0))
+            picture = image.read()
+            whole = task if picture.frame is None else task.along(picture.frame)
+            problem = whole.problem(picture.x, image.role, np.random.default_rng(0))
     with refusing("arch", choices):
         z_shape = draw.z_shape(problem, arch, source)
         of, _, _ = estimate.counted(arch, z_shape, problem, optim)

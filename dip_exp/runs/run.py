@@ -120,8 +120,15 @@ def prepare(order: Order) -> Parts:
     torch.set_num_threads(config["threads"] or provenance.cores())
     task, arch, source, optim, stop, watch, trainer = (build(config, group, choices) for group in GROUPS[1:])
     rng = np.random.default_rng(named_seed(config["degrade_seed"], "degrade"))
+    picture = order.picture
     with refusing("task", choices):
-        problem = task.problem(order.picture.x, order.named.role, rng)
+        task.check(picture.x, order.named.role)
+        if picture.frame is not None:  # what lies beside the picture is cropped and reduced with it
+            task, source = task.along(picture.frame), source.along(picture.frame)
+        problem = task.problem(picture.x, order.named.role, rng)
+        if picture.notes:
+            shown = problem.presentation
+            problem = replace(problem, presentation=replace(shown, notes=(*picture.notes, *shown.notes)))
     with refusing("arch", choices):
         net, z = draw(problem, arch, source, config["seed"], optim.over)
     setting = estimate.Setting(trainer.device, config["precision"])

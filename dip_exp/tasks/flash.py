@@ -1,10 +1,12 @@
 """Flash/no-flash (CVPR 2018, Fig. 10): fit the noisy picture without flash, with the flash picture as z."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from dip_exp.component import component
+from dip_exp.images import Frame
 from dip_exp.observe.flash import Flash, Synthetic
 from dip_exp.shapes import Float, Float32
 from dip_exp.tasks import baselines
@@ -24,6 +26,9 @@ class FlashNoFlash(Task):
     """
 
     flash: Flash = Synthetic()
+
+    def along(self, frame: Frame) -> "FlashNoFlash":
+        return replace(self, flash=self.flash.along(frame))
 
     def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
         if not self.flash.made_up:

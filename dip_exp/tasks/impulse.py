@@ -9,6 +9,7 @@ from torch import Tensor
 from dip_exp.component import Fraction, component
 from dip_exp.observe import degrade
 from dip_exp.observe.impulses import replaced
+from dip_exp.shapes import Float, Float32
 from dip_exp.tasks import baselines
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Loss, Problem, mse
@@ -30,7 +31,7 @@ class Impulse(Task):
     amount: Fraction = 0.1
     rest: Literal["squared", "absolute"] = "squared"
 
-    def problem(self, picture: np.ndarray, role: Role, rng: np.random.Generator) -> Problem:
+    def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = degrade.impulse(picture, self.amount, rng) if clean else picture
         missing = replaced(np.clip(y, 0, 1))
@@ -61,7 +62,9 @@ def _loss(rest: str) -> Loss:
     return mse if rest == "squared" else absolute
 
 
-def absolute(a_x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+def absolute(
+    a_x: Float[Tensor, "1 c h w"], y: Float[Tensor, "1 c h w"], weight: Float[Tensor, "1 _ _ _"] | None = None
+) -> Float[Tensor, ""]:
     """Returns the mean over all elements of w |A(x_hat) - y|; unknown ones count as 0."""
     residual = (a_x - y).abs()
     return (residual if weight is None else residual * weight).mean()

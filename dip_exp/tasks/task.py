@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from dip_exp.component import NonNegative, Positive, component
+from dip_exp.images import Frame
 from dip_exp.metrics import PROTOCOLS, Protocol
 from dip_exp.shapes import Float, Float32
 from dip_exp.tasks.problem import Problem, TotalVariation
@@ -26,6 +27,9 @@ class Task(ABC):
     free: ClassVar[tuple[str, ...]] = ()
     """Settings that have very many values and do not affect the cost of a step."""
 
+    takes_missing: ClassVar[bool] = False
+    """Whether an observed picture may have NaN where it is missing."""
+
     protocol: str = "rgb"
     tv_weight: NonNegative = 0.0
     tv_beta: Positive = 0.5
@@ -40,6 +44,23 @@ class Task(ABC):
 
         Raises ValueError for a picture that this task cannot take.
         """
+
+    def along(self, frame: Frame) -> "Task":
+        """Returns the task for a picture that is the part `frame` of its source: masks and pictures beside it are
+        cropped and reduced alike."""
+        return self
+
+    def check(self, picture: Float32[np.ndarray, "1 C H W"], role: Role) -> None:
+        """Raises ValueError for a picture with NaN where this task cannot use it."""
+        missing = int(np.isnan(picture).any(axis=1).sum())
+        if missing and (role == "clean" or not self.takes_missing):
+            can = (
+                "a clean picture has a value everywhere; image.role=observed" if self.takes_missing else "task=inpaint"
+            )
+            raise ValueError(
+                f"{type(self).__name__}: {missing} of {picture[0, 0].size} pixels of the picture are NaN, that is, "
+                f"missing; {can} fills them in"
+            )
 
     def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
         """Returns a problem with the shapes of one for a picture (C, H, W), to estimate the cost of a step; its values

@@ -92,9 +92,8 @@ def test_several_pages_are_refused(tmp_path: Path, suffix: str) -> None:
         (np.array([[0.5, 255.0]]), {}, r"values lie in \[0.5, 255\].*divide by the value of white"),
         (np.array([[-0.25, 0.5]], np.float32), {}, r"values lie in \[-0.25, 0.5\]"),
         (np.array([[np.nan, np.inf, 0.5]]), {}, "2 of 3 values are NaN or infinite"),
-        (np.zeros((3, 4), np.int32), {}, "values are int32; save it with 8 or 16 bits"),
+        (np.zeros((3, 4), np.int32), {}, r"values lie in \[0, 0\] and are int32; .* save it with 8 or 16 bits"),
         (np.zeros((3, 4, 4), np.uint16), {"photometric": "separated"}, "not understood; save it as one grey or RGB"),
-        (np.zeros((3, 4, 5), np.uint16), {"photometric": "rgb", "planarconfig": "contig"}, "5 samples a pixel"),
     ],
 )
 def test_tiffs_of_other_meaning_are_refused(tmp_path: Path, values: np.ndarray, options: dict, text: str) -> None:
@@ -104,8 +103,12 @@ def test_tiffs_of_other_meaning_are_refused(tmp_path: Path, values: np.ndarray, 
 
 
 def test_a_compression_we_cannot_read_is_named(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((9, 7), np.uint16)).save(tmp_path / "a.tif", compression="tiff_lzw")
-    with pytest.raises(ValueError, match="uint16 TIFF compressed with LZW is not supported; save it without"):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 7), np.float32), compression="zlib")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
+        tiff.pages.first.tags["Compression"].overwrite(34712)
+    with pytest.raises(
+        ValueError, match=r"float32 TIFF compressed with JPEG2000 needs imagecodecs \(pip install .*tiff"
+    ):
         images.read(tmp_path / "a.tif")
 
 
@@ -139,7 +142,6 @@ def test_what_is_no_file_is_refused_with_its_neighbours(tmp_path: Path, monkeypa
         (np.zeros((1, 3, 5, 4)), TypeError, "values are float64; a picture is a float32 array"),
         ([[1]], TypeError, "values are list"),
         (np.zeros((3, 5, 4), np.float32), ValueError, r"shape is \(3, 5, 4\); a picture is \(1,C,H,W\)"),
-        (np.zeros((1, 2, 5, 4), np.float32), ValueError, "with C 1 or 3"),
         (np.full((1, 1, 5, 4), 2, np.float32), ValueError, r"values lie in \[2, 2\], a float picture lies in \[0, 1\]"),
     ],
 )
