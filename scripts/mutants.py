@@ -37,16 +37,16 @@ BEGIN, END = "<!-- mutants: begin (make mutants writes it) -->", "<!-- mutants: 
 COLUMNS = ("module", "mutants", "tried", "killed", "explained", "survived", "cpu_seconds")
 SEED = 0
 
-FIT = ("tests/fit/test_module.py", "tests/fit/test_posterior.py", "tests/stopping/test_stopping.py")
+FIT = ("tests/fit/test_module.py", "tests/fit/test_posterior.py")
 CONFIG = ("tests/config/test_config.py", "tests/config/test_precision.py")
 GOLDEN = "tests/test_golden.py::test_the_ids_of_committed_runs_stay"
 MODULES: dict[str, tuple[str, ...]] = {
-    "fit/history": FIT,
+    "fit/history": ("tests/fit/test_history.py", *FIT),
     "fit/module": FIT,
     "fit/posterior": ("tests/fit/test_posterior.py",),
-    "fit/rollback": ("tests/fit/test_module.py",),
+    "fit/rollback": ("tests/fit/test_rollback.py", "tests/fit/test_module.py"),
     **{
-        f"stopping/{name}": ("tests/stopping/test_stopping.py", "tests/fit/test_module.py")
+        f"stopping/{name}": ("tests/stopping/test_rules.py", "tests/stopping/test_stopping.py")
         for name in (
             *("discrepancy", "emv", "fixed", "heldout", "least", "patient", "plateau", "rule", "sure", "variance"),
             *("watch", "wmv"),
@@ -54,7 +54,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     },
     "metrics/calibration": ("tests/metrics/test_calibration.py",),
     "metrics/folder": ("tests/metrics/test_folder.py",),
-    "metrics/kinds": ("tests/runs/test_report.py",),
+    "metrics/kinds": ("tests/metrics/test_kinds.py",),
     "metrics/similarity": ("tests/metrics/test_similarity.py",),
     "tasks/operators": ("tests/tasks/test_operators.py",),
     "observe/degrade": ("tests/observe/test_degrade.py",),
@@ -63,7 +63,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "config/compose": CONFIG,
     "config/identity": (*CONFIG, GOLDEN),
     "config/resolvers": (*CONFIG, GOLDEN),
-    "seeds": ("tests/config/test_config.py", "tests/fit/test_module.py", "tests/test_golden.py::test_the_named_seeds_stay"),
+    "seeds": ("tests/test_seeds.py", "tests/test_golden.py::test_the_named_seeds_stay"),
 }
 """By module of dip_exp, the tests that are responsible for it."""
 

@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -36,6 +37,9 @@ SLACK = 4, 20
 """A mutant may take this many times the processor time of its tests, and so many seconds more, before it counts as one
 that never ends."""
 
+BUDGET = 20.0
+"""Seconds of the processor that the tests of one mutant may take together, the quickest first; the rest is left out."""
+
 WALL = 1200
 """Seconds after which a trial is killed, however little of the processor it had."""
 
@@ -50,10 +54,12 @@ class Baseline:
     always: set[int]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Returns the tests that can tell the mutant from the module, the quickest first."""
+        """Returns the tests that can tell the mutant from the module, the quickest first, as far as BUDGET goes."""
         everywhere = not mutant.lines or mutant.lines & self.always
         chosen = [test for test in self.seconds if everywhere or mutant.lines & self.lines[test]]
-        return sorted(chosen, key=self.seconds.__getitem__)
+        chosen.sort(key=self.seconds.__getitem__)
+        spent = accumulate(self.seconds[test] for test in chosen)
+        return [test for test, so_far in zip(chosen, spent, strict=True) if so_far <= BUDGET]
 
 
 @dataclass
