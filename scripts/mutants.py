@@ -38,7 +38,7 @@ COLUMNS = ("module", "mutants", "tried", "killed", "explained", "survived", "cpu
 SEED = 0
 
 FIT = ("tests/fit/test_module.py", "tests/fit/test_posterior.py")
-CONFIG = ("tests/config/test_config.py", "tests/config/test_precision.py")
+CONFIG = ("tests/config/test_build.py", "tests/config/test_config.py", "tests/config/test_precision.py")
 GOLDEN = "tests/test_golden.py::test_the_ids_of_committed_runs_stay"
 MODULES: dict[str, tuple[str, ...]] = {
     "fit/history": ("tests/fit/test_history.py", *FIT),

@@ -123,7 +123,13 @@ def _tested(watch: "_Watch", tests: list[str], *options: str) -> dict[str, Any]:
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         watch.failed = watch.failed or f"pytest ended with {code!s}"  # the import of the module fails
     lines = {test: sorted(reached | watch.shared[test.partition("::")[0]]) for test, reached in watch.lines.items()}
-    return {"failed": watch.failed, "why": watch.why, "seconds": watch.seconds, "lines": lines, "always": sorted(watch.always)}
+    return {
+        "failed": watch.failed,
+        "why": watch.why,
+        "seconds": watch.seconds,
+        "lines": lines,
+        "always": sorted(watch.always),
+    }
 
 
 @dataclass(eq=False)  # pytest puts plugins into sets

@@ -38,8 +38,9 @@ class Fitted:
     def moves(self, step: int, loss: Tensor) -> bool:
         """Whether the rollback counts this step as a collapse."""
         before = self.rollback.count
-        self.rollback.refuses(step, loss)
+        refused = self.rollback.refuses(step, loss)
         assert self.rollback.count - before in (0, 1)
+        assert refused is (self.rollback.count > before and self.rollback.kind == "right")
         return self.rollback.count > before
 
     def weights(self) -> list[Tensor]:

@@ -320,7 +320,9 @@ def test_the_error_is_the_mean_square_at_the_held_out_pixels(masked: bool):
 
 
 @pytest.mark.parametrize(("every", "ends"), [(5, [10, 20, 30]), (20, []), (3, [9, 18, 27]), (10, [20, 30])])
-def test_held_out_pixels_are_looked_at_now_and_then_and_end_a_run_at_about_every_tenth_step(every: int, ends: list[int]):
+def test_held_out_pixels_are_looked_at_now_and_then_and_end_a_run_at_about_every_tenth_step(
+    every: int, ends: list[int]
+):
     rule = HeldOut(share=0.25, every=every, patience=1)
     seen = view(rule.pose(ramp(), torch.zeros(1), 0))
     rule.begin(seen)
