@@ -8,14 +8,15 @@ Each module of MODULES has the tests that are responsible for it. A mutant is ki
 either explained in tests/mutants.csv (nobody can observe it), or a missing test, and then the exit status is 1. Writes
 results/tables/mutants.csv and its sums in docs/testing.md.
 
-Why no library: mutmut 3 mutates the bodies of undecorated functions alone, so no constant (rollback's 5 dB), no field of
-a component (a rule's threshold), no property and no `@torch.no_grad()` function is ever mutated, while a third of its
-mutants are texts of errors. cosmic-ray mutates those, but starts a Python for each mutant: importing torch and Lightning
-takes several times longer than the tests of a module.
+Why no library: mutmut 3 mutates the bodies of undecorated functions alone, so no constant (rollback's 5 dB), no field
+of a component (a rule's threshold), no property and no `@torch.no_grad()` function is ever mutated. cosmic-ray mutates
+those, but starts a Python for each mutant, and importing torch and Lightning takes several times longer than the tests.
 """
 
 import argparse
 import csv
+import functools
+import itertools
 import os
 import random
 import sys
@@ -40,13 +41,28 @@ SEED = 0
 FIT = ("tests/fit/test_module.py", "tests/fit/test_posterior.py")
 CONFIG = ("tests/config/test_build.py", "tests/config/test_config.py", "tests/config/test_precision.py")
 GOLDEN = "tests/test_golden.py::test_the_ids_of_committed_runs_stay"
+STOPPING = (
+    "tests/stopping/test_rules.py",
+    *(
+        f"tests/stopping/test_stopping.py::{name}"
+        for name in (
+            *("test_the_windowed_variance_is_that_of_its_definition", "test_the_windowed_variance_does_not_drift"),
+            *("test_the_exponential_variance_is_that_of_its_definition", "test_errors_say_what_a_rule_needs"),
+            *("test_a_window_goes_with_what_the_average_remembers", "test_the_divergence_is_the_trace"),
+            *("test_pixels_left_out_are_known_ones", "test_who_cannot_judge_is_passed_over"),
+            *("test_interrupted_and_resumed_ends_as_uninterrupted", "test_a_minimum_counts_once_it_follows_the_top"),
+        )
+    ),
+)
+"""The quicker ones: the others are whole runs of hundreds of steps."""
+
 MODULES: dict[str, tuple[str, ...]] = {
     "fit/history": ("tests/fit/test_history.py", *FIT),
     "fit/module": FIT,
     "fit/posterior": ("tests/fit/test_posterior.py",),
     "fit/rollback": ("tests/fit/test_rollback.py", "tests/fit/test_module.py"),
     **{
-        f"stopping/{name}": ("tests/stopping/test_rules.py", "tests/stopping/test_stopping.py")
+        f"stopping/{name}": STOPPING
         for name in (
             *("discrepancy", "emv", "fixed", "heldout", "least", "patient", "plateau", "rule", "sure", "variance"),
             *("watch", "wmv"),
@@ -90,7 +106,7 @@ def sampled(found: list[Mutant], most: int | None) -> list[Mutant]:
         return found
     draw = random.Random(SEED)
     edges = [round(n * len(found) / most) for n in range(most + 1)]
-    return [found[draw.randrange(first, last)] for first, last in zip(edges, edges[1:], strict=False)]
+    return [found[draw.randrange(first, last)] for first, last in itertools.pairwise(edges)]
 
 
 def tried(name: str, most: int | None, known: Explained) -> Result:
@@ -98,7 +114,7 @@ def tried(name: str, most: int | None, known: Explained) -> Result:
     path = ROOT / "dip_exp" / f"{name}.py"
     found = mutants(path.read_text())
     chosen = sampled(found, most)
-    tests = trial.baseline(path, MODULES[name])
+    tests = baseline(MODULES[name])
     killed, reasons, seconds, findings = 0, 0, 0.0, list(stale(name, found, known))
     for mutant in chosen:
         outcome = trial.tried(mutant, f"dip_exp.{name.replace('/', '.')}", path, tests)
@@ -114,6 +130,12 @@ def tried(name: str, most: int | None, known: Explained) -> Result:
             findings.append(f"explained, but killed by {outcome.killer}: {place}")
     numbers = (len(found), len(chosen), killed, reasons, len(chosen) - killed - reasons, round(seconds))
     return Result(dict(zip(COLUMNS, (name, *numbers), strict=True)), findings)
+
+
+@functools.cache
+def baseline(tests: tuple[str, ...]) -> trial.Baseline:
+    """Returns what these tests run of all modules that they are responsible for."""
+    return trial.baseline([ROOT / "dip_exp" / f"{name}.py" for name, own in MODULES.items() if own == tests], tests)
 
 
 def stale(name: str, found: list[Mutant], known: Explained) -> Iterator[str]:
@@ -136,9 +158,9 @@ def table() -> list[dict[str, str]]:
 def write(rows: list[dict[str, str]]) -> None:
     """Writes the table and its sums in the page on testing."""
     with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([row[column] for column in COLUMNS] for row in rows)
     before, _, rest = PAGE.read_text().partition(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n{summary(rows)}\n{END}{rest.partition(END)[2]}")
 
@@ -148,9 +170,9 @@ def summary(rows: list[dict[str, str]]) -> str:
     total = {column: sum(int(row[column]) for row in rows) for column in COLUMNS[1:]}
     part = "" if total["tried"] == total["mutants"] else f", of which {total['tried']} were tried"
     return (
-        f"{len(rows)} modules have {total['mutants']} mutants{part}: {total['killed']} are killed, {total['explained']} "
-        f"cannot be noticed and are explained, {total['survived']} survive\n"
-        f"([table](../results/tables/mutants.csv)). Trying them took {total['cpu_seconds'] / 60:.0f} minutes of one core."
+        f"{len(rows)} modules have {total['mutants']} mutants{part}: {total['killed']} are killed, "
+        f"{total['explained']} cannot be noticed and are explained,\n{total['survived']} survive "
+        f"([table](../results/tables/mutants.csv)). This took {total['cpu_seconds'] / 60:.0f} minutes of one core."
     )
 
 

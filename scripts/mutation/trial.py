@@ -46,17 +46,18 @@ WALL = 1200
 
 @dataclass(frozen=True)
 class Baseline:
-    """seconds: by test, the processor time of the unchanged module. lines: by test, the lines of the module that it
-    runs. always: lines that run on import or while tests are collected."""
+    """seconds: by test, the processor time of the unchanged code. lines: by test, the lines of the modules that it runs,
+    each as file:number. always: lines that run on import or while tests are collected."""
 
     seconds: dict[str, float]
-    lines: dict[str, set[int]]
-    always: set[int]
+    lines: dict[str, set[str]]
+    always: set[str]
 
-    def of(self, mutant: Mutant) -> list[str]:
+    def of(self, mutant: Mutant, path: Path) -> list[str]:
         """Returns the tests that can tell the mutant from the module, the quickest first, as far as BUDGET goes."""
-        everywhere = not mutant.lines or mutant.lines & self.always
-        chosen = [test for test in self.seconds if everywhere or mutant.lines & self.lines[test]]
+        places = {f"{path}:{number}" for number in mutant.lines}
+        everywhere = not places or places & self.always
+        chosen = [test for test in self.seconds if everywhere or places & self.lines[test]]
         chosen.sort(key=self.seconds.__getitem__)
         spent = accumulate(self.seconds[test] for test in chosen)
         return [test for test, so_far in zip(chosen, spent, strict=True) if so_far <= BUDGET]
@@ -83,17 +84,17 @@ def prepare() -> None:
 def baseline(path: Path, tests: Iterable[str]) -> Baseline:
     """Returns what the tests of a module run and take. Raises RuntimeError if one of them fails as things are."""
     watch = _Watch(path)
-    found, seconds = _forked(lambda: _tested(watch, list(tests)), WALL)
+    found, _seconds = _forked(lambda: _tested(watch, list(tests)), WALL)
     if isinstance(found, str) or found["failed"]:
         why = found if isinstance(found, str) else f"{found['failed']}: {found['why']}"
-        raise RuntimeError(f"{path}: its tests fail without any mutant: {why}")
+        raise RuntimeError(f"mutants: the tests fail as things are: {why}")
     lines = {test: set(reached) for test, reached in found["lines"].items()}
     return Baseline(found["seconds"], lines, set(found["always"]))
 
 
 def tried(mutant: Mutant, module: str, path: Path, known: Baseline) -> Outcome:
     """Returns what becomes of a mutant under the tests that reach it; they end with the first that fails."""
-    chosen = known.of(mutant)
+    chosen = known.of(mutant, path)
     if not chosen:
         return Outcome("", 0, 0.0)
     allowed = int(SLACK[0] * sum(known.seconds[test] for test in chosen) + SLACK[1])
@@ -102,7 +103,7 @@ def tried(mutant: Mutant, module: str, path: Path, known: Baseline) -> Outcome:
         resource.setrlimit(resource.RLIMIT_CPU, (allowed, allowed))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         sys.meta_path.insert(0, _Mutated(module, path, compile(mutant.tree, str(path), "exec")))
-        return _tested(_Watch(None, chosen), sorted({test.partition("::")[0] for test in chosen}), "-x")
+        return _tested(_Watch(frozenset(), chosen), sorted({test.partition("::")[0] for test in chosen}), "-x")
 
     found, seconds = _forked(trial, WALL)
     if isinstance(found, str):
@@ -134,17 +135,17 @@ def _tested(watch: "_Watch", tests: list[str], *options: str) -> dict[str, Any]:
 
 @dataclass(eq=False)  # pytest puts plugins into sets
 class _Watch:
-    """A pytest plugin: runs the chosen tests in their order, and says which failed, what each took and, of the module
-    at `path`, which lines it ran."""
+    """A pytest plugin: runs the chosen tests in their order, and says which failed, what each took and which lines of
+    some files it ran."""
 
-    path: Path | None
+    files: frozenset[str]
     chosen: list[str] | None = None
     failed: str = ""
     why: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
-    lines: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    shared: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    always: set[int] = field(default_factory=set)
+    lines: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    shared: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    always: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.current = self.always
@@ -180,25 +181,24 @@ class _Watch:
 
 
 class _Tracing:
-    """Notes the lines of one file that run."""
+    """Notes the lines of the watched files that run."""
 
     def __init__(self, watch: _Watch) -> None:
         self.watch = watch
-        self.name = None if watch.path is None else str(watch.path)
 
     def __enter__(self) -> None:
-        if self.name is not None:
+        if self.watch.files:
             sys.settrace(self._enters)
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
 
     def _enters(self, frame: Any, event: str, arg: Any) -> Any:
-        return self._runs if frame.f_code.co_filename == self.name else None
+        return self._runs if frame.f_code.co_filename in self.watch.files else None
 
     def _runs(self, frame: Any, event: str, arg: Any) -> Any:
         if event == "line":
-            self.watch.current.add(frame.f_lineno)
+            self.watch.current.add(f"{frame.f_code.co_filename}:{frame.f_lineno}")
         return self._runs
 
 
@@ -218,7 +218,7 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _forked(work: Callable[[], dict[str, Any]], wall: float) -> tuple[dict[str, Any] | str, float]:
-    """Returns the result of `work` done in a fork, or in words how the fork ended without one, and its processor time."""
+    """Returns the result of `work` done in a fork, or in words how it ended without one, and its processor time."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

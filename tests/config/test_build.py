@@ -1,4 +1,4 @@
-"""The parts of the configuration one by one: building, refusing, composing, resolving, and what an identity leaves out."""
+"""The parts of the configuration one by one: building, refusing, composing, resolving, and identities."""
 
 import copy
 import hashlib
@@ -238,7 +238,7 @@ def test_what_divided_the_steps_is_in_no_identity():
 
 
 def test_an_identity_holds_contents_and_neither_paths_nor_declared_hashes():
-    words = "image=file image.path=x.png task=inpaint task/mask=file task.mask.path=y.png".split()
+    words = ["image=file", "image.path=x.png", "task=inpaint", "task/mask=file", "task.mask.path=y.png"]
     plain = settings(*words)
     contents = {"image.path": "aa", "task.mask.path": "bb", "input.path": "cc", "no.such.path": "dd"}
     before = copy.deepcopy(plain)
@@ -260,7 +260,7 @@ def test_an_id_is_twelve_digits_of_the_hash_of_canonical_json():
 
 
 def test_files_are_the_paths_among_the_scientific_settings():
-    words = "image=file image.path=x.png task=inpaint task/mask=file task.mask.path=y.png".split()
+    words = ["image=file", "image.path=x.png", "task=inpaint", "task/mask=file", "task.mask.path=y.png"]
     plain = settings(*words)
     plain["image"]["sha256"] = "aa"
     plain["logger"]["path"] = "no_picture"

@@ -23,7 +23,9 @@ def test_a_rivals_picture_is_a_baseline_and_a_rules_choice_a_stopped_one():
     assert kinds.kind("peak_average") is kinds.KINDS[kinds.PEAK_AVERAGE]
     for own in ("enhanced", "peak_of_my_own", "observation_2"):
         assert kinds.kind(own) is kinds.DERIVED
-        assert not (kinds.DERIVED.oracle or kinds.DERIVED.is_map or kinds.DERIVED.given)
+        assert not (kinds.DERIVED.oracle)
+        assert not (kinds.DERIVED.is_map)
+        assert not (kinds.DERIVED.given)
 
 
 def test_of_the_seed_are_the_estimates_that_a_fit_makes_in_their_order():
