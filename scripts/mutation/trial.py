@@ -46,8 +46,8 @@ WALL = 1200
 
 @dataclass(frozen=True)
 class Baseline:
-    """seconds: by test, the processor time of the unchanged code. lines: by test, the lines of the modules that it runs,
-    each as file:number. always: lines that run on import or while tests are collected."""
+    """seconds: by test, the processor time with the code as it is. lines: by test, the lines of the modules that it
+    runs, each as file:number. always: lines that run on import or while tests are collected."""
 
     seconds: dict[str, float]
     lines: dict[str, set[str]]
@@ -81,10 +81,10 @@ def prepare() -> None:
     gc.freeze()  # no fork looks through their objects again, which took half of a trial's time
 
 
-def baseline(path: Path, tests: Iterable[str]) -> Baseline:
-    """Returns what the tests of a module run and take. Raises RuntimeError if one of them fails as things are."""
-    watch = _Watch(path)
-    found, _seconds = _forked(lambda: _tested(watch, list(tests)), WALL)
+def baseline(paths: Iterable[Path], tests: Iterable[str]) -> Baseline:
+    """Returns what the tests of some modules run and take. Raises RuntimeError if one of them fails as things are."""
+    watch = _Watch(frozenset(map(str, paths)))
+    found, _ = _forked(lambda: _tested(watch, list(tests)), WALL)
     if isinstance(found, str) or found["failed"]:
         why = found if isinstance(found, str) else f"{found['failed']}: {found['why']}"
         raise RuntimeError(f"mutants: the tests fail as things are: {why}")
@@ -108,6 +108,8 @@ def tried(mutant: Mutant, module: str, path: Path, known: Baseline) -> Outcome:
     found, seconds = _forked(trial, WALL)
     if isinstance(found, str):
         return Outcome(found, len(chosen), seconds)
+    if found["none"]:
+        raise RuntimeError(f"mutants: pytest found none of {chosen}")
     return Outcome(found["failed"], len(chosen), seconds)
 
 
@@ -121,10 +123,12 @@ def _tested(watch: "_Watch", tests: list[str], *options: str) -> dict[str, Any]:
             code = pytest.main([*quiet, *options, f"--basetemp={folder / 'tests'}", *tests], plugins=[watch])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    none = code == pytest.ExitCode.NO_TESTS_COLLECTED
+    if not none and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         watch.failed = watch.failed or f"pytest ended with {code!s}"  # the import of the module fails
     lines = {test: sorted(reached | watch.shared[test.partition("::")[0]]) for test, reached in watch.lines.items()}
     return {
+        "none": none,
         "failed": watch.failed,
         "why": watch.why,
         "seconds": watch.seconds,
