@@ -38,7 +38,7 @@ BEGIN, END = "<!-- mutants: begin (make mutants writes it) -->", "<!-- mutants: 
 COLUMNS = ("module", "mutants", "tried", "killed", "explained", "survived", "cpu_seconds")
 SEED = 0
 
-FIT = ("tests/fit/test_module.py", "tests/fit/test_posterior.py")
+FIT = ("tests/fit/test_history.py", "tests/fit/test_steps.py", "tests/fit/test_module.py")
 CONFIG = ("tests/config/test_build.py", "tests/config/test_config.py", "tests/config/test_precision.py")
 GOLDEN = "tests/test_golden.py::test_the_ids_of_committed_runs_stay"
 STOPPING = (
@@ -57,10 +57,10 @@ STOPPING = (
 """The quicker ones: the others are whole runs of hundreds of steps."""
 
 MODULES: dict[str, tuple[str, ...]] = {
-    "fit/history": ("tests/fit/test_history.py", *FIT),
+    "fit/history": FIT,
     "fit/module": FIT,
     "fit/posterior": ("tests/fit/test_posterior.py",),
-    "fit/rollback": ("tests/fit/test_rollback.py", "tests/fit/test_module.py"),
+    "fit/rollback": ("tests/fit/test_rollback.py",),
     **{
         f"stopping/{name}": STOPPING
         for name in (

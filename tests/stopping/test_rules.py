@@ -127,6 +127,49 @@ def test_it_ends_only_when_it_may_wait_for_the_device():
         assert bool(verdict.keep) is (step == 1)
 
 
+RESUMED = {
+    "wmv": lambda: WindowedVariance(window=3, patience=12, sample=3),
+    "emv": lambda: ExponentialVariance(memory=3, patience=12, sample=3),
+    "plateau": lambda: Plateau(window=20, fall=0.5),
+    "heldout": lambda: HeldOut(share=0.25, every=1, patience=8),
+    "sure": lambda: Sure(window=5),
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize("interruption", [2, 11, 21, 26])
+def test_a_rule_that_takes_up_its_state_judges_as_one_that_kept_it(name: str, interruption: int):
+    """The series falls until step 20 and rises then, so that what comes before an interruption is what counts."""
+
+    def begun() -> tuple[Any, View]:
+        rule = RESUMED[name]()
+        seen = view(rule.pose(gaussian_problem(), torch.zeros(SHAPE), 0))
+        rule.begin(seen)
+        return rule, seen
+
+    def judged(rule: Any, seen: View, step: int) -> tuple[bool, bool, str, dict[str, Any]]:
+        size = 0.8**step if step < 20 else 0.8 ** (40 - step)
+        x_hat = size * torch.tensor([1.0, -1.0, 0.5, 2.0]).reshape(SHAPE) * (-1) ** step
+        seen.average.copy_(x_hat.abs())
+        rule._divergence = torch.tensor(20.0 - step)  # of SURE alone
+        verdict = rule.update(step, x_hat, scalar(size))
+        return bool(verdict.keep), verdict.stop, verdict.reason, rule.told()
+
+    whole, parts, other = begun(), begun(), begun()
+    expected = [judged(*whole, step) for step in range(40)]
+    assert any(stop for _, stop, _, _ in expected)
+    found = [judged(*parts, step) for step in range(interruption)]
+    other[0].load(parts[0].state())
+    found += [judged(*other, step) for step in range(interruption, 40)]
+    assert found == expected
+
+
+def test_a_share_is_neither_nothing_nor_everything():
+    for share in (0.0, 1.0):
+        with pytest.raises(ValueError, match="share"):
+            HeldOut(share=share)
+
+
 # -- the variance of the outputs ---------------------------------------------------------------------------------------
 
 
@@ -166,9 +209,9 @@ def test_a_variance_looks_at_its_places_alone_and_ends_at_a_tenth_step(rule: Any
 
 def residual(offset: float, weight: Tensor | None = None) -> View:
     """An average that is off by the same everywhere, under noise of standard deviation 0.5."""
-    problem = Problem(y=torch.zeros((1, 2, 2, 2)), weight=weight, noise=noise.gaussian(0.5, clipped=False))
-    seen = view(problem)
-    seen.average.fill_(offset)
+    y = torch.full((1, 2, 2, 2), 0.25)
+    seen = view(Problem(y=y, weight=weight, noise=noise.gaussian(0.5, clipped=False)))
+    seen.average.fill_(0.25 + offset)
     return seen
 
 
