@@ -103,11 +103,12 @@ def test_endless():
     assert endless(0) == 3
 """
 TRIAL = """
-import json, os, sys
+import json
 from pathlib import Path
+import pytest
 from scripts.mutation import trial
 from scripts.mutation.mutate import mutants
-trial.SLACK = 1, 2
+trial.SLACK = 1, 5
 path = Path("dip_exp_toy.py").resolve()
 known = trial.baseline([path], ["test_toy.py"])
 outcomes = {}

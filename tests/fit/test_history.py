@@ -98,6 +98,7 @@ def test_without_a_truth_there_is_the_loss_and_no_score():
     history.consider_last(TRUTH)
     assert (history.has_truth, history.peaks()) == (False, {})
     assert history.best_picture.numel() == 0
+    assert full().best_picture.shape == (2, 3, 6, 5)  # of the outputs and of their averages
     assert [(row["loss"], row["psnr"], row["psnr_average"]) for row in history.rows()][2] == (8, None, None)
     assert full().has_truth
 

@@ -286,6 +286,12 @@ def test_the_first_step_can_be_the_one_that_is_kept():
     assert np.array_equal(fitted.pictures["stopped"], first[0])
 
 
+def test_every_picture_is_one_picture():
+    fitted = run(make(optim=SGLD(steps=12, burn_in=0.2, sample_every=2)))
+    assert {"last", "average", "stopped", "peak", "peak_average", "posterior", "posterior_std"} <= set(fitted.pictures)
+    assert {picture.shape for picture in fitted.pictures.values()} == {(1, 3, 21, 18)}
+
+
 class OnDevice(Keep):
     """Says on the device what it keeps."""
 
