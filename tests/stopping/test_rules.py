@@ -66,6 +66,17 @@ def test_a_rule_that_says_nothing_keeps_nothing_ends_nothing_and_costs_nothing()
     rule.load({})
 
 
+def test_only_a_rule_that_keeps_something_takes_up_a_state():
+    with pytest.raises(ValueError, match=r"Fixed: a checkpoint holds \['seen'\] but this rule keeps nothing"):
+        Fixed().load({"seen": 3})
+
+
+def test_who_says_that_it_never_ends_a_run_are_fixed_and_watch():
+    rules = (Fixed, Watch, WindowedVariance, ExponentialVariance, Discrepancy, Plateau, HeldOut, Sure)
+    assert [rule for rule in rules if not rule.ends] == [Fixed, Watch]
+    assert [rule for rule in rules if rule.active] == [HeldOut, Sure]
+
+
 def test_fixed_never_ends_a_run():
     rule = Fixed()
     rule.begin(view())
@@ -143,7 +154,8 @@ def test_a_rule_that_takes_up_its_state_judges_as_one_that_kept_it(name: str, in
 
     def begun() -> tuple[Any, View]:
         rule = RESUMED[name]()
-        seen = view(rule.pose(gaussian_problem(), torch.zeros(SHAPE), 0))
+        problem = gaussian_problem()
+        seen = view(rule.pose(problem, problem.y, 0))
         rule.begin(seen)
         return rule, seen
 
@@ -386,7 +398,7 @@ def test_held_out_pixels_are_looked_at_now_and_then_and_end_a_run_at_about_every
 
 
 def gaussian_problem(sigma: float = 0.5) -> Problem:
-    return Problem(y=torch.zeros(SHAPE), noise=noise.gaussian(sigma, clipped=False))
+    return Problem(y=torch.full(SHAPE, 0.25), noise=noise.gaussian(sigma, clipped=False))
 
 
 def sure(every: int = 1, window: int = 50, seed: int = 0) -> Sure:
@@ -443,6 +455,17 @@ def test_a_finite_difference_is_near_the_derivative():
     assert mean == pytest.approx(2 * 0.5**2 * 0.6, rel=0.1)
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_estimate_is_the_residual_less_the_noise_and_the_price_of_the_divergence(every: int):
+    rule = sure(every)
+    y = gaussian_problem().y
+    term = rule.extra(every, y, 3 * y, lambda z: 3 * z)
+    assert term is not None
+    rule.update(every, 3 * y, scalar(0))
+    expected = float((2 * y).square().mean()) - 0.5**2 + float(term) / every
+    assert rule.told() == {"estimate": pytest.approx(expected, rel=1e-4)}
+
+
 def means(estimates: list[float], window: int) -> list[float]:
     """The running mean of the estimates, plain at first and then with a memory of `window`."""
     found = [0.0]
@@ -467,7 +490,7 @@ def ended(estimates: list[float], window: int, every: int = 1) -> int | None:
     rule, expected = sure(every, window), means(estimates, window)
     for look, estimate in enumerate(estimates, 1):
         rule._divergence = torch.tensor((estimate - 1 + 0.5**2) / (2 * 0.5**2))
-        verdict = rule.update((look - 1) * every, torch.ones(SHAPE), scalar(0))
+        verdict = rule.update((look - 1) * every, gaussian_problem().y + 1, scalar(0))
         assert verdict.stop or verdict == CONTINUE
         assert rule.told()["estimate"] == pytest.approx(expected[look - 1], abs=1e-5)
         if verdict.stop:
