@@ -52,7 +52,9 @@ def test_there_are_rows_of_done_steps_alone():
     history = History(len(OFF), PROBLEM)
     assert history.rows() == []
     assert history.peaks() == {}
-    assert len(filled(history, 0, 2).rows()) == 2
+    assert len(filled(history, 0, 1).rows()) == 1
+    assert {step for step, _ in history.peaks().values()} == {0}
+    assert len(filled(history, 1, 2).rows()) == 2
 
 
 def test_the_peaks_are_the_steps_nearest_to_the_truth_each_in_its_series():
@@ -98,9 +100,11 @@ def test_without_a_truth_there_is_the_loss_and_no_score():
     history.consider_last(TRUTH)
     assert (history.has_truth, history.peaks()) == (False, {})
     assert history.best_picture.numel() == 0
-    assert full().best_picture.shape == (2, 3, 6, 5)  # of the outputs and of their averages
     assert [(row["loss"], row["psnr"], row["psnr_average"]) for row in history.rows()][2] == (8, None, None)
-    assert full().has_truth
+    with_truth = full()  # of the outputs and of their averages
+    assert with_truth.has_truth
+    assert with_truth.best_picture.shape == (2, 3, 6, 5)
+    assert with_truth.best.shape == with_truth.best_step.shape == (2,)
 
 
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf])

@@ -352,6 +352,22 @@ def test_a_checkpoint_from_before_it_said_who_ended_the_run_is_read_by_its_reaso
     assert again.by_rule is False
 
 
+@pytest.mark.parametrize("kind", ["right", "released"])
+def test_a_collapse_just_after_an_interruption_is_rolled_back_too(kind: str):
+    def made() -> Fit:
+        return make(optim=Adam(steps=40, rollback=kind), perturb_std=0.0, seed=1)
+
+    snapshot = interrupted(made(), 30)
+    for name, value in snapshot["parameters"].items():
+        if name.startswith("net.") and value.is_floating_point():
+            value.mul_(50)
+    fit = made()
+    fit.resume(snapshot)
+    fitted = run(fit)
+    assert fitted.rollbacks == 1
+    assert fitted.rows[30]["loss"] > 3 * fitted.rows[29]["loss"] > fitted.rows[32]["loss"]
+
+
 def test_an_ended_run_is_resumed_without_a_step(tmp_path: Path):
     checkpoint = tmp_path / "checkpoint.pt"
     fit = make(steps=5)
