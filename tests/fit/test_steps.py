@@ -292,16 +292,29 @@ def test_every_picture_is_one_picture():
     assert {picture.shape for picture in fitted.pictures.values()} == {(1, 3, 21, 18)}
 
 
+class Elsewhere(Tensor):
+    """A tensor that says it is on another device than the CPU."""
+
+    device = SimpleNamespace(type="elsewhere")  # type: ignore[assignment]
+    __torch_function__ = torch._C._disabled_torch_function_impl  # what is computed from it is an ordinary tensor
+
+
 class OnDevice(Keep):
-    """Says on the device what it keeps."""
+    """Says with a tensor what it keeps."""
+
+    def __init__(self, kind: type[Tensor]) -> None:
+        super().__init__(4, 9)
+        self.kind = kind
 
     def update(self, step: int, x_hat: Tensor, loss: Tensor) -> Verdict:
         verdict = super().update(step, x_hat, loss)
-        return Verdict(keep=torch.tensor(bool(verdict.keep)), stop=verdict.stop, reason=verdict.reason)
+        keep = torch.tensor(bool(verdict.keep)).as_subclass(self.kind)
+        return Verdict(keep=keep, stop=verdict.stop, reason=verdict.reason)
 
 
-def test_keeping_on_the_device_is_keeping():
-    assert same(run(make(stop=Keep(4, 9))), run(make(stop=OnDevice(4, 9))))
+@pytest.mark.parametrize("kind", [Tensor, Elsewhere])
+def test_keeping_on_the_device_is_keeping(kind: type[Tensor]):
+    assert same(run(make(stop=Keep(4, 9))), run(make(stop=OnDevice(kind))))
 
 
 def test_without_a_choice_the_last_average_is_the_one_of_the_last_step():
