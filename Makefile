@@ -19,7 +19,7 @@ endif
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo docs bench test test-all lint format run sweep paper collect figures clean
+.PHONY: help install demo docs bench test test-all mutants lint format run sweep paper collect figures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ test: $(VENV)/.installed ## the default test suite: offline, on a CPU
 
 test-all: $(VENV)/.installed ## the slow, gpu and network tests too
 	$(BIN)/python -m pytest -q -n auto -m ''
+
+mutants: $(VENV)/.installed ## change the code in one place at a time, and list what no test notices: an hour of one core
+	nice -n 10 $(BIN)/python scripts/mutants.py $(ARGS)
 
 lint: $(VENV)/.installed ## format check, lint, types
 	$(BIN)/ruff format --check .

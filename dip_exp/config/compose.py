@@ -23,14 +23,13 @@ def compose(overrides: Iterable[str] = (), *, hydra_config: bool = False) -> Dic
     """Returns the configuration that a command line with these overrides composes, including Hydra's own part if
     `hydra_config` is set. An enclosing Hydra application keeps its state."""
     register()
-    around = GlobalHydra.instance()
-    before = around.hydra
-    around.clear()
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_module("conf", version_base="1.3"):
             return hydra_compose("config", overrides=list(overrides), return_hydra_config=hydra_config)
     finally:
-        around.hydra = before
+        GlobalHydra.instance().hydra = before  # Hydra has put another instance in the place of the first
 
 
 def plain(cfg: Container) -> Settings:

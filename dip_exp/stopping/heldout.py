@@ -21,13 +21,12 @@ class HeldOut(Patient):
     steps. Keeps the average at the minimum.
 
     share:    of the known pixels of y; all channels of a pixel are held out together.
-    patience: steps. every: steps between two checks; each check costs one pass of A.
+    every:    steps between two checks; each check costs one pass of A.
     """
 
     active = True
 
     share: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    patience: PositiveInt = 500
     every: PositiveInt = 5
 
     def pose(self, problem: Problem, z: Float[Tensor, "1 c h w"], seed: int) -> Problem:

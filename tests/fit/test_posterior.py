@@ -45,9 +45,34 @@ def test_a_small_spread_of_large_values_keeps_its_digits():
 
 def test_of_no_sample_there_is_nothing_and_of_one_no_spread():
     posterior = Posterior(first=2, every=5)
+    for step in (0, 1):
+        posterior.add(step, torch.ones(1, 1, 2, 2))
     assert posterior.pictures() == {}
+    assert (posterior.count, posterior.last) == (0, -1)
     posterior.add(2, torch.ones(1, 1, 2, 2))
     assert set(posterior.pictures()) == {KIND}
+    posterior.add(7, torch.zeros(1, 1, 2, 2))
+    assert set(posterior.pictures()) == {KIND, SPREAD}  # of two samples there is a spread
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_a_checkpoint_goes_on_as_if_nothing_had_happened(done: int):
+    """Also one from before the first sample; and what it holds stays as it was."""
+    seeded = torch.Generator().manual_seed(0)
+    pictures = [torch.rand(1, 3, 4, 5, generator=seeded) for _ in range(4)]
+    whole, one, other = (Posterior(first=0, every=1) for _ in range(3))
+    for step, picture in enumerate(pictures):
+        whole.add(step, picture)
+        if step < done:
+            one.add(step, picture)
+    state = one.state()
+    other.load(state, torch.device("cpu"))
+    before = None if state["mean"] is None else state["mean"].clone()
+    for step in range(done, 4):
+        other.add(step, pictures[step])
+    assert (other.count, other.last) == (4, 3)
+    assert all(torch.equal(picture, other.pictures()[kind]) for kind, picture in whole.pictures().items())
+    assert before is None or torch.equal(before, state["mean"])
 
 
 def test_the_samples_of_a_fit_are_its_iterates():

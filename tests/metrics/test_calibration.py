@@ -1,9 +1,11 @@
 """Laws of a map of standard deviations: against errors drawn from it, from something else, and as a picture."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
-from dip_exp.metrics.calibration import BINS, WHITE, calibrate, measured, shown
+from dip_exp.metrics.calibration import BINS, calibrate, measured, said, shown
 from tests.checked import unchecked
 
 RNG = np.random.default_rng(0)
@@ -83,6 +85,10 @@ def test_certainty_and_perfection_have_no_ratio_and_no_rank():
         (np.ones(19), np.ones(19), "of 20 values or more"),
         (-np.ones(30), np.ones(30), "std from 0"),
         (np.ones(30), np.full(30, np.nan), "look for NaN"),
+        (np.ones(30), np.r_[np.ones(29), np.inf], "look for NaN"),
+        (np.r_[np.ones(29), np.nan], np.ones(30), "look for NaN"),
+        (np.r_[np.ones(29), -0.1], np.ones(30), "std from 0"),
+        (np.ones((2, 15)), np.ones((15, 2)), "the shapes must be equal"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(std: np.ndarray, error: np.ndarray, text: str):
@@ -100,6 +106,31 @@ def test_only_missing_values_count_where_known_ones_are_put_back():
     assert found == calibrate(std[where], (x_hat - x)[where])
     assert measured(std, x_hat, None) is None
     assert measured(std, x_hat, x, np.zeros_like(missing)) is None
+    few = np.zeros((1, 3, 20, 20))
+    few.flat[:BINS] = 1
+    assert measured(std + 0.1, x_hat, x, few) is not None
+    few.flat[0] = 0
+    assert measured(std + 0.1, x_hat, x, few) is None
+
+
+def test_a_restored_picture_is_clipped_before_it_is_compared_and_has_the_shape_of_its_truth():
+    x, std = RNG.random((1, 3, 20, 20)), RNG.random((1, 3, 20, 20))
+    for far in (-3.0, 3.0):
+        assert measured(std, x + far, x) == calibrate(std, np.clip(x + far, 0, 1) - x)
+    assert measured(std, x, x[..., :10]) is None
+
+
+def test_a_record_says_the_size_of_a_map_and_how_it_compares():
+    x = RNG.random((1, 3, 20, 20))
+    std = RNG.uniform(0.01, 0.1, x.shape)
+    x_hat = x + std * RNG.standard_normal(x.shape)
+    found = said("std", std, x_hat, x, None, of=5)
+    rms = float(np.sqrt((std**2).mean()))
+    assert found["spread"] == {"kind": "std", "of": 5, "rms": pytest.approx(rms), "white": shown(std)[1]}
+    compared = measured(std, x_hat, x)
+    assert compared is not None
+    assert found["calibration"] == {"kind": "std", **asdict(compared)}
+    assert said("std", std, x_hat, None, None, of=5)["calibration"] is None
 
 
 def test_the_picture_of_a_map_is_linear_up_to_its_white():
@@ -109,7 +140,7 @@ def test_the_picture_of_a_map_is_linear_up_to_its_white():
     joined = np.sqrt((std**2).mean(axis=1, keepdims=True))
     assert picture.shape == (1, 1, 30, 30)
     np.testing.assert_allclose(picture, np.minimum(joined / white, 1), rtol=1e-5)
-    assert np.mean(joined[joined > 0] <= white) == pytest.approx(WHITE / 100, abs=0.005)
+    assert np.mean(joined[joined > 0] <= white) == pytest.approx(0.99, abs=0.002)
     twice, white_of_twice = shown(2 * std)
     np.testing.assert_allclose(twice, picture, rtol=1e-5)
     assert white_of_twice == pytest.approx(2 * white, rel=1e-5)

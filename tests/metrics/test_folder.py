@@ -199,6 +199,62 @@ def test_what_is_no_picture_is_passed_by(folder):
     assert [row.picture for row in score_folder(results, folder("truth", a=x), "rgb")] == ["a"]
 
 
+def test_a_hidden_picture_hides_none_behind_it(folder):
+    x = levels()
+    results = folder("results", b=x)
+    Image.fromarray(x).save(results / ".a.png")
+    assert [row.picture for row in score_folder(results, folder("truth", b=x), "rgb")] == ["b"]
+
+
+def test_a_result_may_be_missing_and_a_truth_may_not(folder):
+    x = levels()
+    truth = folder("truth", **dict.fromkeys(["baby", "bird", "butterfly", "head", "woman"], x))
+    assert [row.picture for row in score_folder(folder("one", bird=x), truth, "rgb")] == ["bird"]
+    with pytest.raises(Refused, match=r"no picture for 'brd', 'zzz' of the results; .* it has 'bird', \.\.\.; rename"):
+        score_folder(folder("near", bird=x, brd=x, zzz=x), truth, "rgb")
+    with pytest.raises(
+        Refused, match=r"no picture for 'zzz' of the results; .* it has 'baby', 'bird', 'butterfly', \."
+    ):
+        score_folder(folder("far", zzz=x), truth, "rgb")
+
+
+@pytest.mark.parametrize(("width", "height"), [(8, 13), (13, 8)])
+def test_a_truth_may_be_as_small_as_its_multiple(folder, width, height):
+    x = levels(width, height)
+    results = folder("results", a=x[: height - height % 8, : width - width % 8])
+    [row] = score_folder(results, folder("truth", a=x), "rgb", trim=8)
+    assert row.box == Box(0, 0, 8, 8)
+    with pytest.raises(Refused, match=f"trim: 9 leaves nothing of the truth .* which is {width}x{height}"):
+        score_folder(results, folder("truth", a=x), "rgb", trim=9)
+
+
+def test_a_table_is_aligned_by_its_longest_name(folder):
+    x = levels()
+    made = {"a": noisy(x), "a_longer_name": noisy(x, 1)}
+    lines = table_of_scoring(score_folder(folder("results", **made), folder("truth", **dict.fromkeys(made, x)), "rgb"))
+    first, *rest = lines.splitlines()
+    assert first == f"{'picture':<13}  PSNR dB    SSIM"
+    assert {len(line) for line in rest} == {len(first)}
+
+
+def test_a_csv_goes_where_a_folder_is(folder, tmp_path):
+    folder_module.check_target(None)
+    folder_module.check_target(tmp_path / "scores.csv")
+    for wrong, text in ((tmp_path, "is a folder"), (tmp_path / "no" / "scores.csv", "is in no folder there is")):
+        with pytest.raises(Refused, match=text):
+            folder_module.check_target(wrong)
+    x = levels()
+    rows = score_folder(folder("results", a=noisy(x)), folder("truth", a=x), "rgb")
+    with pytest.raises(Refused, match=r"cannot be written \(Is a directory\); name a file elsewhere"):
+        write_csv(tmp_path, rows, "rgb")
+    write_csv(tmp_path / "scores.csv", rows, "rgb")
+    [written] = table(tmp_path / "scores.csv")
+    assert tuple(written) == folder_module.COLUMNS
+    assert [written[name] for name in ("left", "top", "width", "height")] == ["0", "0", "75", "70"]
+    assert rows[0].ssim is not None
+    assert written["ssim"] == f"{rows[0].ssim:.5f}"
+
+
 def test_no_ssim_of_a_picture_smaller_than_its_window(folder, tmp_path):
     x, large = levels(10, 10), levels()
     rows = score_folder(folder("results", a=noisy(x), b=noisy(large)), folder("truth", a=x, b=large), "rgb")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dip_exp.metrics import PROTOCOLS, Protocol, decibels, psnr, ssim
+from dip_exp.metrics import PROTOCOLS, Protocol, decibels, psnr, scores, ssim
 from tests.checked import unchecked
 
 RGB = PROTOCOLS["rgb"]
@@ -152,9 +152,36 @@ def test_where_is_cropped_with_the_picture():
     assert psnr(x_hat, x, Protocol(crop=[2, 3, 1, 4]), where=where) == pytest.approx(inner, abs=1e-9)
 
 
+def test_black_and_white_belong_to_a_picture():
+    x = np.zeros((1, 3, 12, 12), np.float32)
+    x[..., 6:] = 1
+    assert psnr(x, x, RGB) == math.inf
+
+
+def test_a_border_is_cropped_from_anything_that_ends_in_rows_and_columns():
+    x = picture((1, 3, 9, 7))
+    protocol = Protocol(crop=[1, 2, 3, 4])
+    assert np.array_equal(protocol.cropped(x), x[..., 1:6, 2:3])
+    assert np.array_equal(protocol.cropped(x[0, 0]), x[0, 0, 1:6, 2:3])
+    for crop in ([0, 3, 0, 4], [0, 7, 0, 0], [4, 0, 5, 0]):
+        with pytest.raises(ValueError, match="leaves nothing of a 7x9 picture"):
+            Protocol(crop=crop).cropped(x)
+
+
+def test_the_scores_of_a_record_are_finite_or_none():
+    x_hat, x = pair()
+    missing = picture((1, 1, 37, 31), 5) < 0.3
+    whole = {"psnr": psnr(x_hat, x, RGB), "ssim": ssim(x_hat, x, RGB)}
+    assert scores(x_hat, x, RGB) == whole
+    alone = psnr(x_hat, x, RGB, where=np.broadcast_to(missing, x.shape))
+    assert scores(x_hat, x, RGB, missing) == {**whole, "psnr_missing": alone}
+    assert scores(x, x, RGB, missing) == {"psnr": None, "ssim": pytest.approx(1), "psnr_missing": None}
+
+
 def test_decibels_of_a_mean_squared_error():
     assert decibels(0.01) == pytest.approx(20)
     assert decibels(0) == math.inf
+    assert decibels(1) == 0
     for wrong in (-1.0, math.nan):
         with pytest.raises(ValueError, match=f"decibels: mse is {wrong}; must be a number from 0"):
             decibels(wrong)
@@ -177,6 +204,8 @@ def test_decibels_of_a_mean_squared_error():
         (picture(), picture() + np.float32(np.inf), ValueError, "3441 of x's 3441 values are NaN or infinite"),
         (picture(), picture() * 255, ValueError, r"the clean picture x runs from .* must lie in \[0,1\]; divide 8-bit"),
         (picture(), picture() - 1, ValueError, "the clean picture x runs from -"),
+        (picture(), picture() - 0.5, ValueError, "the clean picture x runs from -"),
+        (picture(), picture() * 1.5, ValueError, r"the clean picture x runs from .* must lie in \[0,1\]"),
         (
             (picture() * 255).astype(np.uint8),
             picture(),

@@ -30,6 +30,13 @@ RANDOM = {
 }
 
 
+ALL = {
+    **RANDOM,
+    "jpeg": lambda x, r: degrade.jpeg(x, 50),
+    "lanczos_reduce": lambda x, r: degrade.lanczos_reduce(x, 1),
+}
+
+
 @pytest.mark.parametrize("name", RANDOM)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_random_observations_are_pictures_follow_their_generator_and_leave_x_alone(name, channels):
@@ -64,6 +71,22 @@ def test_gaussian_noise_has_mean_0_the_named_deviation_and_is_white():
     assert all(abs(pairs.mean()) < 4 * sigma**2 / np.sqrt(pairs.size) for pairs in neighbours)
 
 
+def test_noise_is_what_its_generator_draws_times_its_size():
+    x = picture()
+    n = rng(3).standard_normal(x.shape)
+    assert np.allclose(degrade.gaussian(x, 25, rng(3), clip=False), x + n * 25 / 255, atol=1e-6)
+    assert np.allclose(degrade.speckle(x, 0.1, rng(3)), (x * (1 + 0.1 * n)).clip(0, 1), atol=1e-6)
+
+
+def test_a_draw_decides_between_pepper_salt_and_neither():
+    class Drawn(np.random.Generator):
+        def random(self, *_, **__):
+            return np.array([0, 0.0999, 0.1, 0.1999, 0.2, 0.9])[None, None, None]
+
+    y = degrade.impulse(np.full((1, 1, 1, 6), 0.3, np.float32), 0.2, Drawn(np.random.PCG64()))
+    assert np.array_equal(y.ravel(), np.float32([0, 0, 1, 1, 0.3, 0.3]))
+
+
 def test_gaussian_clips_only_when_asked_and_is_not_quantised():
     x = picture()
     free = degrade.gaussian(x, 50, rng(), clip=False)
@@ -79,6 +102,16 @@ def test_no_noise_is_the_picture_itself():
     x = picture()
     for y in (degrade.gaussian(x, 0, rng()), degrade.impulse(x, 0, rng()), degrade.speckle(x, 0, rng())):
         assert np.array_equal(y, x)
+
+
+@pytest.mark.parametrize("name", [*RANDOM, "jpeg", "lanczos_reduce"])
+def test_black_and_white_and_a_single_pixel_are_pictures(name):
+    for x in (flat(0, (1, 3, 4, 4)), flat(1, (1, 1, 4, 4)), flat(0.5, (1, 1, 1, 1))):
+        assert ALL[name](x, rng()).shape == x.shape
+
+
+def test_less_than_one_photon_a_pixel_is_a_picture():
+    assert set(np.unique(degrade.poisson(flat(1), 0.5, rng()))) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize("value", [0.1, 0.4])
@@ -168,12 +201,16 @@ def test_uniform_noise_has_the_moments_of_u01():
         (np.zeros((1, 3, 0, 4), np.float32), ValueError, r"shape \(1, 3, 0, 4\); one picture"),
         (np.full((1, 3, 4, 4), np.nan, np.float32), ValueError, "48 of the picture's 48 values are NaN or infinite"),
         (np.full((1, 3, 4, 4), 255, np.float32), ValueError, r"runs from 255 to 255; must lie in \[0,1\]; divide"),
+        (np.float32([[[[0.5, np.inf]]]]), ValueError, "1 of the picture's 2 values are NaN or infinite"),
+        (np.float32([[[[0.5, -0.1]]]]), ValueError, r"runs from -0.1 to 0.5; must lie in \[0,1\]"),
+        (np.float32([[[[0.5, 1.1]]]]), ValueError, r"runs from 0.5 to 1.1; must lie in \[0,1\]"),
+        (np.zeros((2, 3, 4, 4), np.float32), ValueError, r"shape \(2, 3, 4, 4\); one picture has shape"),
     ],
 )
-@pytest.mark.parametrize("name", [name for name in RANDOM if name != "uniform_noise"])
+@pytest.mark.parametrize("name", [name for name in ALL if name != "uniform_noise"])
 def test_what_is_no_picture_is_refused(name, x, error, text):
     with unchecked(), pytest.raises(error, match=f"{name}: .*{text}"):
-        RANDOM[name](x, rng())
+        ALL[name](x, rng())
 
 
 @pytest.mark.parametrize(
@@ -195,6 +232,8 @@ def test_what_is_no_picture_is_refused(name, x, error, text):
         ),
         (lambda x: degrade.lanczos_reduce(x, 64), "no multiple of factor 64; choose a factor up to 31"),
         (lambda x: degrade.uniform_noise((3, 4, 4), rng()), r"uniform_noise: shape is \(3, 4, 4\); one picture has"),
+        (lambda x: degrade.uniform_noise((2, 3, 4, 4), rng()), r"uniform_noise: shape is \(2, 3, 4, 4\); one picture"),
+        (lambda x: degrade.uniform_noise((1, 3, 0, 4), rng()), r"uniform_noise: shape is \(1, 3, 0, 4\); one picture"),
     ],
 )
 def test_values_out_of_range_are_refused(act, text):

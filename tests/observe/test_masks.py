@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageFont
 
 from dip_exp.observe import masks
 from dip_exp.observe.masks import Bernoulli, Boxes, File, Mask, Text, check_mask
@@ -80,6 +80,56 @@ def test_boxes_join_reach_the_border_and_never_vanish():
         assert (Boxes(boxes=[[left, top, 0.0001, 0.0001]]).draw((1, 31, 37), rng()) == 0).sum() == 1
 
 
+def both_ways(start: float, length: float) -> list[list[float]]:
+    """A box at the top that goes so far across, and one at the left that goes so far down."""
+    return [[start, 0, length, 0.5], [0, start, 0.5, length]]
+
+
+def test_a_box_that_rounding_puts_just_beyond_the_border_reaches_it():
+    for start, length in ((0.7 + 0.2, 0.1), (0.9, 0.1 + 5e-10), (0.0, 1.0)):
+        across, down = (Boxes(boxes=[box]).draw((1, 40, 40), rng())[0, 0] for box in both_ways(start, length))
+        assert across[0, -1] == down[-1, 0] == 0
+    for box in both_ways(0.9, 0.1 + 2e-9):
+        with pytest.raises(ValueError, match="leaves the picture"):
+            Boxes(boxes=[box])
+
+
+def test_a_draw_at_the_missing_share_is_known():
+    class Drawn(np.random.Generator):
+        def random(self, *_, **__):
+            return np.array([0.0, 0.2999, 0.3, 0.9]).reshape(1, 1, 2, 2)
+
+    known = Bernoulli(missing=0.3).draw((1, 2, 2), Drawn(np.random.PCG64()))
+    assert known.ravel().tolist() == [0, 0, 1, 1]
+
+
+def test_masks_made_for_experiments_say_so_and_real_damage_is_not_made_up():
+    assert [mask.made_up for mask in (Mask, Bernoulli, Text, Boxes, File)] == [True, True, True, False, False]
+
+
+def test_every_line_of_text_starts_elsewhere_and_is_repeated_to_the_border():
+    """A third of the text's length further left than the line above; the fourth line is the first again."""
+    known = Text(text="iiii        ", size=20, spacing=4.0).draw((3, 320, 400), rng())[0, 0]
+    lines = [known[row : row + 80] == 0 for row in range(0, 320, 80)]
+    assert all(line.any() for line in lines)
+    columns = [np.flatnonzero(line.any(axis=0)) for line in lines]
+    length = ImageFont.load_default(20).getlength("iiii        ")
+    for n, found in enumerate(columns):
+        phase = (found + n * length / 3) % length
+        assert np.ptp((phase - phase[0] + length / 2) % length) < 0.5 * length  # the letters, and not the spaces
+    assert all(found[-1] > 400 - length for found in columns)
+    for line in lines:  # each in the middle of its share of the height
+        rows = np.flatnonzero(line.any(axis=1))
+        assert abs(rows.mean() - 40) < 12
+
+
+def test_a_low_picture_has_one_line_of_text():
+    known = Text(size=20, spacing=4.0, text="l").draw((3, 30, 100), rng())[0, 0]
+    rows = np.flatnonzero((known == 0).any(axis=1))
+    assert abs(rows.mean() - 15) < 6
+    assert np.array_equal(rows, np.arange(rows[0], rows[-1] + 1))
+
+
 def test_a_file_mask_is_the_files_white(tmp_path):
     values = np.where(rng().random((37, 31)) < 0.3, 0, 255).astype(np.uint8)
     path = tmp_path / "mask.png"
@@ -107,6 +157,11 @@ def test_a_file_mask_of_another_size_is_refused(monkeypatch):
         (np.ones((1, 1, 4, 5)), "white is known, black is missing; task.mask.flip=true flips"),
         (np.full((1, 1, 4, 5), 0.5), r"20 of the mask's 20 values are neither 0 nor 1 \(they run from 0.5 to 0.5\)"),
         (np.full((1, 1, 4, 5), np.nan), "20 of the mask's 20 values are neither 0 nor 1"),
+        (
+            np.eye(4, 5)[None, None] + 0.5 * np.eye(4, 5, 1),
+            r"4 of the mask's 20 values are .* \(they run from 0 to 1\)",
+        ),
+        (np.full((1, 1, 4, 5), 2.0), "20 of the mask's 20 values are neither 0 nor 1"),
         (np.eye(4, 5), r"shape \(4, 5\) but the picture is 3x4x5 .* must be \(1, 1 or 3, 4, 5\)"),
         (np.ones((1, 2, 4, 5)), r"shape \(1, 2, 4, 5\) but the picture is 3x4x5"),
         (np.ones((1, 1, 5, 4)), r"shape \(1, 1, 5, 4\) but the picture is 3x4x5"),
@@ -137,6 +192,9 @@ def test_check_mask_names_one_kind_for_grey_and_returns_what_fits():
         (lambda: Boxes(boxes=[[0.1, 0.1, 0.5]]), "at least 4 items"),
         (lambda: Boxes(boxes=[[10, 10, 50, 50]]), "less than or equal to 1"),
         (lambda: Boxes(boxes=[[0.5, 0.5, 0.6, 0.1]]), "leaves the picture; .* at most 1 .* set task.mask.boxes"),
+        (lambda: Boxes(boxes=[[0.5, 0.5, 0.1, 0.6]]), "leaves the picture; .* at most 1 .* set task.mask.boxes"),
+        (lambda: Boxes(boxes=[[0.5, 0.5, 0.1, 0]]), "is empty; width and height are above 0; set task.mask.boxes"),
+        (lambda: Boxes(boxes=[[0.1, 0.1, 0.5, 0.5, 0.5]]), "at most 4 items"),
         (lambda: Boxes(boxes=[[0.5, 0.5, 0, 0.1]]), "is empty; width and height are above 0; set task.mask.boxes"),
         (lambda: File(path=""), "a file's name is needed"),
     ],

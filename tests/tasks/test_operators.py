@@ -151,6 +151,33 @@ def test_the_gaps_find_wrong_gradients_offsets_and_bends():
     assert linearity_gap(lambda x: 0 * x, shape, generator()) == 0
 
 
+def test_the_gaps_are_those_of_their_definitions():
+    """Of maps for which they are known in closed form: a gradient half as large again, and an offset of 1."""
+    shape = (1, 1, 5, 7)
+    x, y = (torch.randn(shape, generator=g, dtype=torch.float64) for g in [generator()] * 2)
+    cosine = float((x * y).sum() / (x.norm() * y.norm()))
+    found = adjoint_gap(WrongGradient.apply, shape, shape, generator(), torch.float64)
+    assert found == pytest.approx(abs(2 - 3) * abs(cosine) / 2)
+    a, b, n = 1.5, -0.7, 35
+    scale = abs(a) * (x + 1).norm() + abs(b) * (y + 1).norm()
+    found = linearity_gap(lambda x: x + 1, shape, generator(), torch.float64)
+    assert found == pytest.approx(float(abs(1 - a - b) * n**0.5 / scale))
+
+
+def test_what_is_0_for_two_pictures_and_not_for_their_sum_is_infinitely_far_from_linear():
+    calls = []
+
+    def third_time(x):
+        calls.append(x)
+        return x if len(calls) == 3 else 0 * x
+
+    assert linearity_gap(third_time, (1, 1, 5, 7), generator()) == np.inf
+
+
+def test_it_says_what_it_is():
+    assert str(Downsample(3, "box")) == "Downsample(factor=3, kernel=box)"
+
+
 def test_the_gaps_draw_only_from_their_generator_and_in_the_dtype_asked():
     state = torch.get_rng_state()
     gaps = [adjoint_gap(Downsample(2), (1, 1, 8, 8), (1, 1, 4, 4), generator(3)) for _ in range(2)]
