@@ -321,13 +321,13 @@ def test_some_pixels_must_be_left_out_and_some_fitted():
     for share, count in ((0.05, 1), (0.04, 0), (0.95, 11), (0.96, 12)):  # of 12
         rule = HeldOut(share=share)
         if 0 < count < 12:
-            posed = rule.pose(ramp(), torch.zeros(1), 0)
+            posed = rule.pose(ramp(), torch.zeros(1, 1, 1, 1), 0)
             assert posed.weight is not None
             assert int((posed.weight == 0).sum()) == count
             assert set(posed.weight.unique().tolist()) == {0, 1}
         else:
             with pytest.raises(ValueError, match=f"of 12 known pixels are {count}; some must be left out"):
-                rule.pose(ramp(), torch.zeros(1), 0)
+                rule.pose(ramp(), torch.zeros(1, 1, 1, 1), 0)
 
 
 def test_a_pixel_is_known_if_one_of_its_channels_is():
@@ -335,7 +335,7 @@ def test_a_pixel_is_known_if_one_of_its_channels_is():
     weight[0, 0, 0] = 1
     weight[0, 1, 0, :2] = 1
     weight[0, 1, 2] = 1  # 8 pixels, of which 2 in both channels
-    posed = HeldOut(share=0.5).pose(ramp(weight), torch.zeros(1), 0)
+    posed = HeldOut(share=0.5).pose(ramp(weight), torch.zeros(1, 1, 1, 1), 0)
     assert posed.weight is not None
     left = weight - posed.weight
     assert int((left > 0).any(dim=1).sum()) == 4
@@ -344,7 +344,7 @@ def test_a_pixel_is_known_if_one_of_its_channels_is():
 
 
 def test_which_pixels_are_left_out_is_the_seeds():
-    one, same, other = (HeldOut(share=0.3).pose(ramp(), torch.zeros(1), seed).weight for seed in (3, 3, 4))
+    one, same, other = (HeldOut(share=0.3).pose(ramp(), torch.zeros(1, 1, 1, 1), seed).weight for seed in (3, 3, 4))
     assert one is not None
     assert same is not None
     assert other is not None
@@ -359,7 +359,7 @@ def test_the_error_is_the_mean_square_at_the_held_out_pixels(masked: bool):
         weight[..., 0, :] = 0
     problem = replace(ramp(weight if masked else None), forward=lambda x_hat: 2 * x_hat)
     rule = HeldOut(share=0.4, every=1)
-    posed = rule.pose(problem, torch.zeros(1), 0)
+    posed = rule.pose(problem, torch.zeros(1, 1, 1, 1), 0)
     assert posed.weight is not None
     held = ((weight - posed.weight) > 0).expand_as(problem.y)
     seen = view(posed)
@@ -379,7 +379,7 @@ def test_held_out_pixels_are_looked_at_now_and_then_and_end_a_run_at_about_every
     every: int, ends: list[int]
 ):
     rule = HeldOut(share=0.25, every=every, patience=1)
-    seen = view(rule.pose(ramp(), torch.zeros(1), 0))
+    seen = view(rule.pose(ramp(), torch.zeros(1, 1, 1, 1), 0))
     rule.begin(seen)
     kept, ended = [], {}
     for step in range(31):
