@@ -1,7 +1,8 @@
 """Changes the code in one place at a time, and counts the changes that no test notices.
 
-    python scripts/mutants.py                                  all modules: about an hour of one processor core
+    python scripts/mutants.py                                  all modules: about half an hour of one processor core
     python scripts/mutants.py fit/rollback stopping            these modules; the table keeps the others' rows
+    python scripts/mutants.py --most 20                        an even sample of each: "tried" of "mutants" in the table
     python scripts/mutants.py --list metrics/similarity        prints their mutants and tries none
 
 Each module of MODULES has the tests that are responsible for it. A mutant is killed if one of them fails. A survivor is
