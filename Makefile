@@ -68,7 +68,7 @@ test: $(VENV)/.installed ## the default test suite: offline, on a CPU
 test-all: $(VENV)/.installed ## the slow, gpu and network tests too
 	$(BIN)/python -m pytest -q -n auto -m ''
 
-mutants: $(VENV)/.installed ## change the code in one place at a time, and list what no test notices: an hour of one core
+mutants: $(VENV)/.installed ## change the code in one place at a time, and list what no test notices: half an hour of one core
 	nice -n 10 $(BIN)/python scripts/mutants.py $(ARGS)
 
 lint: $(VENV)/.installed ## format check, lint, types

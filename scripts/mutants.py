@@ -1,7 +1,8 @@
 """Changes the code in one place at a time, and counts the changes that no test notices.
 
-    python scripts/mutants.py                                  all modules: about an hour of one processor core
+    python scripts/mutants.py                                  all modules: about half an hour of one processor core
     python scripts/mutants.py fit/rollback stopping            these modules; the table keeps the others' rows
+    python scripts/mutants.py --most 20                        an even sample of each: "tried" of "mutants" in the table
     python scripts/mutants.py --list metrics/similarity        prints their mutants and tries none
 
 Each module of MODULES has the tests that are responsible for it. A mutant is killed if one of them fails. A survivor is
@@ -39,7 +40,29 @@ COLUMNS = ("module", "mutants", "tried", "killed", "explained", "survived", "cpu
 SEED = 0
 
 FIT = ("tests/fit/test_history.py", "tests/fit/test_steps.py", "tests/fit/test_module.py")
-CONFIG = ("tests/config/test_build.py", "tests/config/test_config.py", "tests/config/test_precision.py")
+CONFIG = (
+    "tests/config/test_build.py",
+    "tests/config/test_precision.py",
+    *(
+        f"tests/config/test_config.py::{name}"
+        for name in (
+            "test_wrong_settings_are_refused_in_words",
+            "test_a_number_of_steps_that_is_none_is_named",
+            "test_a_variants_value_can_hang_on_the_task",
+            "test_precedence_group_then_task_then_experiment_then_scale_then_command_line",
+            "test_steps_are_part_of_an_identity_and_what_divided_them_is_not",
+            "test_operational_settings_do_not_change_the_identity",
+            "test_scientific_settings_change_the_identity",
+            "test_an_integer_is_its_float_but_true_is_no_number",
+            "test_a_file_counts_by_its_content_and_not_by_its_name",
+            "test_a_new_key_changes_nothing_while_it_holds_its_neutral_value",
+            "test_a_class_is_hashed_by_what_it_is_and_not_by_where_it_stands",
+            "test_a_passive_rule_added_to_watch_renames_no_run",
+        )
+    ),
+)
+"""Not those that compose every option: they take minutes."""
+
 GOLDEN = "tests/test_golden.py::test_the_ids_of_committed_runs_stay"
 STOPPING = (
     "tests/stopping/test_rules.py",

@@ -230,6 +230,8 @@ def test_what_is_no_picture_is_refused(name, x, error, text):
             lambda x: degrade.lanczos_reduce(x, 4),
             r"lanczos_reduce: the picture is 31x37 \(width x height\), no multiple of factor 4; crop it to 28x36",
         ),
+        (lambda x: degrade.lanczos_reduce(x[:, :, 1:], 4), r"31x36 .* no multiple of factor 4; crop it to 28x36"),
+        (lambda x: degrade.lanczos_reduce(x[..., 3:], 4), r"28x37 .* no multiple of factor 4; crop it to 28x36"),
         (lambda x: degrade.lanczos_reduce(x, 64), "no multiple of factor 64; choose a factor up to 31"),
         (lambda x: degrade.uniform_noise((3, 4, 4), rng()), r"uniform_noise: shape is \(3, 4, 4\); one picture has"),
         (lambda x: degrade.uniform_noise((2, 3, 4, 4), rng()), r"uniform_noise: shape is \(2, 3, 4, 4\); one picture"),

@@ -86,10 +86,10 @@ def both_ways(start: float, length: float) -> list[list[float]]:
 
 
 def test_a_box_that_rounding_puts_just_beyond_the_border_reaches_it():
-    for start, length in ((0.7 + 0.2, 0.1), (0.9, 0.1 + 5e-10), (0.0, 1.0)):
+    for start, length in ((0.7 + 0.2, 0.1), (0.9, 0.1 + 5e-10), (0.0, 1.0), (1e-9, 1.0)):
         across, down = (Boxes(boxes=[box]).draw((1, 40, 40), rng())[0, 0] for box in both_ways(start, length))
         assert across[0, -1] == down[-1, 0] == 0
-    for box in both_ways(0.9, 0.1 + 2e-9):
+    for box in both_ways(1.1e-9, 1.0):
         with pytest.raises(ValueError, match="leaves the picture"):
             Boxes(boxes=[box])
 
@@ -109,18 +109,18 @@ def test_masks_made_for_experiments_say_so_and_real_damage_is_not_made_up():
 
 def test_every_line_of_text_starts_elsewhere_and_is_repeated_to_the_border():
     """A third of the text's length further left than the line above; the fourth line is the first again."""
-    known = Text(text="iiii        ", size=20, spacing=4.0).draw((3, 320, 400), rng())[0, 0]
-    lines = [known[row : row + 80] == 0 for row in range(0, 320, 80)]
-    assert all(line.any() for line in lines)
-    columns = [np.flatnonzero(line.any(axis=0)) for line in lines]
-    length = ImageFont.load_default(20).getlength("iiii        ")
-    for n, found in enumerate(columns):
-        phase = (found + n * length / 3) % length
-        assert np.ptp((phase - phase[0] + length / 2) % length) < 0.5 * length  # the letters, and not the spaces
-    assert all(found[-1] > 400 - length for found in columns)
-    for line in lines:  # each in the middle of its share of the height
-        rows = np.flatnonzero(line.any(axis=1))
-        assert abs(rows.mean() - 40) < 12
+    text = "ii          "
+    known = Text(text=text, size=20, spacing=4.0).draw((3, 320, 400), rng())[0, 0]
+    font = ImageFont.load_default(20)
+    letters, length = font.getlength("ii"), font.getlength(text)
+    assert letters + 4 < length / 3
+    for n in range(4):
+        ink = known[80 * n : 80 * (n + 1)] == 0
+        columns = np.flatnonzero(ink.any(axis=0))
+        assert ((columns + n * length / 3 + 2) % length < letters + 4).all()  # where the letters are, to two pixels
+        assert columns[-1] > 400 - length
+        assert columns[0] < length
+        assert abs(np.flatnonzero(ink.any(axis=1)).mean() - 40) < 12  # in the middle of its share of the height
 
 
 def test_a_low_picture_has_one_line_of_text():
