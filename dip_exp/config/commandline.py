@@ -7,6 +7,7 @@ import sys
 from dip_exp.component import located
 from dip_exp.config import catalogue
 from dip_exp.config.explain import is_group, key_of, looks_like_a_file, swept
+from dip_exp.config.resolvers import own_stop
 from dip_exp.errors import Refused
 from dip_exp.images import folder, sets
 
@@ -72,7 +73,20 @@ def prepare(words: list[str]) -> list[str]:
     if sweep and not is_multirun(options):
         options.insert(0, "--multirun")
     first = _first_options(settings) if is_multirun(options) else []
-    return [*options, *first, *prepared]
+    return [*options, *first, *prepared, *_ending(settings)]
+
+
+def _ending(settings: list[str]) -> list[str]:
+    """Returns the stop rule of a packaged picture that is given another size, as for a picture of the user's own: the
+    task's number of steps is that of the whole picture. Nothing if a rule, a preset or an experiment is given, or if
+    the tasks of a sweep have several rules."""
+    given = {key_of(word): word.partition("=")[2] for word in settings}
+    resized = any(given.get(key) not in (None, "null") for key in ("image.box", "image.shrink_to"))
+    if not resized or {"stop", "preset", "experiment"} & set(given) or given.get("scale") == "mini":
+        return []
+    rules = {own_stop(task) for task in swept(f"task={given.get('task', 'denoise')}")}
+    alone = len(rules) == 1 and given.get("optim") != "sgld"
+    return [f"stop={rules.pop()}"] if alone and rules != {"fixed"} else []
 
 
 def _with_out(words: list[str]) -> list[str]:

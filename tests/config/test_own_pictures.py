@@ -3,6 +3,7 @@
 import pytest
 
 from dip_exp import config
+from dip_exp.config.commandline import prepare
 from dip_exp.config.resolvers import own_stop
 from tests.conftest import ROOT
 
@@ -63,3 +64,22 @@ def test_a_preset_sets_defaults_only(preset: str, task: str):
     bare = plain(f"task={task}", *given)
     preset_too = plain(f"task={task}", f"preset={preset}", *given)
     assert preset_too == bare
+
+
+@pytest.mark.parametrize(
+    ("words", "added"),
+    [
+        (["image=chelsea", "image.shrink_to=128"], ["stop=emv"]),
+        (["image.box=[0,0,64,64]"], ["stop=emv"]),
+        (["-m", "task=denoise,jpeg", "image.shrink_to=128"], ["stop=emv"]),
+        (["-m", "task=denoise,superres", "image.shrink_to=128"], []),
+        (["task=superres", "image.shrink_to=128"], []),
+        (["image.shrink_to=null"], []),
+        (["image.shrink_to=128", "stop=fixed"], []),
+        (["image.shrink_to=128", "optim=sgld"], []),
+        (["image.shrink_to=128", "scale=mini"], []),
+        (["experiment=smoke", "image.shrink_to=32"], []),
+    ],
+)
+def test_a_packaged_picture_of_another_size_ends_by_itself_too(words: list[str], added: list[str]):
+    assert [word for word in prepare(words) if word not in words] == added
