@@ -190,7 +190,9 @@ def test_a_checkpoint_is_of_its_own_observation(tmp_path):
         restore(picture(20, 20), stop=Stop(), checkpoint=checkpoint, **TINY)
     with pytest.raises(ValueError, match="checkpoint: it is of another observation or seed"):
         restore(picture(20, 20) / 2, checkpoint=checkpoint, **TINY)
-    resumed = restore(picture(20, 20), stop="fixed", checkpoint=checkpoint, **TINY)
+    with pytest.raises(ValueError, match="checkpoint: it is of the stop rule Stop; given Fixed; delete the file"):
+        restore(picture(20, 20), stop="fixed", checkpoint=checkpoint, **TINY)
+    resumed = restore(picture(20, 20), stop=Stop(), checkpoint=checkpoint, **TINY)
     assert np.array_equal(resumed.x_hat, restore(picture(20, 20), stop="fixed", **TINY).x_hat)
     assert not checkpoint.exists()
     checkpoint.write_bytes(b"junk")

@@ -172,7 +172,7 @@ class _Walk:
             elif isinstance(entry, str):
                 parts.append(self._base(entry, group, package))
             elif not _override(entry)[0]:
-                parts.append(self._option(entry, group, package))
+                parts.append(self._option(self._resolved(entry, file), group, package))
         return [layer for part in reversed(parts) for layer in part]
 
     def _base(self, entry: str, group: str, package: str) -> list[DictConfig]:
@@ -184,6 +184,15 @@ class _Walk:
         inner = _joined(package, place or ".".join(name.split("/")[:-1]))
         file = _read(path)
         return self.layers(file, within, file.package or inner)
+
+    def _resolved(self, entry: Mapping[str, Any], file: _File) -> Mapping[str, Any]:
+        """Returns an entry `GROUP: OPTION`; an option that follows from those of other groups in the list is found."""
+        ((name, option),) = entry.items()
+        if not isinstance(option, str) or not option.startswith("${") or name in self.chosen:
+            return entry
+        listed = {key: value for one in file.defaults if isinstance(one, dict) for key, value in one.items()}
+        known = {key: self.chosen.get(key, value) for key, value in listed.items() if WORD.fullmatch(key)}
+        return {name: OmegaConf.create({**known, name: option})[name]}
 
     def _option(self, entry: Mapping[str, Any], group: str, package: str) -> list[DictConfig]:
         """Returns the layers of `GROUP: OPTION` in the list of a file that sets global values."""

@@ -255,6 +255,7 @@ class Fit(pl.LightningModule):
             "cpu_seconds": self.cpu_seconds,
             "parameters": self.state_dict(),
             "optimizer": self._optimizer().state_dict(),
+            "rule": type(self.stop).__name__,
             "stop": self.stop.state(),
             "history": self.history.state(),
             "average": self.average,
@@ -267,10 +268,13 @@ class Fit(pl.LightningModule):
     def resume(self, snapshot: State) -> None:
         """Makes the fit continue from a `snapshot`; to be called before the trainer starts.
 
-        Raises ValueError if the snapshot is of another observation or seed.
+        Raises ValueError if the snapshot is of another observation, seed or stop rule.
         """
         if snapshot["of"] != self._of():
             raise ValueError("checkpoint: it is of another observation or seed; give another file, or delete it")
+        rule = type(self.stop).__name__
+        if snapshot.get("rule", rule) != rule:
+            raise ValueError(f"checkpoint: it is of the stop rule {snapshot['rule']}; given {rule}; delete the file")
         self._resumed = snapshot
         self.start = snapshot["start"]
         self._cpu_before = snapshot.get("cpu_seconds")

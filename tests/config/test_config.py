@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 GROUPS = {
     group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
-    for group in (*CONFIG_GROUPS, "task/mask", "task/flash", "task/net", "experiment")
+    for group in (*CONFIG_GROUPS, "task/mask", "task/flash", "task/net", "preset", "experiment")
 }
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
 SCALES = ("paper", "mini")

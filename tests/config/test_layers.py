@@ -147,3 +147,9 @@ def test_what_is_handed_out_twice_is_no_ones_other(no_hydra: None):
     assert OmegaConf.to_yaml(config.layered(words)) == before
     with pytest.raises(OmegaConfBaseException):
         one.nothing = 1
+
+
+@pytest.mark.parametrize("task", ["denoise", "denoise_s50", "denoise_poisson", "superres"])
+@pytest.mark.parametrize("words", [(), ("preset=best",), ("stop=wmv",), ("optim=sgld",)])
+def test_the_rule_for_an_own_picture_is_layered_too(task: str, words: tuple[str, ...], no_hydra: None):
+    check("image=file", "image.path=x.png", f"task={task}", *words)
