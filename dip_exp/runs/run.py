@@ -16,7 +16,7 @@ from dip_exp.component import located
 from dip_exp.config import precision
 from dip_exp.config.build import build, refusing
 from dip_exp.errors import Interrupted
-from dip_exp.runs import report
+from dip_exp.runs import memory, report
 from dip_exp.runs.delivery import Delivery, delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.folder import tabled as in_tables
@@ -119,6 +119,7 @@ def prepare(order: Order) -> Parts:
     config, choices = order.config, order.choices
     torch.set_num_threads(config["threads"] or provenance.cores())
     task, arch, source, optim, stop, watch, trainer = (build(config, group, choices) for group in GROUPS[1:])
+    memory.check(order, trainer)
     rng = np.random.default_rng(named_seed(config["degrade_seed"], "degrade"))
     with refusing("task", choices):
         problem = task.problem(order.picture.x, order.named.role, rng)
