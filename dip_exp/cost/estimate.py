@@ -178,7 +178,7 @@ def _kept_by_twin(arch: Arch, net: nn.Module, z: Tensor) -> float:
     return by_area * height * width + by_side * (height + width)
 
 
-EXACT_BELOW = 512 * 512
+EXACT_BELOW = 256 * 256
 
 _KEPT: dict[tuple[str, int], tuple[float, float]] = {}
 """The bytes that a fast twin keeps per pixel and per pixel of its sides, by network and channels of z."""
