@@ -24,6 +24,7 @@ from dip_exp.images.arrays import Given, LaidOut, as_picture, laid_out_as, unsca
 from dip_exp.inputs.source import Input
 from dip_exp.metrics.kinds import STOPPED
 from dip_exp.optims.optim import Optim
+from dip_exp.runs import memory
 from dip_exp.runs.mean import combine
 from dip_exp.runs.record import Record
 from dip_exp.runs.record import facts as facts_of_fit
@@ -192,9 +193,11 @@ def _fit(asked: _Asked, picture: Float32[np.ndarray, "1 C H W"] | None, seed: in
     precision = config["precision"] if own else "fp32"
     with refusing("restore", {}):
         posed = _pose(asked.problem, picture, config)
+        y = posed.y if posed.guide is None else posed.guide
+        trainer = _trainer(asked)
+        needs = memory.Needs.of(parts["arch"], parts["input"], y.shape[1], trainer.device, precision)
+        memory.check_posed(needs, posed.shape, config["memory_limit"])
         net, z = draw(posed, parts["arch"], parts["input"], seed, parts["optim"].over)
-        shown = "auto" if asked.progress else "off"
-        trainer = Trainer(accelerator=asked.accelerator, progress=shown)  # type: ignore[arg-type]
         fit = assemble(posed, net, z, parts["input"], parts["optim"], parts["stop"], seed)
     fitted = trainer.run(fit, precision=precision, checkpoint=checkpoint)
     if fitted.interrupted:
@@ -208,6 +211,11 @@ def _fit(asked: _Asked, picture: Float32[np.ndarray, "1 C H W"] | None, seed: in
     facts |= {"result": result, "remarks": posed.presentation.remarks(pictures[result])}
     used = asked.as_record(config, precision)
     return Restored(pictures[result], {**facts, "config": used, "history": fitted.rows, "pictures": pictures})
+
+
+def _trainer(asked: _Asked) -> Trainer:
+    shown = "auto" if asked.progress else "off"
+    return Trainer(accelerator=asked.accelerator, progress=shown)  # type: ignore[arg-type]
 
 
 def _laid_out(restored: Restored, y: Given, units: tuple[float, float] | None) -> Restored:

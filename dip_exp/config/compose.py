@@ -1,5 +1,6 @@
 """In: overrides as on a command line. Out: the composed configuration, and its plain, checked form. No torch."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import fields
 
@@ -36,7 +37,7 @@ def plain(cfg: Container) -> Settings:
     """Returns the configuration resolved into plain dicts, lists and scalars (enumerations by name), with ranges
     checked. Replaces `precision=auto` by this machine's choice. Raises Refused."""
     try:
-        config = plain_dict(cfg)
+        config = plain_dict(_with_more(cfg))
     except InterpolationResolutionError as error:
         key, why = error.full_key, str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
         raise Refused(f"{key}: its value cannot be found ({why})  [command line: {key}=...]") from error
@@ -52,6 +53,18 @@ def plain(cfg: Container) -> Settings:
             )
     config["precision"] = precision.chosen(config)
     return config
+
+
+def _with_more(cfg: Container) -> Container:
+    """Returns the configuration with `more` added to optim.steps. Raises Refused."""
+    more = OmegaConf.select(cfg, "more", default=None)
+    if more is None:
+        return cfg
+    if more < 1:
+        raise Refused(f"more: given {more}; must be a whole number from 1  [command line: more=1000]")
+    longer = copy.deepcopy(cfg)
+    OmegaConf.update(longer, "optim.steps", OmegaConf.select(cfg, "optim.steps") + more)
+    return longer
 
 
 def plain_dict(node: Container) -> Settings:

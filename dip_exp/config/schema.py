@@ -121,6 +121,9 @@ class Config:
     results: str = "results"
     data: str = "data"
     rivals: Rivals = Rivals.quick
+    more: int | None = None
+    keep_state: bool | None = None
+    memory_limit: str | None = None
     recompute: bool = False
     out: str | None = None
     overwrite: bool = False

@@ -13,7 +13,7 @@ from dip_exp.archs.arch import Arch
 from dip_exp.cost import rates, work
 from dip_exp.cost.rates import Rates, Where
 from dip_exp.cost.work import Work
-from dip_exp.fit.draw import shapes_only
+from dip_exp.fit.draw import shapes_only, size_of_z
 from dip_exp.optims.optim import Optim
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
@@ -138,15 +138,50 @@ def memory(
     net = shapes_only(arch, z.shape[1], shape).train()
     if isinstance(arch, Arch):
         net = fast.twin(net)
-    saved = kept_bytes(net, z)
-    weights = sum(parameter.numel() for parameter in net.parameters())
     is_twin = isinstance(net, fast.FastSkip)
+    saved = _kept_by_twin(arch, net, z) if isinstance(arch, Arch) and is_twin else kept_bytes(net, z)
+    weights = sum(parameter.numel() for parameter in net.parameters())
     if is_twin and precision == "bf16" and device.type == "cpu":  # the only case in which the maps are half as large
         saved /= 2
     held = saved + 4 * weights * 4 + 12 * 4 * z.numel()
     if is_twin:
         held *= PEAK_OF_A_TWIN
     return held + (BASE_BYTES if device.type == "cpu" else 0)
+
+
+def by_shape(
+    arch: Arch | nn.Module, channels: int, shape: tuple[int, int, int], device: torch.device, precision: str = "fp32"
+) -> float:
+    """Returns the peak memory of a step in bytes for an x_hat of `shape` (C, H, W), of which nothing need exist.
+
+    channels: those of z.
+    """
+    return memory(arch, torch.empty((1, channels, *size_of_z(shape, arch)), device="meta"), shape, device, precision)
+
+
+def _kept_by_twin(arch: Arch, net: nn.Module, z: Tensor) -> float:
+    """Returns `kept_bytes` of a fast twin. Its number of operations grows with the map, even where only shapes are
+    computed: above EXACT_BELOW pixels, the bytes follow from those of two small squares, as a part that grows with the
+    area and one that grows with the sides."""
+    height, width = z.shape[2:]
+    if height * width <= EXACT_BELOW:
+        return kept_bytes(net, z)
+    unit = max(arch.multiple, 32)
+    small, large = 8 * unit, 12 * unit
+    key = (repr(arch), z.shape[1])
+    if key not in _KEPT:
+        sizes = ((1, z.shape[1], side, side) for side in (small, large))
+        least, most = (kept_bytes(net, torch.empty(size, device="meta")) for size in sizes)
+        by_area = (most / large - least / small) / (large - small)
+        _KEPT[key] = by_area, (least / small - by_area * small) / 2
+    by_area, by_side = _KEPT[key]
+    return by_area * height * width + by_side * (height + width)
+
+
+EXACT_BELOW = 256 * 256
+
+_KEPT: dict[tuple[str, int], tuple[float, float]] = {}
+"""The bytes that a fast twin keeps per pixel and per pixel of its sides, by network and channels of z."""
 
 
 def kept_bytes(net: nn.Module, z: Tensor) -> int:

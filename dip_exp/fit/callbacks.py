@@ -122,8 +122,11 @@ class Checkpoint(pl.Callback):
             self._last = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves the run, so that a failure after the last step does not lose the steps."""
-        self.save(_fit(pl_module))
+        """Saves the run, so that a failure after the last step does not lose the steps. A run whose steps were all
+        done before keeps its checkpoint: that of the moment before the last picture was considered."""
+        fit = _fit(pl_module)
+        if fit.history.done > fit.start or not self._path.exists():
+            self.save(fit)
 
     def save(self, fit: Fit) -> None:
         """Writes the fit's snapshot."""

@@ -31,7 +31,7 @@ def draw(
     network and picture do not fit each other, before any weight is drawn.
     """
     channels, height, width = problem.shape
-    size = _size_of_z(problem, arch)
+    size = size_of_z(problem.shape, arch)
     drawn = seed if source.seed is None else source.seed
     generator = torch.Generator().manual_seed(named_seed(drawn, "input"))
     z = source.draw(size, problem.y if problem.guide is None else problem.guide, generator)
@@ -73,7 +73,7 @@ def z_shape(problem: Problem, arch: Arch | nn.Module, source: Input) -> tuple[in
     """Returns the shape of the z that `draw` would draw, without drawing it if the input takes any size."""
     y = problem.y if problem.guide is None else problem.guide
     pixel = torch.zeros(1, y.shape[1], 1, 1)
-    size, generator = _size_of_z(problem, arch), torch.Generator().manual_seed(0)
+    size, generator = size_of_z(problem.shape, arch), torch.Generator().manual_seed(0)
     try:
         channels = source.draw((1, 1), pixel, generator).shape[1]
     except ValueError:  # the input is a picture, whose size is fixed
@@ -81,8 +81,17 @@ def z_shape(problem: Problem, arch: Arch | nn.Module, source: Input) -> tuple[in
     return (1, channels, *size)
 
 
-def _size_of_z(problem: Problem, arch: Arch | nn.Module) -> Size:
-    _, height, width = problem.shape
+def z_channels(source: Input, channels: int) -> int:
+    """Returns the number of channels of the z that `draw` would draw for an observation with `channels` channels."""
+    try:
+        return source.draw((1, 1), torch.zeros(1, channels, 1, 1), torch.Generator().manual_seed(0)).shape[1]
+    except ValueError:  # the input is a picture in a file, whose size is fixed
+        return channels
+
+
+def size_of_z(shape: tuple[int, int, int], arch: Arch | nn.Module) -> Size:
+    """Returns the height and width of the z that `draw` would draw for an x_hat of `shape` (C, H, W)."""
+    _, height, width = shape
     multiple = arch.multiple if isinstance(arch, Arch) else 1
     enlargement = arch.enlargement if isinstance(arch, Arch) else 1
     return _raised(height, multiple) // enlargement, _raised(width, multiple) // enlargement

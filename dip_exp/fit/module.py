@@ -266,7 +266,8 @@ class Fit(pl.LightningModule):
         }
 
     def resume(self, snapshot: State) -> None:
-        """Makes the fit continue from a `snapshot`; to be called before the trainer starts.
+        """Makes the fit continue from a `snapshot`; to be called before the trainer starts. A snapshot that ended with
+        fewer steps than `optim.steps` now says, and not by its stop rule, continues too.
 
         Raises ValueError if the snapshot is of another observation, seed or stop rule.
         """
@@ -278,11 +279,13 @@ class Fit(pl.LightningModule):
         self._resumed = snapshot
         self.start = snapshot["start"]
         self._cpu_before = snapshot.get("cpu_seconds")
-        self.ended, self.reason = snapshot["ended"], snapshot["reason"]
-        by_rule = self.ended and not self.reason.startswith(
+        by_rule = snapshot["ended"] and not snapshot["reason"].startswith(
             "optim.steps: "
         )  # a checkpoint from before `by_rule` existed
         self.by_rule = snapshot.get("by_rule", by_rule)
+        self.ended = snapshot["ended"] and (self.by_rule or self.start >= self.optim.steps)
+        if self.by_rule:
+            self.reason = snapshot["reason"]
 
     def _of(self) -> str:
         """Returns a hash of the seed and the observation, which identifies the fit."""

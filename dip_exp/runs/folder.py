@@ -9,13 +9,14 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from dip_exp.atomic import write_text
+from dip_exp.atomic import write_bytes, write_text
 from dip_exp.errors import Failed, Refused
 from dip_exp.runs.record import Record, upgrade
 
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
 CURRENT = "current.png"
+STATE = "state.pt"
 
 
 class RunFolder:
@@ -29,6 +30,11 @@ class RunFolder:
     @property
     def checkpoint(self) -> Path:
         return self.path / CHECKPOINT
+
+    @property
+    def state(self) -> Path:
+        """The checkpoint after the last step of a finished run, from which a longer one goes on."""
+        return self.path / STATE
 
     @property
     def current(self) -> Path:
@@ -91,9 +97,24 @@ class RunFolder:
     def _aside(self) -> Path:
         return self.path.with_name(f".{self.run_id}.before")
 
-    def finish(self, record: Record) -> None:
-        """Writes the record, which marks the run as finished, and deletes the checkpoint and the current picture."""
+    def go_on_from(self, shorter: "RunFolder", snapshots: Callable[[int], bool]) -> None:
+        """Makes the state of a finished shorter run this run's checkpoint, and copies those of its snapshots whose
+        number of steps `snapshots` accepts. Raises OSError."""
+        target = self.path / "snapshots"
+        target.mkdir(exist_ok=True)
+        for picture in sorted((shorter.path / "snapshots").glob("*.png")):
+            if snapshots(int(picture.stem)):
+                shutil.copyfile(picture, target / picture.name)
+        write_bytes(self.checkpoint, shorter.state.read_bytes())
+
+    def finish(self, record: Record, *, keep_state: bool = False) -> None:
+        """Writes the record, which marks the run as finished, and deletes the checkpoint and the current picture.
+
+        keep_state: keep the checkpoint, as the run's state.
+        """
         write_text(self.path / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
+        if keep_state and self.checkpoint.is_file():
+            self.checkpoint.replace(self.state)
         for passing in (self.checkpoint, self.current):
             passing.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)

@@ -76,14 +76,14 @@ def pace(seconds: float, share: float, *, sooner: bool) -> None:
     print(f"measured: {'at most' if sooner else 'about'} {duration(seconds)} in all{busy}", file=sys.stderr, flush=True)
 
 
-def already(done: Record, folder: Path) -> None:
-    """Prints that the run is already finished, on which device, and its results."""
+def already(done: Record, folder: Path, more: str = "") -> None:
+    """Prints that the run is already finished, on which device, and its results. more: as in `closing`."""
     note(f"already finished on {done['device']} (nothing was computed or logged; force=true does it again)")
-    closing(done, folder)
+    closing(done, folder, more)
 
 
-def closing(done: Record, folder: Path) -> None:
-    """Prints the scores of each output kind, the time, and the folder."""
+def closing(done: Record, folder: Path, more: str = "") -> None:
+    """Prints the scores of each output kind, the time, and the folder. more: a sentence about going on, or ""."""
     scores = done["scores"]
     if scores:
         columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
@@ -104,6 +104,7 @@ def closing(done: Record, folder: Path) -> None:
         *(f"note: {told}" for told in done["remarks"]),
         *_of_the_map(done, "posterior_std.png"),
         f"ended: {done['stop']['reason']}",
+        *([more] if more else []),
         f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
         f"restored picture: {folder / 'restored.png'}",
         f"side by side:     {folder / 'comparison.png'}",

@@ -16,7 +16,8 @@ from dip_exp.component import located
 from dip_exp.config import precision
 from dip_exp.config.build import build, refusing
 from dip_exp.errors import Interrupted
-from dip_exp.runs import report
+from dip_exp.runs import memory, report
+from dip_exp.runs import more as going_on
 from dip_exp.runs.delivery import Delivery, delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.folder import tabled as in_tables
@@ -66,7 +67,7 @@ def _finished(named: Named, folder: RunFolder) -> Record | None:
     """Returns a finished run's record and prints it; None if the run is to be computed."""
     record = None if named.config["force"] else folder.record()
     if record is not None:
-        report.already(record, folder.path)
+        report.already(record, folder.path, going_on.hint(record, folder))
     return record
 
 
@@ -84,16 +85,19 @@ def compute(order: Order, out: Delivery | None = None) -> Record:
 
     out: where the restored picture will go besides; checked here to hold it.
     """
+    shorter, told = going_on.begun(order.named, order.folder)
     parts = prepare(order)
     if out is not None:
         _, height, width = parts.problem.shape
         out.check(order.folder.path, (width, height), has_alpha=order.picture.alpha is not None)
     _announce(order, parts)
+    if told:
+        report.note(told)
     folder = order.folder
     with writing(folder.path, refuse=True):
         lock = folder.lock(lambda: report.note("another process is at this run: waiting for it"))
     try:
-        return _finished(order.named, folder) or _fit_and_write(order, parts)
+        return _finished(order.named, folder) or _fit_and_write(order, parts, shorter)
     finally:
         lock.release()
 
@@ -119,6 +123,7 @@ def prepare(order: Order) -> Parts:
     config, choices = order.config, order.choices
     torch.set_num_threads(config["threads"] or provenance.cores())
     task, arch, source, optim, stop, watch, trainer = (build(config, group, choices) for group in GROUPS[1:])
+    memory.check(order, trainer)
     rng = np.random.default_rng(named_seed(config["degrade_seed"], "degrade"))
     picture = order.picture
     with refusing("task", choices):
@@ -150,8 +155,12 @@ def _announce(order: Order, parts: Parts) -> None:
         report.note(f"current picture: {order.folder.current} (renewed as the fit goes on)")
 
 
-def _fit_and_write(order: Order, parts: Parts) -> Record:
-    """Fits the run, writes its files and returns its record. The caller holds the run's lock."""
+def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -> Record:
+    """Fits the run, writes its files and returns its record. The caller holds the run's lock.
+
+    shorter: the finished run to go on from.
+    """
+    from dip_exp.fit.callbacks import is_round
     from dip_exp.loggers.logger import Session
 
     folder = order.folder
@@ -159,6 +168,8 @@ def _fit_and_write(order: Order, parts: Parts) -> Record:
         report.note("going on from the checkpoint of an interrupted run")
     with writing(folder.path, refuse=True):
         attempt = folder.begin(afresh=order.config["force"])
+        if shorter is not None and not folder.checkpoint.exists():
+            folder.go_on_from(shorter.folder, is_round)
     session, failed = Session(), True
     try:
         with writing(folder.path):
@@ -172,13 +183,13 @@ def _fit_and_write(order: Order, parts: Parts) -> Record:
             )
             record = write(order, parts.problem, fitted, attempt)
             session.results(record["scores"])
-            folder.finish(record)
+            folder.finish(record, keep_state=going_on.keeps_state(order.named))
             failed = False
     except Interrupted as stop:
         raise Interrupted(f"{stop}; the same command goes on from there  [{folder.path}]") from None
     finally:
         session.close(failed=failed)
-    report.closing(record, folder.path)
+    report.closing(record, folder.path, going_on.hint(record, folder))
     if fitted.interrupted:  # Ctrl-C came at the last step: this run is complete, but no other may follow
         raise Interrupted("this run was finished first")
     return record

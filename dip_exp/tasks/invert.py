@@ -58,6 +58,10 @@ class Invert(Task):
             ),
         )
 
+    def result_shape(self, shape: tuple[int, int, int], role: Role) -> tuple[int, int, int]:
+        side = self.side or self.net.side
+        return 3, side, side
+
     def outline(self, shape: tuple[int, int, int], role: Role) -> Problem:
         side = self.side or self.net.side
         features = self.net.outline(self.layer, side)

@@ -59,6 +59,12 @@ class SuperResolution(Task):
             ),
         )
 
+    def result_shape(self, shape: tuple[int, int, int], role: Role) -> tuple[int, int, int]:
+        channels, height, width = shape
+        if role == "clean":
+            return channels, height - height % self.factor, width - width % self.factor
+        return channels, height * self.factor, width * self.factor
+
     def _crop(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[-2:]
         if min(height, width) < self.factor:

@@ -67,6 +67,11 @@ class Task(ABC):
         are meaningless. Raises ValueError if the task needs the picture itself."""
         return self.problem(np.full((1, *shape), 0.5, np.float32), role, np.random.default_rng(0))
 
+    def result_shape(self, shape: tuple[int, int, int], role: Role) -> tuple[int, int, int]:
+        """Returns the shape (C, H, W) of x_hat for a picture (C, H, W), from shapes alone; a task that changes the size
+        overrides it, so that its memory is known before anything is made."""
+        return shape
+
     @property
     def scoring(self) -> Protocol:
         """The scoring protocol."""
