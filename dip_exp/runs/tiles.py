@@ -36,19 +36,32 @@ MULTIPLE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Tiling:
-    """A picture and its tiles.
+class Whole:
+    """A picture, and its mask of known pixels (1, 1 or C, H, W), or None for a task without one."""
 
-    cfg, choices: the configuration of the whole. picture: the whole. corner: (left, top) of the whole in its file.
-    known: a mask of the whole, (1, 1 or C, H, W), or None.
-    """
+    picture: images.Picture
+    known: Float32[np.ndarray, "1 _ H W"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """A picture and its tiles. cfg, choices: the configuration of the whole. corner: its (left, top) in its file."""
 
     cfg: DictConfig
     choices: dict[str, str]
     grid: Grid
-    picture: images.Picture
+    whole: Whole
     corner: tuple[int, int]
-    known: Float32[np.ndarray, "1 _ H W"] | None
+
+    @property
+    def picture(self) -> images.Picture:
+        """The whole picture."""
+        return self.whole.picture
+
+    @property
+    def known(self) -> Float32[np.ndarray, "1 _ H W"] | None:
+        """The whole mask, or None."""
+        return self.whole.known
 
     @cached_property
     def boxes(self) -> list[list[int]]:
@@ -129,14 +142,14 @@ def planned(cfg: DictConfig, choices: dict[str, str]) -> Tiling:
             raise Refused(f"tiles: image.{key} is {image[key]}; tiles are cut from the file  [image.{key}=null]")
     with refusing("image", choices):
         picture = build(config, "image", choices).read()
-    known = _known(config, choices, picture)
+    whole = Whole(picture, _known(config, choices, picture))
     left, top = image["box"][:2] if image["box"] is not None else (0, 0)
 
     def of(side: int) -> Tiling:
         overlap = side // 4 if config["tile_overlap"] is None else config["tile_overlap"]
         with refusing("tiles", {}):
             grid = Grid(picture.size, side, overlap)
-        found = Tiling(cfg, choices, grid, picture, (left, top), known)
+        found = Tiling(cfg, choices, grid, whole, (left, top))
         if not found.named:
             _check_task(config, choices)
             raise Refused("tiles: the picture has one colour, or none of its pixels is missing; nothing is to be done")
