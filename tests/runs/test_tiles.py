@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from dip_exp import config, images
+from dip_exp.config import commandline
 from dip_exp.errors import Refused
 from dip_exp.images.tiling import merged
 from dip_exp.runs import mosaic, tiles
@@ -17,6 +18,7 @@ from dip_exp.runs import run as run_module
 from dip_exp.runs.mosaic import run_tiles
 from dip_exp.runs.order import GROUPS
 from tests.conftest import SMOKE
+from tests.test_cli import command
 
 Tiled = Callable[..., dict[str, Any]]
 RNG = np.random.default_rng(3)
@@ -94,7 +96,7 @@ def test_interrupted_only_the_missing_tiles_are_done(
     drawn(tmp_path / "a.png", 32, 60, 3)
     compute, computed = run_module.compute, []
 
-    def broken(order: Any, out: object) -> dict[str, Any]:
+    def broken(order: Any, out: Any) -> dict[str, Any]:
         if len(computed) == 2:
             raise KeyboardInterrupt
         computed.append(order.config["image"]["box"])
@@ -233,3 +235,36 @@ def test_jobs_of_an_experiment_and_pictures_of_one_colour_are_refused(tiled: Til
         tiled()
     with pytest.raises(Refused, match=r"tiles: given 32 for the jobs of an experiment; must be null"):
         tiled(tabled=True)
+
+
+def test_a_multirun_has_a_job_for_each_tile_that_is_left_and_ends_with_the_merged_picture(tmp_path: Path):
+    drawn(tmp_path / "a.png", 32, 60, 3)
+    own = (*SMOKE[1:], "arch=skip_tiny", "rivals=none", "optim.steps=2", "image.path=a.png", "tiles=32", "out=b.png")
+    status, out, err = command("-m", *own, cwd=tmp_path)
+    assert status == 0, err
+    assert (
+        out.index("3 runs of at most 2 steps") < out.index("[job 0]") < out.index("[job 2]") < out.index("merged from")
+    )
+    assert "image.box=[28,0,32,32]" in out
+    assert "[job 3]" not in out
+    assert len(list((tmp_path / "results/runs").glob("*/record.json"))) == 4
+    assert images.read(tmp_path / "b.png").size == (60, 32)
+    status, again, err = command("-m", *own, cwd=tmp_path)
+    assert status == 0, err
+    assert "[job" not in again
+    assert "already finished (nothing was computed" in again
+    words = [*own[:-2], f"image.path={tmp_path / 'a.png'}", "image=file", "tiles=32", f"results={tmp_path / 'results'}"]
+    alone = tiles.planned(config.layered(words), choices_of(words))  # the same runs, without a multirun
+    assert alone.left == []
+    assert (tmp_path / "results/runs" / alone.identity() / "restored.png").is_file()
+
+
+def test_a_multirun_that_sweeps_more_does_the_tiles_of_each_job_in_it():
+    settings = ["image=file", "image.path='a.png'", "tiles=64", "out='b.png'", "image.box=[0,0,9,9]"]
+    assert commandline.in_tiles(["--multirun", *settings]) == settings
+    assert commandline.in_tiles(settings) is None
+    assert commandline.in_tiles(["--multirun", *settings, "seed=0,1"]) is None
+    assert commandline.in_tiles(["--multirun", *settings[:2]]) is None
+    assert commandline.over_boxes(settings, [[0, 0, 4, 4], [3, 0, 4, 4]]) == [
+        *("--multirun", "image=file", "image.path='a.png'", "image.box=[0,0,4,4],[3,0,4,4]")
+    ]
