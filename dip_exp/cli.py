@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from dip_exp import config, provenance
 from dip_exp.component import located
@@ -52,6 +53,7 @@ def job(cfg: DictConfig) -> float | None:
     Returns the objective of a search (hydra/sweeper=optuna): the PSNR in dB of `stopped`, or None if nothing is scored.
     """
     from dip_exp.runs.mean import run_mean
+    from dip_exp.runs.mosaic import run_tiles
     from dip_exp.runs.report import describe
     from dip_exp.runs.run import run
 
@@ -71,7 +73,8 @@ def job(cfg: DictConfig) -> float | None:
         if search and cfg.image.get("role") == "observed":
             raise Refused("image: a search wants scores, and an observed picture has no truth  [image.role=clean]")
         tabled = multirun and "experiment" in ours and not search
-        done = (run_mean if cfg.runs > 1 else run)(cfg, ours, command, tabled=tabled, several=multirun)
+        go = run_tiles if cfg.tiles is not None else run_mean if cfg.runs > 1 else run
+        done = go(cfg, ours, command, tabled=tabled, several=multirun)
         if multirun and done is not None:
             _keep_row(cfg, hydra_config, table.restored(done, _restored(cfg, done)))
         return done["scores"].get("stopped", {}).get("psnr") if done is not None else None
@@ -133,6 +136,58 @@ def check_plugins(words: list[str], *, multirun: bool) -> None:
             raise Refused(f"launcher=submitit: SLURM's {' and '.join(absent)} not found here  [launcher=joblib]")
 
 
+@dataclass(frozen=True)
+class _Tiles:
+    """A multirun over the tiles of one picture. settings: as they were given. boxes: of the tiles that are to do."""
+
+    settings: list[str]
+    cfg: DictConfig
+    choices: dict[str, str]
+    boxes: list[list[int]]
+
+    @property
+    def words(self) -> list[str]:
+        """The words that Hydra is to see."""
+        return commandline.over_boxes(self.settings, self.boxes)
+
+    def merge(self) -> None:
+        """Merges the tiles, after all of them are done."""
+        from dip_exp.runs.mosaic import run_tiles
+
+        try:
+            run_tiles(self.cfg, self.choices, ["python", "run.py", *GIVEN])
+        except (Refused, Failed) as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(REFUSED if isinstance(error, Refused) else FAILED)
+
+
+def _tiles(words: list[str]) -> _Tiles | None:
+    """Returns the tiles of a multirun that sweeps nothing else, each to be a job; None for any other command, and for
+    words that Hydra will reject. Raises Refused as a run in tiles does. Prints what will run."""
+    settings = commandline.in_tiles(words)
+    if settings is None:
+        return None
+    from dip_exp.runs.mosaic import begin
+    from dip_exp.runs.tiles import planned
+
+    try:
+        cfg = config.compose(settings, hydra_config=True)
+    except config.UNCOMPOSABLE:
+        return None
+    chosen = cfg.hydra.runtime.choices
+    choices = {group: option for group, option in chosen.items() if option and not group.startswith("hydra/")}
+    with open_dict(cfg):
+        del cfg["hydra"]
+    if cfg.tiles is None:
+        return None
+    tiling = planned(cfg, choices)
+    left = tiling.left
+    if left:
+        begin(tiling, delivery(config.plain(cfg), several=False))
+    cfg.force = False  # the jobs do it again, and the merge takes what they did
+    return _Tiles(settings, cfg, choices, [tiling.boxes[number] for number in left])
+
+
 def _of_hydra(hydra_config: HydraConf) -> list[str]:
     """Returns the options of Hydra's that say where the configuration was found, for the command in the record."""
     where = {source.provider: source.path for source in hydra_config.runtime.config_sources}
@@ -153,18 +208,22 @@ def main() -> None:
         words = commandline.prepare(sys.argv[1:])
         GIVEN[:] = commandline.settings_of(sys.argv[1:])
         check_plugins(GIVEN, multirun=commandline.is_multirun(sys.argv))
-        sys.argv[1:] = words
+        tiles = _tiles(words)
+        sys.argv[1:] = words if tiles is None else tiles.words
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(REFUSED)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # lets a launcher's processes end with this one
     try:
-        if _shows_hydras_words():
-            job()
-        else:
-            with HELD.back():
-                _explained()
+        if tiles is None or tiles.boxes:
+            if _shows_hydras_words():
+                job()
+            else:
+                with HELD.back():
+                    _explained()
         _end_with_table()
+        if tiles is not None:
+            tiles.merge()
     except SystemExit as end:
         if end.code in (REFUSED, FAILED):
             _end_with_table()

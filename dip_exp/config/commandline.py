@@ -45,6 +45,35 @@ def settings_of(words: list[str]) -> list[str]:
     return _parted(_with_out(words))[1]
 
 
+TILES = "tiles"
+BOX = "image.box"
+OF_THE_WHOLE = (TILES, "tile_overlap", BOX, "out", "overwrite")
+"""Settings of a picture in tiles that no tile has, or of which each has another value."""
+
+
+def in_tiles(words: list[str]) -> list[str] | None:
+    """Returns the settings of a multirun over the tiles of one picture: it asks for `tiles` and sweeps nothing else.
+
+    words: as `prepare` returns them. None for any other command: its jobs do their tiles themselves.
+    """
+    options, settings = _parted(words)
+    keys = {key_of(word) for word in settings}
+    if not is_multirun(options) or len(options) > 1 or TILES not in keys or "experiment" in keys:
+        return None
+    return settings if all(len(swept(word)) == 1 for word in settings) else None
+
+
+def of_one_tile(settings: list[str]) -> list[str]:
+    """Returns the settings that a picture in tiles and each of its tiles share."""
+    return [word for word in settings if key_of(word) not in OF_THE_WHOLE]
+
+
+def over_boxes(settings: list[str], boxes: list[list[int]]) -> list[str]:
+    """Returns the words of a multirun with one job for each tile. boxes: [left, top, width, height] in pixels."""
+    listed = ",".join(str(box).replace(" ", "") for box in boxes)
+    return ["--multirun", *of_one_tile(settings), f"{BOX}={listed}"]
+
+
 def prepare(words: list[str]) -> list[str]:
     """Returns the words in the form that Hydra accepts: options first, then settings.
 

@@ -118,6 +118,8 @@ class Config:
     threads: int = 0
     seeds: int = 1
     runs: int = 1
+    tiles: Any = None
+    tile_overlap: int | None = None
     results: str = "results"
     data: str = "data"
     rivals: Rivals = Rivals.quick

@@ -157,7 +157,7 @@ def run_mean(
     if out is not None:
         out.check(folder.path)
     done = None if force else folder.record()
-    if done is not None and done["attempts"] == _attempts(folders):
+    if done is not None and done["attempts"] == attempts(folders):
         report.note("already finished (nothing was computed; force=true does all of it again)")
     else:
         done = _computed(folder, folders, members, choices, command)
@@ -196,7 +196,7 @@ def _command(command: list[str], seed: int) -> list[str]:
     return [*(word for word in command if not word.startswith(("seed=", "runs=", "out="))), f"seed={seed}"]
 
 
-def _attempts(folders: list[RunFolder]) -> list[int] | None:
+def attempts(folders: list[RunFolder]) -> list[int] | None:
     """Returns the attempt number of each member's record, or None if a member is not finished. A forced member has a
     new attempt number, so the mean is recomputed."""
     records = [folder.record() for folder in folders]

@@ -173,6 +173,27 @@ def combined(done: Record, folder: Path) -> None:
     note("\n".join(lines))
 
 
+def tiled(done: Record, folder: Path) -> None:
+    """Prints the score of a picture that was merged from tiles, their time, and its folder."""
+    width, height = done["picture"]["size"]
+    lines = ["", f"{width}x{height} merged from {len(done['tiles']['boxes'])} tiles"]
+    row = done["scores"].get(done["result"])
+    if row is None:
+        lines.append("nothing is scored: there is no truth to score against")
+    else:
+        names = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
+        told = [f"{names[name]} {_cell(value, 4 if name == 'ssim' else 2).strip()}" for name, value in row.items()]
+        lines.append(f"{done['result']}: {', '.join(told)}  (protocol {done['protocol']})")
+    lines += [
+        "",
+        *(f"note: {told}" for told in done["remarks"]),
+        f"{done['steps']} steps in {duration(done['seconds'])} over {len(done['members'])} runs",
+        f"restored picture: {folder / 'restored.png'}",
+        f"everything:       {folder}",
+    ]
+    note("\n".join(lines))
+
+
 def captions(
     problem: "Problem",
     outputs: dict[str, np.ndarray],

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class FlashNoFlash(Task):
 
     flash: source of the flash picture (group task/flash): a file, or synthesised from a clean picture.
     """
+
+    local: ClassVar[bool] = False
 
     flash: Flash = Synthetic()
 

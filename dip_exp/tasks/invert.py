@@ -1,6 +1,7 @@
 """Natural pre-image (CVPR 2018 Sec. 3 and Fig. 9, IJCV 2020 Sec. 3.4): find a picture from its features."""
 
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ class Invert(Task):
            term has the same relative weight; the descent by Adam is the same. The released code does not divide.
     A picture of another shape is cropped to its central square and resized, because the classifier needs this shape.
     """
+
+    local: ClassVar[bool] = False
 
     net: Classifier
     layer: str

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class Maximize(Task):
     goal: maximize minimises -factor * activation; match minimises factor * |target - activation| (the authors' choice
     for classes).
     """
+
+    local: ClassVar[bool] = False
 
     net: Classifier
     layer: str

@@ -1,6 +1,6 @@
 """Reconstruction of a target (CVPR 2018 Fig. 2): natural pictures are fitted quickly, noise after a long plateau."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -20,6 +20,8 @@ class Reconstruct(Task):
             permuted; uniform, U(0, 1) noise of its size.
     clip:   clip the noisy target to [0, 1].
     """
+
+    local: ClassVar[bool] = False
 
     target: Literal["natural", "noisy", "scrambled", "uniform"] = "natural"
     sigma: NonNegative = 25.0

@@ -27,6 +27,9 @@ class Task(ABC):
     free: ClassVar[tuple[str, ...]] = ()
     """Settings that have very many values and do not affect the cost of a step."""
 
+    local: ClassVar[bool] = True
+    """Whether a part of a picture can be restored on its own, and a large picture therefore in tiles."""
+
     takes_missing: ClassVar[bool] = False
     """Whether an observed picture may have NaN where it is missing."""
 
