@@ -66,7 +66,7 @@ def check(order: Order, trainer: Any) -> None:
     """
     config, choices = order.config, order.choices
     picture = order.picture.x.shape[1:]
-    room = _room(trainer.device, config["memory_limit"])
+    room = available_here(trainer.device, config["memory_limit"])
     needed = _needed(config, choices, order.named.role, trainer.device)
     shape, want = needed(picture)
     if room is None or want is None or want <= room:
@@ -82,7 +82,7 @@ def check(order: Order, trainer: Any) -> None:
 
 def check_posed(needs: Needs, shape: Shape, limit: str | None) -> None:
     """Raises Refused, with the largest size that fits, if a fit of x_hat's shape needs more memory than it can have."""
-    room, want = _room(needs.device, limit), needs.bytes(shape)
+    room, want = available_here(needs.device, limit), needs.bytes(shape)
     if room is None or want is None or want <= room:
         return
     side = _largest(shape, lambda smaller: needs.bytes(smaller), room)
@@ -101,7 +101,8 @@ def shrunk(shape: Shape, longest: int) -> Shape:
     return (channels, -(-height * longest // most), -(-width * longest // most)) if longest < most else shape
 
 
-def _room(device: "torch.device", limit: str | None) -> float | None:
+def available_here(device: "torch.device", limit: str | None) -> float | None:
+    """Returns the bytes that a run on a device can have; None if not known. Raises Refused for a bad limit."""
     from dip_exp.cost import available
 
     with refusing("memory_limit", {}):

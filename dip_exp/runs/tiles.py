@@ -6,6 +6,7 @@ A tile is an ordinary run with `image.box`. No torch.
 import copy
 import hashlib
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from dip_exp.component import Settings, located
 from dip_exp.config.build import build, refusing
 from dip_exp.errors import Refused
 from dip_exp.images.tiling import Grid
+from dip_exp.runs import memory
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import Named, identify
 from dip_exp.runs.price import Expected, expected
@@ -172,12 +174,10 @@ def _side(given: object) -> int:
 
 
 def _fitting(each: list[Tiling]) -> Tiling:
-    from dip_exp.cost.memory import available
-
     needed, free = 0.0, 0.0
     for tiling in each:
         ahead = _expected(tiling)
-        needed, free = ahead.cost.memory, available(ahead.device)
+        needed, free = ahead.cost.memory, memory.available_here(ahead.device, tiling.cfg["memory_limit"]) or math.inf
         if needed <= free / 2:
             return tiling
     raise Refused(

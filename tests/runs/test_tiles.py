@@ -13,7 +13,7 @@ from dip_exp import config, images
 from dip_exp.config import commandline
 from dip_exp.errors import Refused
 from dip_exp.images.tiling import merged
-from dip_exp.runs import mosaic, tiles
+from dip_exp.runs import memory, mosaic, tiles
 from dip_exp.runs import run as run_module
 from dip_exp.runs.mosaic import run_tiles
 from dip_exp.runs.order import GROUPS
@@ -182,11 +182,9 @@ def test_a_clean_picture_is_scored_as_a_whole(tiled: Tiled, tmp_path: Path):
 def test_auto_takes_the_largest_that_fits_and_goes_on_with_those_it_began(
     tiled: Tiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from dip_exp.cost import memory
-
     drawn(tmp_path / "a.png", 130, 130, 3)
     free = [1.2e9]
-    monkeypatch.setattr(memory, "available", lambda device: free[0])
+    monkeypatch.setattr(memory, "available_here", lambda device, limit: free[0])
     words = [*SETTINGS, f"image.path={tmp_path / 'a.png'}", f"results={tmp_path / 'results'}", "tiles=auto"]
 
     def side() -> int:
