@@ -70,7 +70,8 @@ def test_every_command_that_is_named_fits(task: str, more: tuple[str, ...], path
 
 def test_a_narrower_network_and_the_smaller_scale_are_named_if_they_fit(path: Path, tmp_path: Path):
     words = [f"image.path={path}", "trainer=cpu"]
-    want = estimate.by_shape(*network(order_of([*words, "arch=skip_narrow"], tmp_path)), (3, 300, 421), CPU)
+    arch, channels = network(order_of([*words, "arch=skip_narrow"], tmp_path))
+    want = estimate.by_shape(arch, channels, (3, 300, 421), CPU)
     text = refusal([*words, f"memory_limit={want + 1e6:.0f}"], tmp_path)
     assert any("arch=skip_narrow" in command for command in commands(text))
     assert any("scale=mini" in command for command in commands(text))
