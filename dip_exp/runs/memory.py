@@ -3,6 +3,7 @@
 Everything is estimated from shapes, so nothing large is made to find out that it is too large.
 """
 
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def check(order: Order, trainer: Any) -> None:
     offer = "; these fit:\n" + "\n".join(lines) if lines else "; no smaller picture fits either"
     raise Refused(
         f"memory: {order.what} needs about {_gb(want)} for {shape[2]}x{shape[1]}, and {_gb(room)} can be had here"
-        f"{offer}\n  [memory_limit={want / 1e9:.0f}GB begins all the same]"
+        f"{offer}\n  [memory_limit={_at_least(want)} begins all the same]"
     )
 
 
@@ -90,7 +91,7 @@ def check_posed(needs: Needs, shape: Shape, limit: str | None) -> None:
     offer = "no smaller one fits either" if smaller is None else f"{smaller[2]}x{smaller[1]} fits"
     raise Refused(
         f"memory: a restored picture of {shape[2]}x{shape[1]} needs about {_gb(want)}, and {_gb(room)} can be had "
-        f"here; {offer}  [a smaller picture, a narrower network, or overrides='memory_limit={want / 1e9:.0f}GB']"
+        f"here; {offer}  [a smaller picture, a narrower network, or overrides='memory_limit={_at_least(want)}']"
     )
 
 
@@ -189,6 +190,10 @@ def _composed(command: list[str]) -> Settings | None:
         return cfgs.plain(cfgs.compose(commandline.prepare(command[2:])))
     except (*cfgs.UNCOMPOSABLE, Refused):
         return None
+
+
+def _at_least(number: float) -> str:
+    return f"{math.ceil(number / 1e8) / 10:.1f}GB"
 
 
 def _gb(number: float) -> str:

@@ -51,8 +51,8 @@ def same(one: Path, other: Path) -> None:
     assert set(left) == set(right)
     for kind in left:
         np.testing.assert_array_equal(left[kind], right[kind], err_msg=kind)
-    curves = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other)]
-    pd.testing.assert_frame_equal(*curves, check_exact=True)
+    curve, whole = (pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other))
+    pd.testing.assert_frame_equal(curve, whole, check_exact=True)
 
 
 @pytest.mark.parametrize(
