@@ -49,8 +49,8 @@ class RunFolder:
             return None
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(found, dict) or "scores" not in found:
-                raise ValueError("it has no scores")
+            if not isinstance(found, dict):
+                raise ValueError("it is no record of a run")
         except (OSError, ValueError) as error:  # ValueError: neither JSON nor UTF-8
             raise Refused(
                 f"record: {path} is damaged ({error}); delete it, or compute the run again  [force=true]"

@@ -204,7 +204,7 @@ def test_grey_stays_grey(run: Runner, runs: Runs):
 def test_a_damaged_record_is_named_and_can_be_made_again(run: Runner, runs: Runs):
     first = run()
     path = runs()[0] / "record.json"
-    for left in (path.read_bytes()[:200], b"", b"[]", b"{}", b"\xff\xfe"):
+    for left in (path.read_bytes()[:200], b"", b"[]", b"\xff\xfe"):
         path.write_bytes(left)
         with pytest.raises(Refused, match=rf"record: {re.escape(str(path))} is damaged .*\[force=true\]"):
             run()
