@@ -192,10 +192,11 @@ def write(rows: list[dict[str, str]]) -> None:
 def summary(rows: list[dict[str, str]]) -> str:
     """Returns the page's sentence on the table."""
     total = {column: sum(int(row[column]) for row in rows) for column in COLUMNS[1:]}
-    part = "" if total["tried"] == total["mutants"] else f", of which {total['tried']} were tried"
+    modules = f"{len(rows)}" if len(rows) == len(MODULES) else f"{len(rows)} of the {len(MODULES)}"
+    part = "" if total["tried"] == total["mutants"] else f", of which an even sample of {total['tried']} was tried"
     return (
-        f"{len(rows)} modules have {total['mutants']} mutants{part}: {total['killed']} are killed, "
-        f"{total['explained']} cannot be noticed and are explained,\n{total['survived']} survive "
+        f"{modules} modules have {total['mutants']} mutants{part}:\n{total['killed']} are killed, "
+        f"{total['explained']} cannot be noticed and are explained, {total['survived']} survive\n"
         f"([table](../results/tables/mutants.csv)). This took {total['cpu_seconds'] / 60:.0f} minutes of one core."
     )
 

@@ -215,6 +215,14 @@ def at(tree: dict[str, Any], key: str) -> Any:
     [
         ("image.trim_multiple", "image=file image.path=x.png", 32),
         ("task.mask.threshold", "image=file image.path=x.png task=inpaint task/mask=file task.mask.path=y.png", 0.6),
+        ("task.mask.read", "image=file image.path=x.png task=inpaint task/mask=file task.mask.path=y.png", "luma"),
+        (
+            "task.mask.missing_values",
+            "image=file image.path=x.png task=inpaint task/mask=file task.mask.path=y.png",
+            [3],
+        ),
+        ("image.scale", "image=file image.path=x.png", [0, 4095]),
+        ("image.pages", "image=file image.path=x.png", 2),
         ("input.seed", "", 7),
     ],
 )
@@ -228,7 +236,8 @@ def test_a_key_with_its_neutral_value_is_the_default_and_left_out(key: str, word
 
 
 def test_every_neutral_key_is_tried_above():
-    assert set(config.NEUTRAL) == {"image.trim_multiple", "task.mask.threshold", "input.seed"}
+    image, mask = {"image.trim_multiple", "image.scale", "image.pages"}, {"threshold", "read", "missing_values"}
+    assert set(config.NEUTRAL) == {*image, *(f"task.mask.{key}" for key in mask), "input.seed"}
 
 
 def test_what_divided_the_steps_is_in_no_identity():

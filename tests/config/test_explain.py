@@ -149,6 +149,6 @@ def test_groups_are_found_outer_first():
     order = catalogue.groups()
     assert {"task", "task/mask", "arch", "logger"} <= set(order)
     assert all(order.index("task") < order.index(inner) for inner in ("task/mask", "task/flash", "task/net"))
-    assert catalogue.optional() == ("experiment", "variant")
+    assert set(catalogue.optional()) == {"preset", "experiment", "variant"}
     pairs = product(order, catalogue.leaves())
     assert not [pair for pair in pairs if pair[1] == "_target_"]
