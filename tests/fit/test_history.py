@@ -8,6 +8,7 @@ from torch import Tensor
 from dip_exp.fit.history import COLUMNS, History
 from dip_exp.metrics import Protocol, psnr
 from dip_exp.metrics.kinds import PEAK, PEAK_AVERAGE
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 
 TRUTH = torch.rand((1, 3, 6, 5), generator=torch.Generator().manual_seed(0)) * 0.5 + 0.25
@@ -85,7 +86,7 @@ def test_the_last_picture_may_be_the_peak_of_the_outputs_and_adds_no_row():
 
 def test_the_truth_is_compared_as_the_protocol_views_it():
     """Errors in a border that the protocol crops move no peak."""
-    history = History(2, Problem(y=TRUTH, x=TRUTH, protocol=Protocol(crop=[1, 0, 0, 0])))
+    history = History(2, Problem(y=TRUTH, x=TRUTH, presentation=Presentation(protocol=Protocol(crop=[1, 0, 0, 0]))))
     edge, whole = TRUTH.clone(), TRUTH + 0.01
     edge[..., 0, :] = 0
     for step, picture in enumerate((whole, edge)):
