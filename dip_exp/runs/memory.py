@@ -127,13 +127,20 @@ def _needed(
     return needed
 
 
+def _can_be_tiled(order: Order) -> bool:
+    """Returns whether `tiles=auto` takes this run; whether a tile fits is found when the tiles are planned."""
+    config, image = order.config, order.config["image"]
+    whole = config["tiles"] is None and config["runs"] == 1 and image.get("shrink_to") is None
+    return whole and "path" in image and build(config, "task", order.choices).local
+
+
 def _fitting(order: Order, device: "torch.device", room: float) -> list[list[str]]:
     """Returns the commands of smaller runs that fit."""
     config, image, choices = order.config, order.config["image"], order.choices
     picture = order.picture.x.shape[1:]
     needed = _needed(config, choices, order.named.role, device)
     found = []
-    if "tiles" in config:
+    if _can_be_tiled(order):
         found.append(_with(order.command, "tiles=auto"))
     if not any(key.startswith(("task.", "input.")) for key in cfgs.files(config)):  # a mask would keep its size
         side = _largest(picture, lambda smaller: needed(smaller)[1], room)

@@ -355,6 +355,7 @@ def test_a_checkpoint_from_before_it_said_who_ended_the_run_is_read_by_its_reaso
         snapshot = held[-1]
         assert (snapshot["ended"], snapshot["by_rule"]) == (True, by_rule)
         snapshot.pop("by_rule")
+        snapshot.pop("rule")
         again = make(steps=30, stop=Keep(0, 2))
         again.resume(snapshot)
         assert again.by_rule is by_rule

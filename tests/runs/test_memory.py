@@ -56,7 +56,10 @@ def test_every_command_that_is_named_fits(task: str, more: tuple[str, ...], path
     named = commands(text)
     keys = [key for command in named for key in command if key.startswith(("image.shrink_to=", "image.box="))]
     assert keys
+    assert any("tiles=auto" in command for command in named) == ("image.shrink_to=290" not in more)
     for command in named:
+        if "tiles=auto" in command:  # its runs are those of the tiles: tests/runs/test_tiles.py
+            continue
         order = order_of(command, tmp_path)
         memory.check(order, module.build(order.config, "trainer", {}))
     (side,) = {int(key.split("=")[1]) for key in keys if key.startswith("image.shrink_to=") and key not in more}
