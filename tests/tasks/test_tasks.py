@@ -17,6 +17,7 @@ from dip_exp.tasks.inpaint import Inpaint
 from dip_exp.tasks.jpeg import Jpeg
 from dip_exp.tasks.maximize import centred
 from dip_exp.tasks.operators import adjoint_gap
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem, TotalVariation, known_mse, mse
 from dip_exp.tasks.reconstruct import Reconstruct
 from dip_exp.tasks.scores import finished
@@ -209,8 +210,10 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(change: dict, text: str):
+    change = dict(change)
     with pytest.raises(ValueError, match=text):
-        Problem(**{"y": torch.zeros(1, 3, 4, 4), **change})
+        told = {name: change.pop(name) for name in list(change) if name in ("protocol", "rivals", "paste")}
+        Problem(**{"y": torch.zeros(1, 3, 4, 4), "presentation": Presentation(**told), **change})
 
 
 @pytest.mark.parametrize("mask", [Bernoulli(), Text()], ids=lambda mask: type(mask).__name__)
