@@ -4,7 +4,7 @@ import math
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hydra.core.config_store import ConfigStore
@@ -15,11 +15,14 @@ from dip_exp.config import resolvers
 from dip_exp.config.build import build
 from dip_exp.errors import Refused
 from dip_exp.experiments import launch, sweeps
-from dip_exp.experiments.tables import Frame, Tables
+from dip_exp.experiments.tables import Tables
 from dip_exp.images import fetch, sets
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import GROUPS, identify
 from tests.conftest import ROOT, jobs_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 NAMES = sweeps.names()
 PACKAGED = ("astronaut", "chelsea", "camera", "rocket")
@@ -47,7 +50,7 @@ def _are_those_of_the_committed_list(name: str, scale: str, now: set[str]) -> No
 
 
 @cache
-def _listed(scale: str) -> Frame:
+def _listed(scale: str) -> "DataFrame":
     return Tables(ROOT / "results", scale).jobs
 
 

@@ -210,10 +210,10 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(change: dict, text: str):
-    change = dict(change)
+    told = {name: value for name, value in change.items() if name in ("protocol", "rivals", "paste")}
+    posed = {name: value for name, value in change.items() if name not in told}
     with pytest.raises(ValueError, match=text):
-        told = {name: change.pop(name) for name in list(change) if name in ("protocol", "rivals", "paste")}
-        Problem(**{"y": torch.zeros(1, 3, 4, 4), "presentation": Presentation(**told), **change})
+        Problem(**{"y": torch.zeros(1, 3, 4, 4), **posed, "presentation": Presentation(**told)})
 
 
 @pytest.mark.parametrize("mask", [Bernoulli(), Text()], ids=lambda mask: type(mask).__name__)
