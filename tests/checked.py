@@ -5,6 +5,7 @@ A test that gives a wrong shape or type on purpose, to see what the project says
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeVar, get_args
 
 from beartype import BeartypeConf, beartype
@@ -16,8 +17,9 @@ AS_PYTHON = BeartypeConf(is_pep484_tower=True)
 """An int is accepted as a float, as by every type checker."""
 
 
+@cache
 def install() -> None:
-    """Makes the modules of the project that are imported from now on check their calls."""
+    """Makes the modules of the project that are imported from now on check their calls. Once is enough."""
     install_import_hook("dip_exp", f"{__name__}.shapes")
 
 

@@ -3,9 +3,13 @@
 One thread everywhere: two processes that both spin on all cores slow each other down a hundredfold.
 """
 
+# ruff: noqa: E402  the two settings come before whatever they are for
 import os
 
+from tests import checked
+
 os.environ["OMP_NUM_THREADS"] = "1"
+checked.install()  # before any module of the project is imported
 
 import importlib.util
 from collections.abc import Callable, Iterator

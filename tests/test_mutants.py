@@ -104,6 +104,7 @@ def test_endless():
 """
 TRIAL = """
 import json
+import os
 from pathlib import Path
 import pytest
 from scripts.mutation import trial
@@ -115,7 +116,11 @@ outcomes = {}
 for one in mutants(path.read_text()):
     outcome = trial.tried(one, "dip_exp_toy", path, known)
     outcomes[f"{one.line}: {one.mutation}"] = outcome.killer, outcome.tests
-print(json.dumps(outcomes))
+os.chdir(ROOT)
+path = Path("dip_exp/seeds.py").resolve()
+known = trial.baseline([path], ["tests/test_seeds.py"])
+checked = trial.tried(mutants(path.read_text())[-1], "dip_exp.seeds", path, known)
+print(json.dumps([outcomes, checked.killer]))
 """
 
 
@@ -125,11 +130,17 @@ def test_who_notices_a_mutant_are_the_tests_that_reach_it(tmp_path: Path):
     path = os.pathsep.join((str(ROOT), str(tmp_path)))
     env = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", TRIAL], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", TRIAL.replace("ROOT", repr(str(ROOT)))],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     clipped, endless = "test_toy.py::test_clipped", "test_toy.py::test_endless"
-    found = json.loads(done.stdout)
+    found, checked = json.loads(done.stdout)
+    assert checked.startswith("tests/test_seeds.py::")  # `tests` has an import hook of its own
     forever = found.pop("value = value + 1: value + 1 -> value - 1")
     assert forever[0].startswith("ended by signal ")
     assert found == {

@@ -165,7 +165,10 @@ def _kept_by_twin(arch: Arch, net: nn.Module, z: Tensor) -> float:
     area and one that grows with the sides."""
     height, width = z.shape[2:]
     if height * width <= EXACT_BELOW:
-        return kept_bytes(net, z)
+        exact = (repr(arch), tuple(z.shape))
+        if exact not in _KEPT_AT:
+            _KEPT_AT[exact] = kept_bytes(net, z)
+        return _KEPT_AT[exact]
     unit = max(arch.multiple, 32)
     small, large = 8 * unit, 12 * unit
     key = (repr(arch), z.shape[1])
@@ -179,6 +182,9 @@ def _kept_by_twin(arch: Arch, net: nn.Module, z: Tensor) -> float:
 
 
 EXACT_BELOW = 256 * 256
+
+_KEPT_AT: dict[tuple[str, tuple[int, ...]], int] = {}
+"""The bytes that a fast twin keeps, by network and shape of z: a run asks twice, a sweep for each job."""
 
 _KEPT: dict[tuple[str, int], tuple[float, float]] = {}
 """The bytes that a fast twin keeps per pixel and per pixel of its sides, by network and channels of z."""

@@ -92,8 +92,15 @@ def jobs(name: str, scale: str, seeds: int = 1, overrides: Iterable[str] = ()) -
 
 @cache
 def _jobs(name: str, given: tuple[str, ...]) -> tuple[Job, ...]:
-    swept = _or_refused([word for word in given if "," not in word], hydra_config=True)
-    params = OmegaConf.to_container(OmegaConf.select(swept, "hydra.sweeper.params") or OmegaConf.create(), resolve=True)
+    fixed = {word for word in given if "," not in word}
+    return tuple(_job(combination, fixed) for combination in product(*swept(name, given).values()))
+
+
+def swept(name: str, given: tuple[str, ...]) -> dict[str, list[str]]:
+    """Returns what a multirun with the words `given`, `experiment=NAME` among them, goes over: by key, a word for each
+    value. Raises Refused for an experiment without a sweep."""
+    cfg = _or_refused([word for word in given if "," not in word], hydra_config=True)
+    params = OmegaConf.to_container(OmegaConf.select(cfg, "hydra.sweeper.params") or OmegaConf.create(), resolve=True)
     if not isinstance(params, dict) or not params:
         raise Refused(
             f"experiment: {name} has no sweep of its own  [conf/experiment/{name}.yaml: hydra.sweeper.params]"
@@ -101,9 +108,7 @@ def _jobs(name: str, given: tuple[str, ...]) -> tuple[Job, ...]:
     own = {_key(word) for word in given}
     words = [*(f"{key}={value}" for key, value in params.items() if key not in own), *given]
     parsed = OverridesParser.create().parse_overrides(words)
-    fixed = {word for word in given if "," not in word}
-    choices = {one.get_key_element(): _words(one) for one in parsed}  # of a repeated key the last counts, as in Hydra
-    return tuple(_job(combination, fixed) for combination in product(*choices.values()))
+    return {one.get_key_element(): _words(one) for one in parsed}  # of a repeated key the last counts, as in Hydra
 
 
 def _words(override: Override) -> list[str]:

@@ -41,7 +41,8 @@ def test_every_option_is_layered_as_hydra_composes_it(group: str, option: str, n
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiments_last_job_is_layered_as_hydra_composes_it(name: str, no_hydra: None):
-    check(f"experiment={name}", "scale=mini", *jobs_of(name, "mini")[-1].words)
+    given = (f"experiment={name}", "scale=mini", "seeds=1")
+    check(*(words[-1] for words in sweeps.swept(name, given).values()))
 
 
 @pytest.mark.slow
