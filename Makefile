@@ -63,10 +63,10 @@ bench: $(VENV)/.installed ## what a step costs beside the paper's loop: a quarte
 	$(BIN)/python scripts/bench/steps.py $(ARGS)
 
 test: $(VENV)/.installed ## the default test suite: offline, on a CPU
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 test-all: $(VENV)/.installed ## the slow, gpu and network tests too
-	$(BIN)/python -m pytest -q -n auto -m ''
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m ''
 
 mutants: $(VENV)/.installed ## change the code in one place at a time, and list what no test notices: half an hour of one core
 	nice -n 10 $(BIN)/python scripts/mutants.py $(ARGS)

@@ -31,6 +31,21 @@ SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.progress=off", "logger=none
 Runner = Callable[..., dict[str, Any]]
 
 
+ON_ONE_WORKER = ("rebuilt", "paper")
+"""Module fixtures that take long to make: the tests of each run on one worker, and it is made once."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups tests by the fixtures of `ON_ONE_WORKER`, and starts the long ones first, so that no worker is left with
+    one of them at the end."""
+    for item in items:
+        for name in ON_ONE_WORKER:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def jobs_of(name: str, scale: str) -> list[sweeps.Job]:
     """Returns an experiment's jobs; of the thousand that differ by one number, the first and the last."""
     return sweeps.jobs(name, scale, 1, ("task.unit=0,999",) if (name, scale) == ("classes1000", "paper") else ())

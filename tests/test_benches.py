@@ -47,6 +47,7 @@ def test_a_batch_of_weights_has_the_gradients_of_each():
             assert torch.allclose(together[name][number], parameter.grad, atol=1e-12)
 
 
+@pytest.mark.long
 def test_a_pair_is_timed_in_real_processes(monkeypatch):
     monkeypatch.setattr(seeds, "SECONDS", 0.1)
     rows = pair.measure([64], 8, ["3000", "passive"], 1, 1)

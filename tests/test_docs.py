@@ -124,6 +124,7 @@ for script, words in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.long
 def test_the_examples_run(tmp_path: Path):
     """All in one process, for three steps on a picture of 32 pixels: what they share is imported once."""
     places = {"demo": [f"results={tmp_path / 'results'}"]}

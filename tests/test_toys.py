@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 TASK = '''"""A toy: the picture seen through a grey veil."""
@@ -193,6 +195,7 @@ LAWS = {
 PLACES = ("test_laws.py", "test_docs.py", "config", "archs", "experiments", "figures/test_gallery.py")
 
 
+@pytest.mark.long
 def test_toys_of_one_module_and_one_yaml_each_pass_the_laws_of_their_kinds(tmp_path: Path):
     for folder in ("conf", "dip_exp", "tests", "docs"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -27,7 +27,6 @@ from dip_exp.archs import fast
 from dip_exp.archs.fast import heap
 from dip_exp.archs.skip import Skip
 from dip_exp.config import compose
-from dip_exp.fit.trainer import peak_memory, reset_peak_memory
 from dip_exp.runs.run import run as run_one
 from dip_exp.seeds import named_seed
 
@@ -114,6 +113,9 @@ def by_hand(
     contestant: str, size: int, width: int, steps: int, device: torch.device, profile: bool
 ) -> dict[str, object]:
     """Returns the measurements of a loop without Lightning."""
+    # Not at the top: the processes of `seeds` and `pair` need none of it, and Lightning takes seconds to import.
+    from dip_exp.fit.trainer import peak_memory, reset_peak_memory
+
     warmed_up(device)
     base = resident(device)
     reset_peak_memory(device)

@@ -266,6 +266,7 @@ def started(*words: str, cwd: Path, steps: int = 6) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.long
 def test_a_campaign_runs_collects_and_says_what_is_done(tmp_path: Path):
     process = started("fig6_region", "--hours", "1", cwd=tmp_path)
     out, err = process.communicate(timeout=200)
