@@ -25,6 +25,7 @@ def test_seeds_go_every_way(way: str):
 
 def test_processes_begin_together_and_one_that_fails_is_named(monkeypatch):
     monkeypatch.setattr(seeds, "CASES", ())
+    monkeypatch.setattr(seeds, "SECONDS", 0.1)
     assert seeds.measure(1, 2) == []
     assert seeds.turns("ours", 64, 8, 2, 1) > 0
     with pytest.raises(SystemExit, match=r"error: bench_seeds: ours at 8 px, width 8: a process ended with 1"):

@@ -3,7 +3,7 @@
 Hydra reads and merges the whole tree again for each composition: 0.1 s, and an experiment's sweep has up to a hundred.
 This module merges the same layers in the same order for the part of Hydra's grammar that `conf` and sweeps use, seven
 times as fast. What it does not understand it leaves to Hydra: a multirun's values, +key, ~key, a package given on the
-command line, an option of a group that no defaults list names, every error. Runs themselves are composed by Hydra alone.
+command line, an option of a group that no defaults list names, every error. Runs themselves are composed by Hydra.
 """
 
 import re

@@ -94,7 +94,7 @@ def beginning_together(each: list[tuple[list[str], int]], around: dict[str, str]
 
     each: for each process, the arguments of `--turn` and its niceness. around: their environment.
     """
-    words = [sys.executable, "-m", "scripts.bench.seeds", "--turn"]
+    words = [sys.executable, "-m", "scripts.bench.seeds", "--seconds", str(SECONDS), "--turn"]
     pipe = subprocess.PIPE
     started = [
         subprocess.Popen(
@@ -127,13 +127,14 @@ def turns(kind: str, size: int, width: int, processes: int, threads: int) -> flo
     return median(median(each) for each in seconds)
 
 
-def turn(kind: str, size: int, width: int) -> None:
-    """Prints "ready", waits for a line, and prints the seconds of the steps that follow."""
+def turn(kind: str, size: int, width: int, duration: float) -> None:
+    """Prints "ready", waits for a line, and prints the seconds of the steps that follow, for about `duration`
+    seconds."""
     with heap.kept():
         untimed = WAYS[kind](size, width, 2 * FEWEST)[FEWEST:]
         print("ready", flush=True)
         sys.stdin.readline()
-        print(json.dumps(WAYS[kind](size, width, FEWEST + max(FEWEST, round(SECONDS / median(untimed))))[FEWEST:]))
+        print(json.dumps(WAYS[kind](size, width, FEWEST + max(FEWEST, round(duration / median(untimed))))[FEWEST:]))
 
 
 def measure(rounds: int, threads: int) -> list[dict[str, Any]]:
@@ -166,12 +167,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=provenance.cores())
     parser.add_argument("--turn", nargs=4, metavar=("KIND", "SIZE", "WIDTH", "THREADS"), help="one process of it")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="duration of that process's timed steps (%(default)s)"
+    )
     given = parser.parse_args()
     if given.turn:
         kind, (size, width, threads) = given.turn[0], map(int, given.turn[1:])
         torch.manual_seed(0)
         torch.set_num_threads(threads)
-        turn(kind, size, width)
+        turn(kind, size, width, given.seconds)
         return
     rows = measure(given.rounds, given.threads)
     write_table(RESULT, list(rows[0]), rows)
