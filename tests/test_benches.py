@@ -51,12 +51,31 @@ def test_a_batch_of_weights_has_the_gradients_of_each():
 @pytest.mark.long
 def test_a_pair_is_timed_in_real_processes(monkeypatch):
     monkeypatch.setattr(seeds, "SECONDS", 0.1)
+    assert pair.step(64, 8, 1, "beside a niced one", "passive") > 0
+
+
+def test_every_setting_is_timed_alone_as_a_pair_and_beside_a_niced_one(monkeypatch):
+    """The processes are started so, and the table has the slower of a pair: of two that say 1 and 3 seconds, 3."""
+    started = []
+
+    def told(each: list[tuple[list[str], int]], around: dict[str, str]) -> list[list[float]]:
+        setting = next(name for name, own in pair.SETTINGS.items() if own.items() <= around.items())
+        assert not ({*pair.threads.OWN} & around.keys()) - pair.SETTINGS[setting].keys()
+        assert all(words == ["ours", "64", "8", "1"] for words, _ in each)
+        started.append((setting, [nice for _, nice in each]))
+        return [[1.0 + 2 * number] * 3 for number, _ in enumerate(each)]
+
+    monkeypatch.setattr(pair, "beginning_together", told)
     rows = pair.measure([64], 8, ["3000", "passive"], 1, 1)
     assert [(row["spin"], row["way"]) for row in rows] == [
         (setting, way) for setting in ("3000", "passive") for way in pair.WAYS
     ]
-    assert all(float(row["seconds"]) > 0 for row in rows)
-    assert {row["of_alone"] for row in rows if row["way"] == "alone"} == {"1.000"}
+    assert started == [(setting, pair.WAYS[way]) for setting in ("3000", "passive") for way in pair.WAYS]
+    assert {(row["way"], row["seconds"], row["of_alone"]) for row in rows} == {
+        ("alone", "1.00000", "1.000"),
+        ("a pair", "3.00000", "3.000"),
+        ("beside a niced one", "1.00000", "1.000"),
+    }
 
 
 def test_the_spin_that_is_set_is_one_that_is_timed():
