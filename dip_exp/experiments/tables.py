@@ -17,7 +17,7 @@ No torch.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,8 +81,23 @@ class Tables:
         """The jobs of every experiment, finished or not, by `JOB_COLUMNS`."""
         return self._read("jobs.csv", JOB_COLUMNS)
 
+    @cached_property
+    def _listed(self) -> dict[str, DataFrame]:
+        """What `listed` returned, by experiment: figures ask for it hundreds of times."""
+        return {}
+
+    @cached_property
+    def _of(self) -> dict[str, DataFrame]:
+        """What `of` returned, by experiment."""
+        return {}
+
     def listed(self, experiment: str) -> DataFrame:
         """Returns an experiment's jobs, finished or not. The settings of its sweep are in columns named `set.<key>`."""
+        if experiment not in self._listed:
+            self._listed[experiment] = self._split(experiment)
+        return self._listed[experiment].copy()
+
+    def _split(self, experiment: str) -> DataFrame:
         import pandas as pd
 
         jobs = self.jobs[self.jobs.experiment == experiment]
@@ -93,7 +108,9 @@ class Tables:
     def of(self, experiment: str) -> DataFrame:
         """Returns the rows of an experiment's finished runs, with the columns of `listed`."""
         self.reads[experiment] = partial(self._of_as_text, experiment)
-        return self.listed(experiment).merge(self.runs, on="run_id", how="inner")
+        if experiment not in self._of:
+            self._of[experiment] = self.listed(experiment).merge(self.runs, on="run_id", how="inner")
+        return self._of[experiment].copy()
 
     def _of_as_text(self, experiment: str) -> bytes:
         found = self.of(experiment)
@@ -103,7 +120,12 @@ class Tables:
     def curve(self, run_id: str) -> DataFrame:
         """Returns the kept steps of one run."""
         self.reads[f"curve {run_id}"] = lambda: self.curve(run_id).to_csv().encode()
-        return self.curves[self.curves.run_id == run_id].sort_values("step")
+        return self.curves.iloc[self._places.get(run_id, [])].sort_values("step")
+
+    @cached_property
+    def _places(self) -> Mapping[Any, Any]:
+        """The rows of `curves`, by run."""
+        return self.curves.groupby("run_id").indices
 
     def panel(self, run_id: str, kind: str) -> np.ndarray | None:
         """Returns a run's picture of an output kind as (H, W, 3) or (H, W, 1) in [0, 1], or None if there is none."""
