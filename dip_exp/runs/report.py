@@ -8,6 +8,7 @@ import numpy as np
 
 from dip_exp.metrics import kinds
 from dip_exp.metrics.kinds import BASELINE, KINDS
+from dip_exp.runs import winners
 from dip_exp.runs.record import Record
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def closing(done: Record, folder: Path, more: str = "") -> None:
         *(f"note: {told}" for told in done["remarks"]),
         *_of_the_map(done, "posterior_std.png"),
         f"ended: {done['stop']['reason']}",
-        *([more] if more else []),
+        *(line for line in (more, winners.line(done, folder)) if line),
         f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
         f"restored picture: {folder / 'restored.png'}",
         f"side by side:     {folder / 'comparison.png'}",
