@@ -23,6 +23,7 @@ def test_seeds_go_every_way(way: str):
     assert min(seconds) > 0
 
 
+@pytest.mark.slow
 def test_processes_begin_together_and_one_that_fails_is_named(monkeypatch):
     monkeypatch.setattr(seeds, "CASES", ())
     monkeypatch.setattr(seeds, "SECONDS", 0.1)
@@ -48,7 +49,7 @@ def test_a_batch_of_weights_has_the_gradients_of_each():
             assert torch.allclose(together[name][number], parameter.grad, atol=1e-12)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_pair_is_timed_in_real_processes(monkeypatch):
     monkeypatch.setattr(seeds, "SECONDS", 0.1)
     assert pair.step(64, 8, 1, "beside a niced one", "passive") > 0

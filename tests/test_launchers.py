@@ -19,13 +19,23 @@ from dip_exp import cli, config
 from dip_exp.errors import Failed, Interrupted, Refused
 from dip_exp.runs.folder import RunFolder
 from tests.conftest import ROOT, SMOKE, Runner
-from tests.test_cli import command, start
 
 LAUNCHED = tuple(word for word in SMOKE if word not in ("threads=1", "trainer.progress=off"))
 """Without what a launcher sets itself."""
 
 SLURM = pytest.mark.skipif(shutil.which("sbatch") is None, reason="there is no SLURM here (sbatch)")
 RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed here (pip install -e '.[ray]')")
+
+
+def start(*words: str, cwd: Path) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "run.py"), *words]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def command(*words: str, cwd: Path) -> tuple[int, str, str]:
+    process = start(*words, cwd=cwd)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
 
 
 def records(results: Path) -> dict[str, dict]:

@@ -1,11 +1,13 @@
 """Seams of merged tiles: is the error where tiles meet larger than elsewhere?
 
-    python scripts/bench/seams.py --steps 1800               some hours on two idle CPU cores
-    python scripts/bench/seams.py --steps 60 --arch skip_narrow --side 96 --tile 64
+    python scripts/bench/seams.py                            half an hour of one idle processor core
+    python scripts/bench/seams.py --side 512 --tile 256 --arch skip
 
-Restores the packaged pictures with noise (sigma 25) in tiles and prints, for each, the RMS error in the bands that two
-or more tiles share, that of the rest, and the mean step across the seams' middle lines: the error's jump from one pixel
-to the next there, as a multiple of its jump elsewhere. 1.00 means that a seam is like any other place.
+Restores the packaged pictures with noise (sigma 25) in tiles and as a whole, each fit ending by its own rule, and
+writes results/tables/bench_seams.csv. band_db, rest_db: PSNR of the merged picture in the bands that two or more tiles
+share, and in the rest. whole_band_db, whole_rest_db: the same of the picture that was restored as a whole, which says
+how hard these places are. jump, whole_jump: the mean step of the error from one pixel to the next across the seams'
+middle lines, as a multiple of its step elsewhere: 1 means that a seam is like any other place.
 """
 
 import argparse
@@ -22,13 +24,16 @@ from dip_exp import config, images  # noqa: E402
 from dip_exp.images.tiling import Grid, weights  # noqa: E402
 from dip_exp.observe.degrade import gaussian  # noqa: E402
 from dip_exp.runs.mosaic import run_tiles  # noqa: E402
+from dip_exp.runs.run import run  # noqa: E402
 from dip_exp.shapes import Float32  # noqa: E402
+from scripts.bench.common import write_table  # noqa: E402
 
+RESULT = ROOT / "results/tables/bench_seams.csv"
 PICTURES = ("astronaut", "chelsea", "coffee")
 
 
-def ratios(error: Float32[np.ndarray, "1 C H W"], grid: Grid) -> dict[str, float]:
-    """Returns the RMS error in the shared bands and in the rest, and the two jumps' ratio."""
+def errors(error: Float32[np.ndarray, "1 C H W"], grid: Grid) -> dict[str, float]:
+    """Returns the PSNR in the shared bands and in the rest, and the two jumps' ratio."""
     width, height = grid.size
     across, down = (
         weights(begins, side, length)
@@ -39,44 +44,61 @@ def ratios(error: Float32[np.ndarray, "1 C H W"], grid: Grid) -> dict[str, float
     middles = np.flatnonzero(np.diff(across.argmax(axis=0)))  # the strongest tile changes from here to the next pixel
     elsewhere = np.delete(jumps, middles)
     return {
-        "band": float(np.sqrt((error[..., band] ** 2).mean())),
-        "rest": float(np.sqrt((error[..., ~band] ** 2).mean())),
+        "band_db": -10 * float(np.log10((error[..., band] ** 2).mean())),
+        "rest_db": -10 * float(np.log10((error[..., ~band] ** 2).mean())),
         "jump": float(jumps[middles].mean() / elsewhere.mean()),
     }
 
 
-def measured(name: str, given: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Returns the ratios of one picture, restored in tiles."""
+def measured(name: str, given: argparse.Namespace, folder: Path) -> dict[str, str]:
+    """Returns a row of the table: one picture, restored in tiles and whole."""
     x = images.shrink(images.packaged(name).x, given.side)
     images.write(folder / f"{name}.png", np.clip(gaussian(x, 25.0, np.random.default_rng(0)), 0, 1))
-    words = ["task=denoise", f"arch={given.arch}", "image=file", f"image.path={folder / name}.png", "stop=fixed"]
-    words += [f"optim.steps={given.steps}", f"tiles={given.tile}", f"results={folder / 'results'}", "rivals=none"]
+    words = ["task=denoise", f"arch={given.arch}", f"optim={given.optim}", "image=file"]
+    words += [f"image.path={folder / name}.png", f"tiles={given.tile}", f"results={folder / 'results'}", "rivals=none"]
     words += ["logger=none", "trainer.progress=off"]
-    done = run_tiles(
-        config.layered(words), {"task": "denoise", "arch": given.arch, "image": "file"}, ["run.py", *words]
-    )
-    restored = images.read(folder / "results/runs" / done["run_id"] / "restored.png").x
-    size = (x.shape[3], x.shape[2])
-    return ratios(restored - x, Grid(size, given.tile, done["tiles"]["overlap"]))
+    choices = {"task": "denoise", "arch": given.arch, "image": "file", "optim": given.optim}
+    tiled = run_tiles(config.layered(words), choices, ["run.py", *words])
+    whole = run(config.layered([word for word in words if "tiles=" not in word]), choices, ["run.py", *words])
+    assert whole is not None
+    grid = Grid((x.shape[3], x.shape[2]), given.tile, tiled["tiles"]["overlap"])
+    found = [
+        errors(images.read(folder / "results/runs" / done["run_id"] / "restored.png").x - x, grid)
+        for done in (tiled, whole)
+    ]
+    return {
+        "picture": name,
+        "size": f"{grid.size[0]}x{grid.size[1]}",
+        "tiles": str(len(grid.boxes)),
+        "tile": str(given.tile),
+        "overlap": str(grid.overlap),
+        "arch": given.arch,
+        "optim": given.optim,
+        **{
+            f"{of}{key}": f"{value:.3f}"
+            for of, one in zip(("", "whole_"), found, strict=True)
+            for key, value in one.items()
+        },
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1800)
-    parser.add_argument("--arch", default="skip")
-    parser.add_argument("--side", type=int, default=512, help="the pictures' longest side, in pixels")
-    parser.add_argument("--tile", type=int, default=256)
+    parser.add_argument("--arch", default="skip_narrow")
+    parser.add_argument("--optim", default="muon")
+    parser.add_argument("--side", type=int, default=256, help="the pictures' longest side, in pixels")
+    parser.add_argument("--tile", type=int, default=128)
     given = parser.parse_args()
     config.register()
-    lines = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in PICTURES:
-            row = measured(name, given, Path(folder))
-            lines.append(
-                f"{name:10} RMS error {row['band']:.4f} in shared bands, {row['rest']:.4f} elsewhere "
-                f"(x{row['band'] / row['rest']:.2f}); jump across a seam x{row['jump']:.2f}"
-            )
-    print("\n".join(["", *lines]))
+        rows = [measured(name, given, Path(folder)) for name in PICTURES]
+    write_table(RESULT, list(rows[0]), rows)
+    for row in rows:
+        apart, whole = (float(row[f"{of}band_db"]) - float(row[f"{of}rest_db"]) for of in ("", "whole_"))
+        print(
+            f"{row['picture']}: shared bands {apart:+.2f} dB beside the rest, {whole:+.2f} in the whole picture; jump "
+            f"across a seam {row['jump']}, {row['whole_jump']}"
+        )
 
 
 if __name__ == "__main__":

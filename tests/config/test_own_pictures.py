@@ -13,7 +13,7 @@ PRESETS = sorted(path.stem for path in (ROOT / "conf/preset").glob("*.yaml"))
 
 
 def plain(*words: str) -> dict:
-    return config.plain(config.compose(words))
+    return config.plain(config.layered(words))
 
 
 def rule(*words: str) -> str:

@@ -17,8 +17,8 @@ from dip_exp.runs import memory, mosaic, tiles
 from dip_exp.runs import run as run_module
 from dip_exp.runs.mosaic import run_tiles
 from dip_exp.runs.order import GROUPS
+from tests import warm
 from tests.conftest import SMOKE
-from tests.test_cli import command
 
 Tiled = Callable[..., dict[str, Any]]
 RNG = np.random.default_rng(3)
@@ -238,7 +238,7 @@ def test_jobs_of_an_experiment_and_pictures_of_one_colour_are_refused(tiled: Til
 def test_a_multirun_has_a_job_for_each_tile_that_is_left_and_ends_with_the_merged_picture(tmp_path: Path):
     drawn(tmp_path / "a.png", 32, 60, 3)
     own = (*SMOKE[1:], "arch=skip_tiny", "rivals=none", "optim.steps=2", "image.path=a.png", "tiles=32", "out=b.png")
-    status, out, err = command("-m", *own, cwd=tmp_path)
+    status, out, err = warm.run("-m", *own, cwd=tmp_path)
     assert status == 0, err
     assert (
         out.index("3 runs of at most 2 steps") < out.index("[job 0]") < out.index("[job 2]") < out.index("merged from")
@@ -247,7 +247,7 @@ def test_a_multirun_has_a_job_for_each_tile_that_is_left_and_ends_with_the_merge
     assert "[job 3]" not in out
     assert len(list((tmp_path / "results/runs").glob("*/record.json"))) == 4
     assert images.read(tmp_path / "b.png").size == (60, 32)
-    status, again, err = command("-m", *own, cwd=tmp_path)
+    status, again, err = warm.run("-m", *own, cwd=tmp_path)
     assert status == 0, err
     assert "[job" not in again
     assert "already finished (nothing was computed" in again
