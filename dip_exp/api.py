@@ -170,12 +170,14 @@ class _Asked:
 
     def as_record(self, config: Settings, precision: str) -> Settings:
         """Returns the record's account of what was asked for: settings, and the repr of objects."""
-        used = {g: config[g] if isinstance(choice, str | None) else _told(choice) for g, choice in self.named.items()}
-        task = config["task"] if isinstance(self.problem, str) else _told(self.problem)
+        used = {
+            g: config[g] if isinstance(choice, str | None) else _described(choice) for g, choice in self.named.items()
+        }
+        task = config["task"] if isinstance(self.problem, str) else _described(self.problem)
         return {**used, "task": task, "seed": config["seed"], "precision": precision}
 
 
-def _told(part: object) -> str:
+def _described(part: object) -> str:
     """Returns an object's repr, or its class if the repr contains an address, which would differ every time."""
     text = repr(part)
     return f"{type(part).__module__}.{type(part).__qualname__}" if " at 0x" in text else text
@@ -247,7 +249,7 @@ def _mean(each: list[Restored], y: Given, units: tuple[float, float] | None, pos
     found = combine([{**one["pictures"], **given} for one in records], result)
     facts = {key: records[0][key] for key in ("device", "threads", "versions", "commit", "dirty", "config", "result")}
     facts |= {key: sum(one[key] for one in records) for key in ("seconds", "steps", "rollbacks")}
-    facts |= found.said(result, len(each))
+    facts |= found.spread(result, len(each))
     low, high = units or (0.0, 1.0)
     return Restored(
         laid_out_as(unscaled(found.means[result], (low, high)), y),

@@ -80,7 +80,7 @@ def _told(results: "Iterable[Result]", total: int) -> int:
         good += result.ok
         fetched += result.status == "fetched"
         if result.status != "here":
-            line = f"[{number}/{total}] {result.entry.path} ({result.entry.size / 1e3:.0f} kB): {result.said}"
+            line = f"[{number}/{total}] {result.entry.path} ({result.entry.size / 1e3:.0f} kB): {result.in_words}"
             print(line, file=sys.stdout if result.ok else sys.stderr, flush=True)
     took = time.perf_counter() - begun
     print(f"{good} of {total} files are here as declared; {fetched} came just now; {took:.1f} s", flush=True)

@@ -76,7 +76,7 @@ def counted(arch: Arch | nn.Module, z_shape: tuple[int, ...], problem: Problem, 
         _COUNTED[key] = work.of_pass(net, z_shape, optim.over)
     energy, energy_bytes = _energy(problem)
     z_values, values = int(torch.Size(z_shape).numel()), int(torch.Size(problem.shape).numel())
-    of = (_COUNTED[key] + energy).times(optim.passes) + work.beside(weights, z_values, values)
+    of = (_COUNTED[key] + energy).times(optim.passes) + work.overhead(weights, z_values, values)
     return of + Work(0, 0, OPERATIONS_PER_STEP), weights, energy_bytes
 
 

@@ -202,7 +202,7 @@ def measured(device: torch.device, precision: str) -> Measured:
             net = make()
             of = work.of_pass(shapes_only(net, 32, (3, side, side)), (1, 32, side, side))
             weights = sum(parameter.numel() for parameter in net.parameters())
-            of += work.beside(weights, 32 * side * side, 3 * side * side)
+            of += work.overhead(weights, 32 * side * side, 3 * side * side)
             each = _seconds(net, side, device, precision)
             found.append((of, max(min(seconds for seconds, _ in each), 1e-7)))
             times += each

@@ -79,7 +79,7 @@ def of_pass(net: nn.Module, z_shape: tuple[int, ...], over: Over = "net") -> Wor
     return counted(there_and_back)
 
 
-def beside(weights: int, z_values: int, picture_values: int) -> Work:
+def overhead(weights: int, z_values: int, picture_values: int) -> Work:
     """Returns the work of a step outside its passes: the optimizer, z's noise, the average and the curve."""
     elements = ELEMENTS_OF_ADAM * weights + ELEMENTS_OF_Z * z_values + ELEMENTS_OF_PICTURE * picture_values
     return Work(0, elements, 0)

@@ -72,5 +72,5 @@ def _make(results: Path, members: list[str], seeds: str) -> None:
     images.write(folder.path / "mean.png", picture)
     images.write(folder.path / "std.png", calibration.shown(found.std)[0])
     scores = found.scores(metrics.PROTOCOLS[records[0]["protocol"]])
-    made = {"mean_of": KIND, "scores": {"mean": scores[KIND]}, **found.said("mean", len(runs))}
+    made = {"mean_of": KIND, "scores": {"mean": scores[KIND]}, **found.spread("mean", len(runs))}
     folder.finish(derived(records, folder.run_id, seeds, made, ("seconds", "rollbacks")))

@@ -63,17 +63,17 @@ def about(name: str) -> Settings | None:
 
     Reads it from the overlay and its base overlays instead of composing, which takes longer.
     """
-    said = _said(name)
+    said = _about(name)
     return None if said is None else config.plain_dict(OmegaConf.merge(OmegaConf.structured(config.About), said))
 
 
-def _said(name: str) -> DictConfig | None:
+def _about(name: str) -> DictConfig | None:
     overlay = files("conf").joinpath("experiment", f"{name}.yaml")
     if not overlay.is_file():
         return None
     node = OmegaConf.create(overlay.read_text(encoding="utf-8"))
     assert isinstance(node, DictConfig)
-    parts = [_said(base) for base in node.get("defaults", []) if isinstance(base, str)]
+    parts = [_about(base) for base in node.get("defaults", []) if isinstance(base, str)]
     known = [part for part in (*parts, node.get("about")) if part is not None]
     merged = OmegaConf.merge(*known) if known else None
     assert merged is None or isinstance(merged, DictConfig)

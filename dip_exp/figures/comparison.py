@@ -74,7 +74,7 @@ def markdown(found: Sequence[Line]) -> str:
     return "\n".join([*head, *body])
 
 
-def beside(tables: Tables, experiment: str, run: DataFrame, kind: str) -> tuple[float, float]:
+def both(tables: Tables, experiment: str, run: DataFrame, kind: str) -> tuple[float, float]:
     """Returns (ours, theirs) for one run's picture of a kind (or `step<n>`); NaN where there is no number. `ours`
     follows the declared score (`Number.score`)."""
     step = int(run.steps.iloc[0]) if kind == "last" else int(kind.removeprefix("step") if "step" in kind else 0)
@@ -114,7 +114,7 @@ def _mean(tables: Tables, experiment: str, number: Number) -> Line:
         f"{_protocol(tables, number)}: {number.printed or number.kind}",
         NOTHING if printed is None else f"{printed:.2f}",
         pictures,
-        f"{np.mean(list(ours.values())):.2f} ({counted}{_told(done)})" if ours else "",
+        f"{np.mean(list(ours.values())):.2f} ({counted}{_made_on(done)})" if ours else "",
         f"{gap:+.2f}" if np.isfinite(gap) else NOTHING,
         rows.command(tables, experiment) if len(same) < len(names) else "",
     )
@@ -134,7 +134,7 @@ def _curve(tables: Tables, experiment: str, number: Number) -> Line:
         f"{SCORES[number.score]}: {number.kind}",
         cells if in_print else NOTHING,
         NOTHING if in_print else cells,
-        f"{_slashed(list(ours.values()), f'.{digits}f')} ({_told(done)})" if runs else "",
+        f"{_slashed(list(ours.values()), f'.{digits}f')} ({_made_on(done)})" if runs else "",
         _slashed([ours[step] - theirs.get(step, np.nan) for step in number.steps], f"+.{digits}f") if runs else NOTHING,
         "" if runs else rows.command(tables, experiment),
     )
@@ -144,7 +144,7 @@ def _slashed(values: list[float], digits: str) -> str:
     return " / ".join(f"{value:{digits}}" if np.isfinite(value) else NOTHING for value in values)
 
 
-def _told(done: DataFrame) -> str:
+def _made_on(done: DataFrame) -> str:
     seeds = sorted(set(done.seeds))
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}; {rows.made_on(done)}"
 

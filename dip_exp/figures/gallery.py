@@ -66,19 +66,19 @@ def _rebuild_scale(committed: Tables, chosen: list[str]) -> None:
     results, scale = committed.results, committed.scale
     place = results / "figures" / scale
     report.note(f"{place}:")
-    _make_all(committed, chosen, place, told=True)
+    _make_all(committed, chosen, place, verbose=True)
     if any((results / "panels" / scale).glob("*.png")):
         local = results / "figures" / "local" / scale
-        _make_all(Tables(results, scale, local=True), chosen, local, told=False)
+        _make_all(Tables(results, scale, local=True), chosen, local, verbose=False)
         report.note(f"  with the pictures that may not be committed: {local}")
     write_text(place / "README.md", _page(committed, place))
 
 
-def _make_all(tables: Tables, chosen: list[str], place: Path, *, told: bool) -> None:
+def _make_all(tables: Tables, chosen: list[str], place: Path, *, verbose: bool) -> None:
     """Writes the files of the chosen figures that have runs. Removes files of figures without runs and of unknown
     figures.
 
-    told: print the state and the checks of each figure.
+    verbose: print the state and the checks of each figure.
     """
     place.mkdir(parents=True, exist_ok=True)
     for name in chosen:
@@ -86,7 +86,7 @@ def _make_all(tables: Tables, chosen: list[str], place: Path, *, told: bool) -> 
         for path in place.glob(f"{name}.*"):
             if path.name not in made:
                 path.unlink()
-        if told:
+        if verbose:
             report.note(f"  {name}: {'; '.join([_state(tables, name), *([', '.join(made)] if made else [])])}")
             for check in _checks(_module(name), tables) if made else ():
                 report.note(f"    {'pass' if check.passed else 'FAIL'}  {check.name} ({check.detail})")

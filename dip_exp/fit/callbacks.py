@@ -91,7 +91,7 @@ class Curve(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         fit = _fit(pl_module)
-        if fit.looked:
+        if fit.checked:
             with self._path.open("a", newline="") as file:
                 csv.DictWriter(file, COLUMNS).writerows(fit.history.rows(self._written))
             self._written = fit.history.done

@@ -62,7 +62,7 @@ class Fit(pl.LightningModule):
         self.kept_steps: dict[str, Tensor] = {}
         self.reason = f"optim.steps: {optim.steps} steps were asked for"
         self.by_rule = False  # whether the stop rule ended the run
-        self.looked = False
+        self.checked = False
         self.ended = False
         self.final_picture: Tensor | None = None
         self._cpu_before: float | None = 0.0
@@ -196,8 +196,8 @@ class Fit(pl.LightningModule):
             self.trainer.should_stop = True
         self.x_hat = x_hat
         self.ended = verdict.stop or step + 1 == self.optim.steps
-        self.looked = self.ended or step == 0 or (step + 1) % self.every == 0
-        if self.looked:
+        self.checked = self.ended or step == 0 or (step + 1) % self.every == 0
+        if self.checked:
             self._check_finite()
 
     def _keep(self, kind: str, keep: Keep, step: int) -> None:

@@ -95,7 +95,7 @@ class Progress(pl.Callback):
         assert isinstance(pl_module, Fit)
         now = time.monotonic()
         self._recent.step(now, pl_module.history.done)
-        if pl_module.looked:
+        if pl_module.checked:
             row = pl_module.history.rows(pl_module.history.done - 1)[0]
             psnr = row["psnr_average"]
             self._scores = f"loss {row['loss']:.3g}" + ("" if psnr is None else f", PSNR {psnr:.2f} dB")

@@ -27,7 +27,7 @@ from dip_exp.fit.history import Row
 from dip_exp.fit.module import Fit
 from dip_exp.fit.progress import Progress
 from dip_exp.shapes import Float, Float32
-from dip_exp.stopping.rule import State, Told
+from dip_exp.stopping.rule import Findings, State
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
 
@@ -50,7 +50,7 @@ class Fitted:
     steps: int
     reason: str
     ended: bool
-    told: Told
+    findings: Findings
     seconds: float
     memory: int | None
     device: str
@@ -170,7 +170,7 @@ def _gather(
         steps=done,
         reason=fit.reason,
         ended=fit.by_rule,
-        told=fit.stop.told(),
+        findings=fit.stop.findings(),
         seconds=seconds,
         cpu_seconds=fit.cpu_seconds,
         memory=peak_memory(device),

@@ -43,7 +43,7 @@ class Result:
         return self.status in ("here", "fetched")
 
     @property
-    def said(self) -> str:
+    def in_words(self) -> str:
         """The status in words."""
         return f"{self.status}: {self.why}" if self.why else self.status
 

@@ -86,7 +86,7 @@ def known_pixels(
     elif by == "luma" or threshold != HALF or sha256 is not None:
         found = Known(luma >= threshold)
     else:
-        found = _told(pixels, x, luma, who)
+        found = _from_values(pixels, x, luma, who)
     return found._replace(known=(found.known != flip).astype(np.float32)[None, None])
 
 
@@ -129,7 +129,7 @@ def _drawn(x: np.ndarray, luma: np.ndarray, alpha: np.ndarray, threshold: float,
     return Known(~opaque if black else opaque, (note,))
 
 
-def _told(pixels: Pixels, x: np.ndarray, luma: np.ndarray, who: str) -> Known:
+def _from_values(pixels: Pixels, x: np.ndarray, luma: np.ndarray, who: str) -> Known:
     """Returns what a mask without transparency means if its values tell."""
     stored = _stored(pixels)
     colours = _distinct(stored)

@@ -169,7 +169,7 @@ class _WandbWatch(pl.Callback):
             self._tell(pl_module, pl_module.history.done)
 
     def _tell(self, fit: Fit, number: int) -> None:
-        if fit.looked:
+        if fit.checked:
             row = fit.history.rows(number - 1)[0]
             values = {key: value for key, value in row.items() if key != "step" and value is not None}
             self._logger.log_metrics({"iteration": number, **cast("dict[str, float]", values)})

@@ -85,7 +85,7 @@ def measured(
     return calibrate(std[chosen], (np.clip(x_hat, 0, 1) - x)[chosen])
 
 
-def said(
+def facts(
     kind: str,
     std: Float[np.ndarray, "1 C H W"],
     x_hat: Float[np.ndarray, "1 C H W"],

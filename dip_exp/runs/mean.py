@@ -62,9 +62,9 @@ class Combined:
         shaped = {kind: picture for kind, picture in self.means.items() if picture.shape == truth.shape}
         return {kind: metrics.scores(picture, truth, protocol, missing) for kind, picture in shaped.items()}
 
-    def said(self, kind: str, of: int) -> Record:
+    def spread(self, kind: str, of: int) -> Record:
         """Returns the record's facts about the spread. kind: the name of the result in that record."""
-        return calibration.said(kind, self.std, self.means[self.result], self.truth, self.missing, of=of)
+        return calibration.facts(kind, self.std, self.means[self.result], self.truth, self.missing, of=of)
 
 
 def combine(runs: Sequence[Pictures], result: str, averaged: Iterable[str] | None = None) -> Combined:
@@ -237,7 +237,7 @@ def _write(
         "scores": scores,
         "scores_of_runs": _gathered(records, list(found.means)),
         "seconds_per_step": round(seconds / steps, 6),
-        **found.said(result, len(runs)),
+        **found.spread(result, len(runs)),
     }
     seeds = "+".join(str(one["config"]["seed"]) for one in records)
     done = derived(records, folder.run_id, seeds, made, ("seconds", "steps", "rollbacks"))

@@ -72,7 +72,7 @@ def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:
     if POSTERIOR_STD not in fitted.pictures:
         return {}
     mean, std, truth = fitted.pictures[POSTERIOR], fitted.pictures[POSTERIOR_STD], _truth(problem)
-    return calibration.said(POSTERIOR, std, mean, truth.get("truth"), truth.get("missing"), of=fitted.samples)
+    return calibration.facts(POSTERIOR, std, mean, truth.get("truth"), truth.get("missing"), of=fitted.samples)
 
 
 def _truth(problem: "Problem") -> dict[str, np.ndarray]:

@@ -48,7 +48,7 @@ def expected(config: Settings, choices: dict[str, str], shape: tuple[int, int, i
         draw.check(arch, torch.empty(z_shape, device="meta"), problem.shape, optim.over)
         setting = estimate.Setting(trainer.device, config["precision"])
         cost = estimate.estimate(arch, z_shape, problem, optim, setting)
-    cost = replace(cost, seconds=cost.seconds * stop.dearer)
+    cost = replace(cost, seconds=cost.seconds * stop.slowdown)
     return Expected(problem.shape, cost, optim.steps, stop.ends, trainer.device)
 
 
@@ -70,7 +70,7 @@ def priced(config: Settings, choices: dict[str, str], shape: tuple[int, int, int
     with refusing("arch", choices):
         z_shape = draw.z_shape(problem, arch, source)
         of, _, _ = estimate.counted(arch, z_shape, problem, optim)
-    return estimate.Setting(trainer.device, config["precision"]).rates()[1].seconds(of) * stop.dearer
+    return estimate.Setting(trainer.device, config["precision"]).rates()[1].seconds(of) * stop.slowdown
 
 
 def _outlined(config: Settings, choices: dict[str, str], shape: tuple[int, int, int]) -> "Problem":

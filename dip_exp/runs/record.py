@@ -26,7 +26,7 @@ def facts(fitted: "Fitted", scores: dict[str, dict[str, float | None]], threads:
     commit, dirty = provenance.commit()
     seconds = fitted.rows[-1]["seconds"]
     cpu = {} if fitted.cpu_seconds is None else {"cpu_seconds": round(fitted.cpu_seconds, 3)}
-    stop = {"reason": fitted.reason, "ended": fitted.ended, "step": fitted.steps_of["stopped"], "told": fitted.told}
+    stop = {"reason": fitted.reason, "ended": fitted.ended, "step": fitted.steps_of["stopped"], "told": fitted.findings}
     return {
         "schema": SCHEMA,
         "scores": scores,

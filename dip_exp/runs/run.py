@@ -140,7 +140,7 @@ def prepare(order: Order) -> Parts:
     price = estimate.estimate(arch, tuple(z.shape), problem, optim, setting)
     with refusing("stop", choices):
         fit = assemble(problem, net, z, source, optim, stop, config["seed"], every=watch.every)
-    return Parts(problem, fit, trainer, watch, replace(price, seconds=price.seconds * stop.dearer))
+    return Parts(problem, fit, trainer, watch, replace(price, seconds=price.seconds * stop.slowdown))
 
 
 def _announce(order: Order, parts: Parts) -> None:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from dip_exp.component import Positive, stateful
 from dip_exp.shapes import Float
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, StopRule, Told, Verdict, View
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Findings, StopRule, Verdict, View
 from dip_exp.tasks import noise
 from dip_exp.tasks.problem import Problem
 
@@ -50,5 +50,5 @@ class Discrepancy(StopRule):
         reason = f"discrepancy: the average is {self._ratio:.3f} times as far from the observation as the noise alone"
         return Verdict(keep=True, stop=True, reason=reason)
 
-    def told(self) -> Told:
+    def findings(self) -> Findings:
         return {} if self._ratio is None else {"ratio": self._ratio}

@@ -6,7 +6,7 @@ from torch import Tensor
 from dip_exp.component import PositiveInt, stateful
 from dip_exp.shapes import Float
 from dip_exp.stopping.least import Least
-from dip_exp.stopping.rule import State, StopRule, Told, Verdict
+from dip_exp.stopping.rule import Findings, State, StopRule, Verdict
 
 
 @stateful
@@ -34,7 +34,7 @@ class Patient(StopRule):
         )
         return Verdict(keep=keep, stop=True, reason=reason)
 
-    def told(self) -> Told:
+    def findings(self) -> Findings:
         return {"least": float(self._least.value)} if self._least.found else {}
 
     def state(self) -> State:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from dip_exp.component import Fraction, PositiveInt, stateful
 from dip_exp.shapes import Float
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, State, StopRule, Told, Verdict, View
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Findings, State, StopRule, Verdict, View
 
 
 @stateful
@@ -38,7 +38,7 @@ class Plateau(StopRule):
         reason = f"plateau: within {self._window} steps the loss went from {before:.4g} to {now:.4g}"
         return Verdict(keep=True, stop=True, reason=reason)
 
-    def told(self) -> Told:
+    def findings(self) -> Findings:
         return {"window": self._window}
 
     def state(self) -> State:

@@ -14,7 +14,7 @@ CHECK_EVERY = 10
 """Steps between two checks that wait for the device. A run ends up to this many steps late; the step whose picture is
 kept is exact all the same."""
 
-Told = dict[str, object]
+Findings = dict[str, object]
 """A rule's entries in the record: numbers, strings, and dicts of them."""
 
 State = dict[str, Any]
@@ -91,7 +91,7 @@ class StopRule(ABC):
         return None
 
     @property
-    def dearer(self) -> float:
+    def slowdown(self) -> float:
         """The approximate factor by which this rule lengthens a step."""
         return 1.0
 
@@ -99,7 +99,7 @@ class StopRule(ABC):
     def update(self, step: int, x_hat: Float[Tensor, "1 C H W"], loss: Float[Tensor, ""]) -> Verdict:
         """Returns the verdict on step `step` (from 0), given its output x_hat (1, C, H, W) and its energy `loss`."""
 
-    def told(self) -> Told:
+    def findings(self) -> Findings:
         """Returns what the record holds about the rule besides its reason: numbers and strings."""
         return {}
 

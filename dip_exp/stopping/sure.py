@@ -8,7 +8,7 @@ from torch import Tensor
 from dip_exp.component import Positive, PositiveInt, stateful
 from dip_exp.seeds import named_seed
 from dip_exp.shapes import Float
-from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, State, StopRule, Told, Verdict, View
+from dip_exp.stopping.rule import CHECK_EVERY, CONTINUE, Findings, State, StopRule, Verdict, View
 from dip_exp.tasks import noise
 from dip_exp.tasks.problem import Problem, identity
 
@@ -58,7 +58,7 @@ class Sure(StopRule):
         self._divergence: Tensor | None = None
 
     @property
-    def dearer(self) -> float:
+    def slowdown(self) -> float:
         return 1 + 1 / self.every
 
     def extra(
@@ -98,7 +98,7 @@ class Sure(StopRule):
         reason = f"sure: the estimate of the error to the truth fell to zero ({now:.2g})"
         return Verdict(keep=True, stop=True, reason=reason)
 
-    def told(self) -> Told:
+    def findings(self) -> Findings:
         return {"estimate": float(self._estimate)} if self._looks else {}
 
     def state(self) -> State:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from dip_exp.component import stateful
 from dip_exp.shapes import Float
-from dip_exp.stopping.rule import Keep, State, StopRule, Told, Verdict, View
+from dip_exp.stopping.rule import Findings, Keep, State, StopRule, Verdict, View
 from dip_exp.tasks.problem import Problem
 
 
@@ -58,11 +58,11 @@ class Watch(StopRule):
                 self._ended[name] = (step + 1, verdict.reason)
         return Verdict(also=kept)
 
-    def told(self) -> Told:
-        found: Told = {name: {"cannot": why} for name, why in self._cannot.items()}
+    def findings(self) -> Findings:
+        found: Findings = {name: {"cannot": why} for name, why in self._cannot.items()}
         for name in self._judging:
             ended, reason = self._ended.get(name, (None, "it did not end the run within its steps"))
-            found[f"stopped_{name}"] = {"ended": ended, "reason": reason, **self.rules[name].told()}
+            found[f"stopped_{name}"] = {"ended": ended, "reason": reason, **self.rules[name].findings()}
         return found
 
     def state(self) -> State:

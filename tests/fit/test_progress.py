@@ -61,7 +61,7 @@ def fit(done: int = 0, **more: Any) -> Any:
     made = Fit.__new__(Fit)
     torch.nn.Module.__init__(made)
     made.__dict__.update(
-        history=SimpleNamespace(done=done), optim=SimpleNamespace(steps=400_000), looked=False, start=0
+        history=SimpleNamespace(done=done), optim=SimpleNamespace(steps=400_000), checked=False, start=0
     )
     made.__dict__.update(more)
     return made

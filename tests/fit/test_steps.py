@@ -267,7 +267,7 @@ def test_processor_time_counts_from_the_first_step():
 
 def test_a_run_is_looked_at_after_its_first_every_fifth_and_last_step():
     looked: list[int] = []
-    watch = [At(step, lambda fit: looked.append(fit.history.done) if fit.looked else None) for step in range(1, 13)]
+    watch = [At(step, lambda fit: looked.append(fit.history.done) if fit.checked else None) for step in range(1, 13)]
     run(make(steps=12), *watch)
     assert looked == [1, 5, 10, 12]
 

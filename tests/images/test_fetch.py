@@ -410,4 +410,4 @@ def test_the_script_runs_and_helps_without_anything_heavy():
 def test_a_real_file_is_still_where_the_manifest_says(tmp_path: Path):
     smallest = {entry.repo: entry for entry in sorted(REAL, key=lambda entry: -entry.size)}
     for result in fetch.fetch(smallest.values(), tmp_path, fetch.network()):
-        assert result.status == "fetched", result.said
+        assert result.status == "fetched", result.in_words

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from dip_exp.metrics.calibration import BINS, calibrate, measured, said, shown
+from dip_exp.metrics.calibration import BINS, calibrate, facts, measured, shown
 from tests.checked import unchecked
 
 RNG = np.random.default_rng(0)
@@ -124,13 +124,13 @@ def test_a_record_says_the_size_of_a_map_and_how_it_compares():
     x = RNG.random((1, 3, 20, 20))
     std = RNG.uniform(0.01, 0.1, x.shape)
     x_hat = x + std * RNG.standard_normal(x.shape)
-    found = said("std", std, x_hat, x, None, of=5)
+    found = facts("std", std, x_hat, x, None, of=5)
     rms = float(np.sqrt((std**2).mean()))
     assert found["spread"] == {"kind": "std", "of": 5, "rms": pytest.approx(rms), "white": shown(std)[1]}
     compared = measured(std, x_hat, x)
     assert compared is not None
     assert found["calibration"] == {"kind": "std", **asdict(compared)}
-    assert said("std", std, x_hat, None, None, of=5)["calibration"] is None
+    assert facts("std", std, x_hat, None, None, of=5)["calibration"] is None
 
 
 def test_the_picture_of_a_map_is_linear_up_to_its_white():

@@ -61,7 +61,7 @@ def test_a_rule_that_says_nothing_keeps_nothing_ends_nothing_and_costs_nothing()
     assert Verdict() == CONTINUE == Verdict(keep=False, stop=False, reason="", also={})
     assert rule.pose(problem, problem.y, 0) is problem
     assert rule.extra(0, problem.y, problem.y, lambda z: z) is None
-    assert (rule.dearer, rule.told(), rule.state()) == (1, {}, {})
+    assert (rule.slowdown, rule.findings(), rule.state()) == (1, {}, {})
     assert (rule.active, rule.ends) == (False, True)
     rule.load({})
 
@@ -119,7 +119,7 @@ def test_patience_ends_after_that_many_steps_without_a_new_minimum(patience: int
     assert [bool(verdict.keep) for verdict in verdicts] == [False, True, *[False] * 9]
     assert [verdict.stop for verdict in verdicts].index(True) == 1 + patience
     assert verdicts[1 + patience].reason == f"series: it was least at step 2 (1.2) and no smaller for {patience} steps"
-    assert rule.told() == {"least": 1.2345}
+    assert rule.findings() == {"least": 1.2345}
 
 
 def test_without_a_minimum_nobody_waits_in_vain():
@@ -127,7 +127,7 @@ def test_without_a_minimum_nobody_waits_in_vain():
     rule = Series(2)
     for step, value in enumerate([1.0, *[torch.nan] * 9]):
         assert not rule.update(step, torch.zeros(SHAPE), scalar(value)).stop
-    assert rule.told() == {}
+    assert rule.findings() == {}
 
 
 def test_it_ends_only_when_it_may_wait_for_the_device():
@@ -165,7 +165,7 @@ def test_a_rule_that_takes_up_its_state_judges_as_one_that_kept_it(name: str, in
         seen.average.copy_(x_hat.abs())
         rule._divergence = torch.tensor(20.0 - step)  # of SURE alone
         verdict = rule.update(step, x_hat, scalar(size))
-        return bool(verdict.keep), verdict.stop, verdict.reason, rule.told()
+        return bool(verdict.keep), verdict.stop, verdict.reason, rule.findings()
 
     whole, parts, other = begun(), begun(), begun()
     expected = [judged(*whole, step) for step in range(40)]
@@ -213,7 +213,7 @@ def test_a_variance_looks_at_its_places_alone_and_ends_at_a_tenth_step(rule: Any
     assert 5 <= ended - 1 - kept[-1] < 5 + CHECK_EVERY
     number = verdict.reason.partition("(")[2].partition(")")[0]
     assert verdict.reason.startswith(f"{rule.name}: the variance of the outputs was least at step {kept[-1] + 1} (")
-    assert number == f"{rule.told()['least']:.3g}"
+    assert number == f"{rule.findings()['least']:.3g}"
 
 
 # -- the discrepancy ---------------------------------------------------------------------------------------------------
@@ -231,13 +231,13 @@ def test_the_discrepancy_is_looked_at_every_tenth_step_and_ends_at_its_limit():
     for offset, tau, ends in ((0.5, 1.0, True), (0.5, 0.999, False), (1.0, 4.0, True), (1.0, 3.9, False)):
         rule = Discrepancy(tau=tau)
         rule.begin(residual(offset))
-        assert rule.told() == {}
+        assert rule.findings() == {}
         verdicts = [rule.update(step, torch.zeros(SHAPE), scalar(0)) for step in range(20)]
         assert [step + 1 for step, verdict in enumerate(verdicts) if verdict.stop] == ([10, 20] if ends else [])
         assert [bool(verdict.keep) for verdict in verdicts] == [verdict.stop for verdict in verdicts]
-        assert rule.told() == {"ratio": (offset / 0.5) ** 2}
+        assert rule.findings() == {"ratio": (offset / 0.5) ** 2}
         if ends:
-            assert f"is {rule.told()['ratio']:.3f} times as far" in verdicts[9].reason
+            assert f"is {rule.findings()['ratio']:.3f} times as far" in verdicts[9].reason
 
 
 def test_the_discrepancy_counts_known_values_alone():
@@ -247,7 +247,7 @@ def test_the_discrepancy_counts_known_values_alone():
     rule = Discrepancy()
     rule.begin(seen)
     rule.update(9, seen.average, scalar(0))
-    assert rule.told() == {"ratio": 1}
+    assert rule.findings() == {"ratio": 1}
 
 
 # -- the plateau -------------------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def test_a_plateau_is_that_of_its_definition(kind: str, window: int | None, memo
     expected = plateau(is_window, fall, losses)
     rule = Plateau(window=window, fall=fall)
     rule.begin(view(memory=memory))
-    assert rule.told() == {"window": is_window}
+    assert rule.findings() == {"window": is_window}
     found = None
     for step, loss in enumerate(losses):
         verdict = rule.update(step, torch.zeros(SHAPE), torch.tensor(loss, dtype=torch.float64))
@@ -371,7 +371,7 @@ def test_the_error_is_the_mean_square_at_the_held_out_pixels(masked: bool):
         rule.update(step, seen.average, scalar(0))
         errors.append(float((2 * seen.average - problem.y)[held].square().mean()))
     assert errors[1] < errors[0]
-    assert rule.told() == {"least": pytest.approx(errors[1])}
+    assert rule.findings() == {"least": pytest.approx(errors[1])}
 
 
 @pytest.mark.parametrize(("every", "ends"), [(5, [10, 20, 30]), (20, []), (3, [9, 18, 27]), (10, [20, 30])])
@@ -422,7 +422,7 @@ def test_sure_is_for_noise_of_a_known_level_on_the_whole_picture():
 @pytest.mark.parametrize("every", [1, 4])
 def test_a_step_with_the_divergence_makes_up_for_those_without(every: int):
     rule = sure(every)
-    assert rule.dearer == 1 + 1 / every
+    assert rule.slowdown == 1 + 1 / every
     z = torch.zeros(SHAPE)
     terms = [rule.extra(step, z, z, lambda z: 3 * z) for step in range(600 * every)]
     asked = [step for step, term in enumerate(terms) if term is not None]
@@ -463,7 +463,7 @@ def test_the_estimate_is_the_residual_less_the_noise_and_the_price_of_the_diverg
     assert term is not None
     rule.update(every, 3 * y, scalar(0))
     expected = float((2 * y).square().mean()) - 0.5**2 + float(term) / every
-    assert rule.told() == {"estimate": pytest.approx(expected, rel=1e-4)}
+    assert rule.findings() == {"estimate": pytest.approx(expected, rel=1e-4)}
 
 
 def means(estimates: list[float], window: int) -> list[float]:
@@ -492,10 +492,10 @@ def ended(estimates: list[float], window: int, every: int = 1) -> int | None:
         rule._divergence = torch.tensor((estimate - 1 + 0.5**2) / (2 * 0.5**2))
         verdict = rule.update((look - 1) * every, gaussian_problem().y + 1, scalar(0))
         assert verdict.stop or verdict == CONTINUE
-        assert rule.told()["estimate"] == pytest.approx(expected[look - 1], abs=1e-5)
+        assert rule.findings()["estimate"] == pytest.approx(expected[look - 1], abs=1e-5)
         if verdict.stop:
             assert verdict.keep is True
-            assert verdict.reason.endswith(f"fell to zero ({rule.told()['estimate']:.2g})")
+            assert verdict.reason.endswith(f"fell to zero ({rule.findings()['estimate']:.2g})")
             return look
     return None
 
@@ -523,10 +523,10 @@ def test_an_estimate_of_just_zero_has_fallen_to_zero():
 
 def test_before_its_first_look_sure_has_no_estimate_and_says_nothing():
     rule = sure(every=2)
-    assert rule.told() == {}
+    assert rule.findings() == {}
     rule.extra(1, torch.zeros(SHAPE), torch.zeros(SHAPE), lambda z: z)
     assert rule.update(1, torch.ones(SHAPE), scalar(0)) == CONTINUE
-    assert rule.told() == {}
+    assert rule.findings() == {}
 
 
 # -- several rules watch -----------------------------------------------------------------------------------------------
@@ -556,7 +556,7 @@ def test_who_has_ended_is_not_asked_again_and_the_others_are():
     kept = [dict(watch.update(step, torch.zeros(SHAPE), scalar(0)).also) for step in range(8)]
     both, one = {"stopped_first": True, "stopped_second": True}, {"stopped_second": True}
     assert kept == [both] * 3 + [one] * 3 + [{}] * 2
-    assert watch.told() == {
+    assert watch.findings() == {
         "stopped_first": {"ended": 3, "reason": "ended at 2"},
         "stopped_second": {"ended": 6, "reason": "ended at 5"},
     }
@@ -564,5 +564,5 @@ def test_who_has_ended_is_not_asked_again_and_the_others_are():
     again = Watch(rules={"first": Counting(2), "second": Counting(5)})
     again.begin(view())
     again.load(watch.state())
-    assert again.told() == watch.told()
+    assert again.findings() == watch.findings()
     assert again.rules["second"].steps == 6  # type: ignore[attr-defined]

@@ -275,21 +275,21 @@ def test_several_watch_what_each_would_have_done_alone():
         kind = f"stopped_{name}"
         assert np.array_equal(watched.pictures[kind], alone.pictures["stopped"])
         assert watched.steps_of[kind] == alone.steps_of["stopped"]
-        assert watched.told[kind]["ended"] == alone.steps
-        assert watched.told[kind]["reason"] == alone.reason
+        assert watched.findings[kind]["ended"] == alone.steps
+        assert watched.findings[kind]["reason"] == alone.reason
 
 
 def test_a_rule_that_never_ends_nor_keeps_has_the_last_average():
     fitted = run(make(Watch(rules={"plateau": Plateau(window=500)}), steps=20))
     assert np.array_equal(fitted.pictures["stopped_plateau"], fitted.pictures["average"])
     assert fitted.steps_of["stopped_plateau"] == 20
-    assert fitted.told["stopped_plateau"]["ended"] is None
+    assert fitted.findings["stopped_plateau"]["ended"] is None
 
 
 def test_who_cannot_judge_is_passed_over():
     rules = {"discrepancy": Discrepancy(), "wmv": WindowedVariance(window=4)}
     fitted = run(make(Watch(rules=rules), replace(noisy(), noise=None), steps=20))
-    assert "knows none" in fitted.told["discrepancy"]["cannot"]
+    assert "knows none" in fitted.findings["discrepancy"]["cannot"]
     assert "stopped_wmv" in fitted.pictures
     assert "stopped_discrepancy" not in fitted.pictures
 
@@ -310,7 +310,7 @@ def test_interrupted_and_resumed_ends_as_uninterrupted(name: str, tmp_path: Path
         with pytest.raises(Interrupted):
             run(make(ALL[name](), steps=120), callbacks=[Interrupting(step)], checkpoint=checkpoint)
     resumed = run(make(ALL[name](), steps=120), checkpoint=checkpoint)
-    assert (resumed.steps, resumed.reason, resumed.told) == (whole.steps, whole.reason, whole.told)
+    assert (resumed.steps, resumed.reason, resumed.findings) == (whole.steps, whole.reason, whole.findings)
     assert resumed.steps_of == whole.steps_of
     assert all(np.array_equal(resumed.pictures[kind], whole.pictures[kind]) for kind in whole.pictures)
 

@@ -89,7 +89,7 @@ def _panel(tables: Tables, experiment: str, found: DataFrame, column: Column, sc
         curve = tables.curve(first.run_id.iloc[0])
         at = curve[curve.step == int(column.kind.removeprefix("step"))]
         value = at.psnr.iloc[0] if len(at) else value
-    ours, theirs = comparison.beside(tables, experiment, first, column.kind)
+    ours, theirs = comparison.both(tables, experiment, first, column.kind)
     value = value if value == value else ours  # for an iterate without a truth: its fit to the observation
     picture = tables.panel(first.run_id.iloc[0], column.kind)
     absent = why_absent(tables, first.image.iloc[0]) if picture is None else ""

@@ -48,7 +48,7 @@ FAR = 1.0
 
 class Choice(NamedTuple):
     """A rule's choice in one run. peak, peak_step: PSNR and step of the oracle. ended: the step at which the rule would
-    have ended the run, or None if it would not have. out_of: the run's number of steps. dearer: seconds per step
+    have ended the run, or None if it would not have. out_of: the run's number of steps. slowdown: seconds per step
     relative to the watched run."""
 
     psnr: float
@@ -57,7 +57,7 @@ class Choice(NamedTuple):
     out_of: float
     peak: float
     peak_step: float
-    dearer: float
+    slowdown: float
 
     @property
     def gap(self) -> float:
@@ -84,16 +84,16 @@ def choices(tables: Tables, task: str, rule: str, experiment: str = NAME) -> lis
             found.append(Choice(at_step(tables, peak.run_id, step), step, step, horizon, *against, 1.0))
             continue
         chosen = watched[watched.kind == f"stopped_{rule}"]
-        dearer = 1.0
+        slowdown = 1.0
         if not len(chosen):
             mine = own[variant == rule]
             chosen = mine[mine.kind == "stopped"]
             if len(chosen):
-                dearer = float(chosen.iloc[0].seconds_per_step) / float(peak.seconds_per_step)
+                slowdown = float(chosen.iloc[0].seconds_per_step) / float(peak.seconds_per_step)
         if len(chosen):
             one = chosen.iloc[0]
             ended = float(one.ended) if np.isfinite(one.ended) else None
-            found.append(Choice(float(one.psnr), float(one.step), ended, horizon, *against, dearer))
+            found.append(Choice(float(one.psnr), float(one.step), ended, horizon, *against, slowdown))
     return found
 
 
@@ -227,5 +227,5 @@ def _line(found: list[Choice]) -> dict[str, str]:
         "chosen": f"{np.median([one.step / one.out_of for one in found]):.2f}",
         "ended": f"{np.median(ended):.2f}" if ended else "–",
         "not ended": f"{len(found) - len(ended)}",
-        "step": f"× {np.median([one.dearer for one in found]):.2f}",
+        "step": f"× {np.median([one.slowdown for one in found]):.2f}",
     }
