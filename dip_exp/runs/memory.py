@@ -142,12 +142,12 @@ def _fitting(order: Order, device: "torch.device", room: float) -> list[list[str
     found = []
     if _can_be_tiled(order):
         found.append(_with(order.command, "tiles=auto"))
-    if not any(key.startswith(("task.", "input.")) for key in cfgs.files(config)):  # a mask would keep its size
-        side = _largest(picture, lambda smaller: needed(smaller)[1], room)
-        if side is not None:
-            found.append(_with(order.command, f"image.shrink_to={side}"))
-            if not any(image.get(key) for key in ("shrink_to", "trim_multiple", "crop_multiple")):
-                found.append(_with(order.command, _box(image.get("box"), picture, shrunk(picture, side))))
+    side = _largest(picture, lambda smaller: needed(smaller)[1], room)
+    if side is not None:
+        found.append(_with(order.command, f"image.shrink_to={side}"))
+        beside = any(key.startswith(("task.", "input.")) for key in cfgs.files(config))  # a box may miss a mask's holes
+        if not beside and not any(image.get(key) for key in ("shrink_to", "trim_multiple", "crop_multiple")):
+            found.append(_with(order.command, _box(image.get("box"), picture, shrunk(picture, side))))
     narrower = NARROWER.get(choices.get("arch", ""))
     for word in (f"arch={narrower}" if narrower else "", "scale=mini" if order.smaller else ""):
         command = _with(order.command, word)

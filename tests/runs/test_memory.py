@@ -86,10 +86,12 @@ def network(order: Order) -> tuple:
     return module.build(order.config, "arch", {}), module.build(order.config, "input", {}).channels
 
 
-def test_a_mask_keeps_its_size_so_the_picture_s_is_not_changed(path: Path, tmp_path: Path):
+def test_a_mask_is_reduced_with_its_picture_and_may_have_no_hole_in_a_box(path: Path, tmp_path: Path):
     mask = images.write(tmp_path / "mask.png", np.ones((1, 1, 300, 421), np.float32))
     words = ["task=inpaint", f"image.path={path}", f"task.mask.path={mask}", "memory_limit=900MB", "trainer=cpu"]
-    assert "image." not in refusal(words, tmp_path).replace("image.path", "").replace("image=file", "")
+    text = refusal(words, tmp_path)
+    assert "image.shrink_to=" in text
+    assert "image.box=" not in text
 
 
 def test_nothing_is_left_behind_and_what_fits_is_not_spoken_of(
