@@ -31,6 +31,9 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> int:
+    from dip_exp.runs import terminal
+
+    terminal.prepare()
     until = time.monotonic()
     given = parsed()
     until += given.hours * 3600

@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns the exit status."""
     args = parser().parse_args(argv)
     from dip_exp.errors import Refused
+    from dip_exp.runs import terminal
+
+    terminal.prepare()
 
     try:
         return _run(args)

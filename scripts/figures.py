@@ -15,6 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def main() -> int:
+    from dip_exp.runs import terminal
+
+    terminal.prepare()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="FIGURE", help="of dip_exp/figures (all)")
     parser.add_argument("--scale", choices=["paper", "mini"], help="one scale alone")

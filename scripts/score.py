@@ -61,6 +61,9 @@ def main(words: list[str]) -> int:
     """Prints the table, or the error. Returns the exit status: 0, or 2 if something was refused."""
     given = parser().parse_args(words)
     from dip_exp.errors import Refused
+    from dip_exp.runs import terminal
+
+    terminal.prepare()
 
     try:
         print(score(given))

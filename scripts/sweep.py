@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 def main() -> int:
     from dip_exp.experiments import arguments
+    from dip_exp.runs import terminal
 
+    terminal.prepare()
     parser = arguments.shared(__doc__, scale="mini")
     parser.add_argument("--allow-dirty", action="store_true", help="collect runs no commit accounts for (private use)")
     given = parser.parse_args()

@@ -245,3 +245,11 @@ def test_the_record_of_an_object_of_ones_own_is_the_same_every_time():
     first, again = (restore(picture(10, 9, 3), stop=After(), **TINY).record["config"]["stop"] for _ in range(2))
     assert first == again
     assert first.endswith("After")
+
+
+def test_a_value_that_is_nan_is_missing_and_the_others_stay():
+    y = picture(20, 20)
+    y[3, 4] = np.nan
+    x_hat, _ = restore(y, "inpaint", **TINY)
+    assert np.isfinite(x_hat).all()
+    np.testing.assert_array_equal(x_hat[np.isfinite(y)], y[np.isfinite(y)])

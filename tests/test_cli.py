@@ -183,6 +183,25 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path, line: str, records: 
     assert len(list(tmp_path.glob("results/runs/*/record.json"))) == records
 
 
+def test_a_script_takes_any_letter_and_a_reader_that_has_gone(tmp_path: Path):
+    for name in ("ours", "truth"):
+        (tmp_path / name).mkdir()
+        images.write(tmp_path / name / "日本語.png", np.full((1, 3, 20, 20), 0.5, np.float32))
+    script = f"{sys.executable} {ROOT}/scripts"
+    line = f"{script}/score.py ours --truth truth --protocol rgb"
+    assert piped(line, tmp_path, PYTHONIOENCODING="cp1252")[::2] == (0, "")
+    line = f"{script}/sweep.py fig2_curves --dry-run --results {tmp_path / 'r'} | head -1"
+    assert piped(line, tmp_path)[::2] == (0, "")
+
+
+def test_a_swept_group_and_a_key_of_it_run(tmp_path: Path):
+    words = ["-m", *SMOKE, "task=superres,superres_x8", "task.pair=consistent", "optim.steps=2"]
+    status, _, err = warm.run(*words, cwd=tmp_path)
+    assert status == 0, err
+    found = [json.loads(path.read_text())["config"]["task"] for path in tmp_path.glob("results/runs/*/record.json")]
+    assert sorted((task["factor"], task["pair"]) for task in found) == [(4, "consistent"), (8, "consistent")]
+
+
 def test_a_refusal_with_standard_error_closed_exits_2(tmp_path: Path):
     assert piped("$RUN steps=10 2>&-", tmp_path)[:2] == (2, "")
 

@@ -114,7 +114,7 @@ def _ending(settings: list[str]) -> list[str]:
     if not resized or {"stop", "preset", "experiment"} & set(given) or given.get("scale") == "mini":
         return []
     rules = {own_stop(task) for task in swept(f"task={given.get('task', 'denoise')}")}
-    alone = len(rules) == 1 and given.get("optim") != "sgld"
+    alone = len(rules) == 1 and "sgld" not in swept(f"optim={given.get('optim', '')}")
     return [f"stop={rules.pop()}"] if alone and rules != {"fixed"} else []
 
 
@@ -140,7 +140,8 @@ def _first_options(settings: list[str]) -> list[str]:
     found = []
     for word in settings:
         group = key_of(word)
-        used = any(key_of(other).startswith((f"{group}.", f"{group}/")) for other in settings)
+        dotted = group.replace("/", ".")  # the settings of task/mask are task.mask.x
+        used = any(key_of(other).startswith((f"{dotted}.", f"{group}/")) for other in settings)
         options = swept(word) if used and is_group(word) else []
         if len(options) > 1:
             found.append(f"{group}={options[0]}")
@@ -179,7 +180,7 @@ def _no_setting(word: str, before: list[str]) -> str:
 def _check_removed(word: str) -> None:
     """Raises Refused for `~key` of a setting or group that every run needs."""
     key = key_of(word)
-    if "." in key or key.startswith("hydra") or key in catalogue.optional():
+    if key.startswith("hydra") or key in catalogue.optional():
         return
     instead = f"{key}=none" if "none" in catalogue.options(key) else f"{key}=..."
     raise Refused(f"~{key}: every run has it, and it cannot be removed; give another value  [{instead}]")

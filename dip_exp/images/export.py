@@ -7,6 +7,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from dip_exp.images import pixels
 from dip_exp.images.files import read
 from dip_exp.images.picture import Picture
 
@@ -18,9 +19,15 @@ JPEG_QUALITY = 95
 
 
 def check(suffix: str, size: tuple[int, int], *, has_alpha: bool) -> None:
-    """Raises ValueError if a format cannot hold a picture of `size` (width, height) in pixels, or its alpha."""
+    """Raises ValueError if a format cannot hold a picture of `size` (width, height) in pixels, or its alpha, or if it
+    has so many pixels that its restored.png is not read again."""
     if has_alpha and suffix in (".jpg", ".jpeg"):
         raise ValueError("JPEG holds no alpha, and this picture has one; let the name end in .png, .tif or .webp")
+    if suffix != ".png" and size[0] * size[1] > pixels.MAX_PIXELS:
+        raise ValueError(
+            f"the restored picture is {size[0]}x{size[1]}; with more than {pixels.MAX_PIXELS} pixels it is written as "
+            "PNG alone; let the name end in .png"
+        )
     most = MOST.get(suffix)
     if most is not None and max(size) > most:
         raise ValueError(

@@ -66,8 +66,15 @@ def read(
         content,
         ends=ends if special else None,
         plain=pixels.plain,
-        notes=_notes(x, ends, usual, values) if special else (),
+        notes=(*_bands(x), *(_notes(x, ends, usual, values) if special else ())),
     )
+
+
+def _bands(x: np.ndarray) -> tuple[str, ...]:
+    """Returns how an array with more bands than colours was read: nothing in it tells bands from the slices of a
+    volume."""
+    _, bands, height, width = x.shape
+    return (f"read as {width}x{height} pixels with {bands} bands each",) if bands > 4 else ()
 
 
 def _notes(x: np.ndarray, ends: tuple[float, float], usual: tuple[float, float], values: Values) -> tuple[str, ...]:

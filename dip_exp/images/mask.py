@@ -28,6 +28,9 @@ COLOURED = 0.1
 LABELS = 256
 """With more colours than this, a mask in colours is a photograph and no map of labels."""
 
+FEW_LABELS = 32
+"""With at most so many values, one coloured pixel is enough for a map of labels: an object may be small."""
+
 AUTO = "task.mask.read=luma reads it by its brightness all the same"
 
 
@@ -143,7 +146,7 @@ def _from_values(pixels: Pixels, x: np.ndarray, luma: np.ndarray, who: str) -> K
     if len(colours) == 2:
         return _of_two(stored, colours, luma, who)
     coloured = float((np.ptp(x[0], axis=0) > COLOURED).mean())
-    if coloured > 1 - NEARLY_ALL:
+    if coloured > 1 - NEARLY_ALL or (coloured > 0 and len(colours) <= FEW_LABELS):  # an object's label may be small
         _refuse_colours(pixels, stored, colours, coloured, who)
     known = luma >= HALF
     if known.all() or not known.any():

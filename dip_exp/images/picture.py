@@ -53,6 +53,11 @@ class Picture:
         return self.x.shape[1]
 
     @property
+    def visible(self) -> Float32[np.ndarray, "1 C H W"]:
+        """x, with the colours of invisible pixels replaced (`uncovered`)."""
+        return self.x if self.alpha is None else uncovered(self.x, self.alpha)
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.x.shape[3], self.x.shape[2]

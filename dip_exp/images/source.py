@@ -12,7 +12,7 @@ from pydantic import Field
 from dip_exp.component import Finite, PathText, PositiveInt, component, located
 from dip_exp.images.files import file_sha256, read
 from dip_exp.images.frame import Frame
-from dip_exp.images.picture import Picture, to_grey, uncovered
+from dip_exp.images.picture import Picture, to_grey
 from dip_exp.images.sets import FREE, by_content, manifest
 
 PackagedName = Literal["astronaut", "chelsea", "coffee", "camera", "rocket"]
@@ -56,7 +56,7 @@ class _Source:
 
     def _processed(self, source: Picture) -> Picture:
         frame = Frame(source.size, self.box, self.trim_multiple, self.shrink_to, self.crop_multiple)
-        x = source.x if source.alpha is None else uncovered(source.x, source.alpha)
+        x = source.visible
         x = frame.of(to_grey(x) if self.grey else x)
         return replace(source, x=x, alpha=None if source.alpha is None else frame.of(source.alpha), frame=frame)
 

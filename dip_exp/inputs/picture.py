@@ -40,7 +40,7 @@ class GivenPicture(Input):
         return torch.from_numpy(np.pad(picture, beyond, mode="reflect"))
 
     def _read(self, path: str, y: Tensor) -> np.ndarray:
-        picture = images.read(located(path), what="input").x
+        picture = images.read(located(path), what="input").visible
         return picture if self._frame is None else self._frame.along(picture, (y.shape[2], y.shape[3]))
 
     def along(self, frame: Frame) -> "GivenPicture":

@@ -99,7 +99,7 @@ class FlashFile(Flash):
         return ours
 
     def pair(self, picture: Float[np.ndarray, "1 C H W"], rng: np.random.Generator) -> Pair:
-        flash = images.read(located(self.path), self.sha256, what="flash").x
+        flash = images.read(located(self.path), self.sha256, what="flash").visible
         if self._frame is not None:
             flash = self._frame.along(flash, (picture.shape[2], picture.shape[3]))
         if self.crop_multiple is not None:

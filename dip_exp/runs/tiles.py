@@ -242,4 +242,26 @@ def checked(tiling: Tiling) -> Expected:
             f"tiles: task={tiling.choices['task']} makes {ahead.shape[2]}x{ahead.shape[1]} of a tile of "
             f"{width}x{height}; its sides must be multiples of the task's factor  [tiles=..., image.box=...]"
         )
+    _check_merged(tiling, ahead, factor)
     return ahead
+
+
+MERGED_BYTES = 20.0
+"""Memory per value of the merged picture while it is put together and written: 17 were measured for 12 megapixels."""
+
+
+def _check_merged(tiling: Tiling, ahead: Expected, factor: int) -> None:
+    """Raises Refused if the merged picture itself would not fit into memory at the end, hours later."""
+    import torch
+
+    from dip_exp.cost.estimate import BASE_BYTES
+
+    width, height = (side * factor for side in tiling.grid.size)
+    needed = BASE_BYTES + MERGED_BYTES * ahead.shape[0] * width * height
+    limit = tiling.cfg["memory_limit"] if ahead.device.type == "cpu" else None  # pictures are merged beside a GPU
+    free = memory.available_here(torch.device("cpu"), limit) or math.inf
+    if needed > free:
+        raise Refused(
+            f"tiles: the merged picture of {width}x{height} needs about {needed / 1e9:.1f} GB at the end, and "
+            f"{free / 1e9:.1f} GB can be had here; restore it in parts  [image.box=[left,top,width,height]]"
+        )

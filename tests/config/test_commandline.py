@@ -168,3 +168,8 @@ def test_the_first_of_the_swept_options_holds_their_settings():
     assert commandline.prepare(["-m", "stop=glob(*mv)", "stop.patience=3"])[1] == "stop=emv"
     searched = ["-m", "hydra/sweeper=optuna", "task=superres,superres_x8", "task.factor=2"]
     assert commandline.prepare(searched) == searched
+
+
+def test_the_first_option_of_an_inner_swept_group_is_given_too():
+    words = ["-m", "task=inpaint", "task/mask=file,table1", "task.mask.flip=true"]
+    assert commandline.prepare(words)[1] == "task/mask=file"

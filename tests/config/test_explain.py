@@ -56,6 +56,8 @@ SHORT_NAMES = [
 """Rows "steps=10, sigma=25, ... a bare a.png"."""
 
 NOTHING_GIVEN = [
+    ("~optim.steps", "~optim.steps: every run has it, and it cannot be removed; give another value  [optim.steps=...]"),
+    ("~task.protocol", "~task.protocol: every run has it"),
     ("image.path=", "image.path: nothing was given; a file's name is needed"),
     ("-m image.path=", "image.path: nothing was given; a file's name is needed"),
     ("image=file image.path=''", "image.path: nothing was given; a file's name is needed"),

@@ -77,6 +77,7 @@ def test_a_preset_sets_defaults_only(preset: str, task: str):
         (["image.shrink_to=null"], []),
         (["image.shrink_to=128", "stop=fixed"], []),
         (["image.shrink_to=128", "optim=sgld"], []),
+        (["-m", "optim=adam,sgld", "image.shrink_to=128"], []),
         (["image.shrink_to=128", "scale=mini"], []),
         (["experiment=smoke", "image.shrink_to=32"], []),
     ],

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -310,3 +311,10 @@ def test_the_correction_says_why(capsys: pytest.CaptureFixture):
 def test_no_test_writes_to_the_cache_at_home():
     assert not rates.here(torch.device("cpu"), 1, "fp32").file.is_relative_to(Path.home() / ".cache")
     assert rates.here(torch.device("cpu"), 1, "fp32").file.is_absolute()
+
+
+def test_rates_are_of_the_threads_own_time_whatever_else_runs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rates.time, "thread_time", count(0, 1e-3).__next__)
+    monkeypatch.setattr(rates.time, "perf_counter", count().__next__)
+    each = rates._seconds(nn.Conv2d(32, 3, 1), 8, torch.device("cpu"), "fp32")
+    assert [own for own, _ in each] == pytest.approx([1e-3] * len(each))

@@ -9,6 +9,7 @@ import numpy as np
 import png
 import pytest
 import tifffile
+import torch
 from PIL import Image, PngImagePlugin
 
 import dip_exp
@@ -16,6 +17,7 @@ from dip_exp import images
 from dip_exp.config import commandline
 from dip_exp.errors import Refused
 from dip_exp.images import known_pixels
+from dip_exp.inputs.picture import GivenPicture
 from dip_exp.observe.flash import FlashFile, Synthetic
 from dip_exp.observe.masks import File as MaskFile
 from dip_exp.tasks.denoise import Denoise
@@ -48,6 +50,14 @@ def mask_file(folder: Path, stored: np.ndarray | Image.Image, name: str = "m.png
     image = stored if isinstance(stored, Image.Image) else Image.fromarray(stored)
     image.save(folder / name)
     return folder / name
+
+
+def small_object() -> Image.Image:
+    """A palette picture of a background, 4 pixels of an object and 4 of its outline."""
+    image = voc(0)
+    image.paste(15, (10, 10, 12, 12))
+    image.paste(255, (12, 10, 14, 12))
+    return image
 
 
 def voc(*labels: int) -> Image.Image:
@@ -99,6 +109,7 @@ UNTOLD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "yellow strokes": (layer((255, 255, 0), (0, 0, 0)), {}, "neither black nor white"),
     "a colour photo": (photo(), {}, r"coloured, so it looks like a photograph and no mask; .*task\.mask\.read=luma"),
     "VOC labels": (voc(1, 15), {}, r"the palette entries 0, 1, 15, more than two.*task\.mask\.missing_values=\[15\]"),
+    "a small object's label": (small_object(), {}, r"palette entries 0, 15, 255.*missing_values="),
     "grey labels": (
         np.where(HOLE, 3, np.arange(WIDTH) % 2).astype(np.uint8),
         {},
@@ -582,3 +593,24 @@ def test_system_files_are_passed_by(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "only" / "notes.txt").write_text("no")
     with pytest.raises(Refused, match=r"holds no picture; .*; passed by, as no pictures: 'notes\.txt'"):
         commandline.prepare([f"image.path={tmp_path / 'only'}"])
+
+
+def test_a_masks_settings_reach_its_reader(tmp_path: Path):
+    labels = MaskFile(path=str(mask_file(tmp_path, voc(15, 255))), missing_values=[15, 255])
+    holed = np.dstack([photo(), np.where(HOLE, 0, 255)]).astype(np.uint8)
+    alpha = MaskFile(path=str(mask_file(tmp_path, holed, "p.png")), read="alpha")
+    for mask in (labels, alpha):
+        np.testing.assert_array_equal(mask.draw((3, HEIGHT, WIDTH), RNG), KNOWN)
+
+
+def test_hidden_colours_of_a_flash_or_an_input_picture_do_not_bleed_either(tmp_path: Path):
+    path, frame = str(sprite(tmp_path)), images.Frame((40, 40), shrink_to=20)
+    dark = np.full((1, 3, 20, 20), 0.5, np.float32)
+    assert FlashFile(path=path).along(frame).pair(dark, RNG).flash.min() > 0.99
+    z = GivenPicture(path=path).along(frame).draw((20, 20), torch.from_numpy(dark), torch.Generator())
+    assert z.min() > 0.99
+
+
+def test_bands_are_counted_aloud_for_a_volume_looks_the_same(tmp_path: Path):
+    np.save(tmp_path / "v.npy", np.zeros((20, 16, 16), np.float32))
+    assert "read as 16x20 pixels with 16 bands each" in images.read(tmp_path / "v.npy").notes

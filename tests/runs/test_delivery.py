@@ -136,3 +136,11 @@ def test_alpha_is_told_of_before_the_first_step(run: Runner, tmp_path: Path):
     with pytest.raises(Refused, match=r"out: .*b\.jpg: JPEG holds no alpha"):
         run(*given)
     assert not (tmp_path / "results").exists()
+
+
+def test_what_could_not_be_written_at_the_end_is_refused_before_the_fit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dip_exp.images.pixels.MAX_PIXELS", 20)
+    export.check(".png", (7, 9), has_alpha=False)
+    for suffix in set(export.SUFFIXES) - {".png"}:
+        with pytest.raises(ValueError, match=r"is 7x9; with more than 20 pixels it is written as PNG alone"):
+            export.check(suffix, (7, 9), has_alpha=False)

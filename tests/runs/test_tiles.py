@@ -134,6 +134,10 @@ def test_inpainting_copies_the_tiles_where_nothing_is_missing(tiled: Tiled, tmp_
     picture = shown(tmp_path, done)
     assert np.array_equal(picture[mask > 0], levels[mask > 0])
     assert not np.array_equal(picture[mask == 0], levels[mask == 0])
+    rgba = np.dstack([levels, mask])
+    Image.fromarray(rgba).save(tmp_path / "a.png")  # what is restored can be seen
+    assert (shown(tmp_path, tiled(*words))[..., -1] == 255).all()
+    Image.fromarray(levels).save(tmp_path / "a.png")
     scored = tiled(*words, "image.role=clean")
     assert set(scored["scores"]["pasted"]) == {"psnr", "ssim", "psnr_missing"}
     mask[:32, 40:80] = 0
@@ -201,6 +205,18 @@ def test_auto_takes_the_largest_that_fits_and_goes_on_with_those_it_began(
         Refused, match=r"the smallest that auto chooses, of 128 pixels, need .* GB each, more than half"
     ):
         side()
+
+
+def test_a_merged_picture_that_would_not_fit_is_refused_before_the_first_tile(
+    tiled: Tiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    drawn(tmp_path / "a.png", 130, 130, 3)
+    monkeypatch.setattr(tiles, "MERGED_BYTES", 1e6)
+    with pytest.raises(
+        Refused, match=r"tiles: the merged picture of 130x130 needs about 51\.3 GB at the end, and 2\.0 GB"
+    ):
+        tiled("memory_limit=2GB")
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(
