@@ -213,7 +213,7 @@ def test_a_merged_picture_that_would_not_fit_is_refused_before_the_first_tile(
     drawn(tmp_path / "a.png", 130, 130, 3)
     monkeypatch.setattr(tiles, "MERGED_BYTES", 1e6)
     with pytest.raises(
-        Refused, match=r"tiles: the merged picture of 130x130 needs about 51\.3 GB at the end, and 2\.0 GB"
+        Refused, match=r"tiles: the merged picture of 130x130 needs about 51\.2 GB at the end, and 2\.0 GB"
     ):
         tiled("memory_limit=2GB")
     assert not (tmp_path / "results").exists()
