@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAMES = sweeps.names()
+EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"jobs of {name}")) for name in NAMES]
+"""The tests of one experiment run on one worker, which composes its jobs once."""
+
 PACKAGED = ("astronaut", "chelsea", "camera", "rocket")
 TUNING = "coffee"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("scale", ["paper", "mini"])
 def test_every_job_of_every_experiment_composes_and_builds(name: str, scale: str):
     jobs = jobs_of(name, scale)
@@ -54,7 +57,7 @@ def _listed(scale: str) -> "DataFrame":
     return Tables(ROOT / "results", scale).jobs
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_in_miniature_no_experiment_needs_a_download_or_the_tuning_picture(name: str):
     for job in sweeps.jobs(name, "mini"):
         image = job.named.config["image"]
@@ -64,7 +67,7 @@ def test_in_miniature_no_experiment_needs_a_download_or_the_tuning_picture(name:
         assert all(resolvers.CLASSIFIER in path for path, _ in config.files(job.named.config).values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_an_experiment_names_the_sets_it_needs_at_paper_scale(name: str):
     needed = set()
     for job in jobs_of(name, "paper"):
