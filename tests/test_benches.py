@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch.func import stack_module_state
 
-from scripts.bench import estimate, loops, pair, seeds
+from dip_exp import config
+from scripts.bench import estimate, loops, pair, presets, seeds
+from tests.conftest import SMOKE
+
+TINY = [word for word in SMOKE if "experiment" not in word] + ["image.shrink_to=32", "arch=skip_tiny", "optim.steps=3"]
 
 
 @pytest.mark.parametrize("contestant", ["bare", "bare_kept", "bare_bf16", "notebook", "ours_bare"])
@@ -90,3 +94,18 @@ def test_an_estimate_stands_beside_what_a_run_took(monkeypatch):
     found = estimate.case(words, 1)
     assert set(found) == {"estimated", "own", "wall", "share"}
     assert 0 < found["own"] <= found["wall"]
+
+
+def test_the_page_says_what_the_table_of_presets_says():
+    block = presets.PAGE.read_text().partition(presets.BEGIN)[2].partition(presets.END)[0]
+    rows = presets.table()
+    assert block.strip() == (presets.summary(rows) if rows else "")
+
+
+def test_a_preset_is_timed_and_scored(tmp_path, monkeypatch):
+    monkeypatch.setattr(presets.config, "compose", lambda words: config.layered([*words, *TINY]))
+    row = presets.row_of("quick", "inpaint", "chelsea", tmp_path)
+    assert set(row) == set(presets.COLUMNS)
+    assert row["size"] == "32x21"
+    assert float(row["psnr"]) > 5
+    assert row["classical"] == "biharmonic"

@@ -30,6 +30,9 @@ PICTURES = ("astronaut", "chelsea", "camera", "rocket")
 SCORE = {"inpaint": "pasted"}
 """The result's kind, where it is not `stopped`."""
 
+PAGE = ROOT / "docs/own-pictures.md"
+BEGIN, END = "<!-- presets: begin (scripts/bench/presets.py writes it) -->", "<!-- presets: end -->"
+
 KEY = ("preset", "task", "picture")
 COLUMNS = (
     *KEY,
@@ -67,6 +70,43 @@ def _row(key: dict[str, str], done: Record, kind: str) -> dict[str, Any]:
     }
 
 
+def table() -> list[dict[str, str]]:
+    """Returns the committed rows."""
+    if not RESULT.is_file():
+        return []
+    with RESULT.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def summary(rows: list[dict[str, str]]) -> str:
+    """Returns the page's table: a line for each preset and task, means over its pictures."""
+    lines = [
+        "| `preset=` | task | pictures | minutes (each) | given, dB | classical, dB | result, dB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for preset, task in dict.fromkeys((row["preset"], row["task"]) for row in rows):
+        own = [row for row in rows if (row["preset"], row["task"]) == (preset, task)]
+        minutes = ", ".join(f"{float(row['minutes']):.1f}" for row in own)
+        pictures = ", ".join(f"{row['picture']} {row['size']}" for row in own)
+        given, classical, result = (_mean(own, key) for key in ("observation", "classical_psnr", "psnr"))
+        name = own[0]["classical"]
+        lines.append(f"| `{preset}` | {task} | {pictures} | {minutes} | {given} | {name} {classical} | {result} |")
+    of = dict.fromkeys(f"{row['threads']} threads of {row['machine']}" for row in rows)
+    return "\n".join([*lines, "", f"*Measured on {'; '.join(of)}.*"])
+
+
+def _mean(rows: list[dict[str, str]], key: str) -> str:
+    known = [float(row[key]) for row in rows if row[key]]
+    return f"{sum(known) / len(known):.2f}" if known else "–"
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """Writes the table, and its means into the page."""
+    write_table(RESULT, COLUMNS, rows)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{summary(table())}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="+", metavar="PRESET", help="of conf/preset")
@@ -75,15 +115,12 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     given = parser.parse_args()
     config.register()
-    rows = {}
-    if RESULT.is_file():
-        with RESULT.open(newline="", encoding="utf-8") as file:
-            rows = {tuple(row[key] for key in KEY): row for row in csv.DictReader(file)}
+    rows: dict[tuple[str, ...], dict[str, Any]] = {tuple(row[key] for key in KEY): row for row in table()}
     for picture in given.pictures:
         for task in given.tasks:
             for preset in given.presets:
                 rows[preset, task, picture] = row_of(preset, task, picture, given.results)
-                write_table(RESULT, COLUMNS, list(rows.values()))
+                write(list(rows.values()))
 
 
 if __name__ == "__main__":
