@@ -43,6 +43,7 @@ FIT = ("tests/fit/test_history.py", "tests/fit/test_steps.py", "tests/fit/test_m
 CONFIG = (
     "tests/config/test_build.py",
     "tests/config/test_precision.py",
+    "tests/config/test_own_pictures.py",
     *(
         f"tests/config/test_config.py::{name}"
         for name in (
@@ -50,6 +51,7 @@ CONFIG = (
             "test_a_number_of_steps_that_is_none_is_named",
             "test_a_variants_value_can_hang_on_the_task",
             "test_precedence_group_then_task_then_experiment_then_scale_then_command_line",
+            "test_more_is_added_to_the_steps_and_is_one_or_above",
             "test_steps_are_part_of_an_identity_and_what_divided_them_is_not",
             "test_operational_settings_do_not_change_the_identity",
             "test_scientific_settings_change_the_identity",

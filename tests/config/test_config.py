@@ -144,6 +144,17 @@ def test_a_variants_value_can_hang_on_the_task():
         weight(*words, "task=jpeg")
 
 
+def test_more_is_added_to_the_steps_and_is_one_or_above():
+    def steps(*words: str) -> int:
+        return config.plain(config.layered([*words, "optim.steps=100"]))["optim"]["steps"]
+
+    assert (steps(), steps("more=1"), steps("more=250")) == (100, 101, 350)
+    assert identity("optim.steps=100", "more=5") == identity("optim.steps=105")
+    for given in (0, -3):
+        with pytest.raises(Refused, match=f"more: given {given}; must be a whole number from 1"):
+            steps(f"more={given}")
+
+
 def test_steps_are_part_of_an_identity_and_what_divided_them_is_not():
     assert identity("optim=muon", "optim.fewer=2", "optim.steps=50") == identity("optim=muon", "optim.steps=50")
     assert identity("optim=muon", "optim.fewer=2") != identity("optim=muon")

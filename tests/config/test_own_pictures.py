@@ -84,3 +84,9 @@ def test_a_preset_sets_defaults_only(preset: str, task: str):
 )
 def test_a_packaged_picture_of_another_size_ends_by_itself_too(words: list[str], added: list[str]):
     assert [word for word in prepare(words) if word not in words] == added
+
+
+def test_a_task_that_names_no_rule_has_that_of_its_base_and_one_that_is_not_packaged_has_none():
+    assert [own_stop(task) for task in ("denoise", "denoise_s50", "superres", "mine", "denoise,jpeg")] == [
+        *("emv", "emv", "fixed", "fixed", "fixed")
+    ]
