@@ -51,6 +51,7 @@ CONFIG = (
             "test_a_number_of_steps_that_is_none_is_named",
             "test_a_variants_value_can_hang_on_the_task",
             "test_precedence_group_then_task_then_experiment_then_scale_then_command_line",
+            "test_a_folder_in_the_home_folder_is_found_there",
             "test_more_is_added_to_the_steps_and_is_one_or_above",
             "test_steps_are_part_of_an_identity_and_what_divided_them_is_not",
             "test_operational_settings_do_not_change_the_identity",
@@ -103,8 +104,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "observe/masks": ("tests/observe/test_masks.py",),
     "config/build": CONFIG,
     "config/compose": CONFIG,
-    "config/identity": (*CONFIG, GOLDEN),
-    "config/resolvers": (*CONFIG, GOLDEN),
+    "config/identity": (GOLDEN, *CONFIG),
+    "config/resolvers": (GOLDEN, *CONFIG),
     "seeds": ("tests/test_seeds.py", "tests/test_golden.py::test_the_named_seeds_stay"),
 }
 """By module of dip_exp, the tests that are responsible for it."""

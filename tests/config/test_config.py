@@ -13,6 +13,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from dip_exp import config
+from dip_exp.config import resolvers
 from dip_exp.config.build import build
 from dip_exp.config.identity import _normal
 from dip_exp.errors import Refused
@@ -142,6 +143,11 @@ def test_a_variants_value_can_hang_on_the_task():
         Refused, match=r"task.tv_weight: .*Denoise, SuperResolution, Inpaint and none for Jpeg.*\[command line: "
     ):
         weight(*words, "task=jpeg")
+
+
+def test_a_folder_in_the_home_folder_is_found_there():
+    assert resolvers.located("~/runs") == str(Path.home() / "runs")
+    assert Path(resolvers.located("runs")).name == "runs"
 
 
 def test_more_is_added_to_the_steps_and_is_one_or_above():
