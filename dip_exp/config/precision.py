@@ -26,13 +26,18 @@ def chosen(config: Settings) -> str:
     """Returns the precision that resolved settings ask for. `auto` is decided here, so that no identity contains it.
 
     auto: bf16 for a network with its own half-precision step (`dip_exp.archs.fast`) on a CPU with bfloat16 units, else
-    fp32.
+    fp32. Never bf16 under `optim=muon`, see `remark`.
     """
     asked = config["precision"]
     if asked != AUTO:
         return asked
     has_own_step = str(config["arch"]["_target_"]).endswith(".Skip")
-    return "bf16" if has_own_step and units() and not _on_gpu(config["trainer"]["accelerator"]) else "fp32"
+    allowed = has_own_step and not _is_muon(config)
+    return "bf16" if allowed and units() and not _on_gpu(config["trainer"]["accelerator"]) else "fp32"
+
+
+def _is_muon(config: Settings) -> bool:
+    return str(config["optim"]["_target_"]).endswith(".Muon")
 
 
 def _on_gpu(accelerator: str) -> bool:
@@ -43,8 +48,12 @@ def _on_gpu(accelerator: str) -> bool:
     return torch.cuda.is_available()
 
 
-def remark(precision: str, device: str) -> str | None:
-    """Returns a remark about a precision on a device ("cpu", "cuda"), printed before the first step; usually None."""
+def remark(config: Settings, device: str) -> str | None:
+    """Returns a remark about the precision on a device ("cpu", "cuda"), printed before the first step; usually None."""
+    precision = config["precision"]
+    if precision == "bf16" and _is_muon(config):
+        # A step of Muon has the same size however small the gradient is, so the rounding of bf16 is never averaged out.
+        return "under optim=muon, a fit in bf16 stays far above its loss in fp32, and may diverge: use precision=fp32"
     if precision == "bf16" and device == "cpu" and not units():
         return "this processor has no units for bfloat16: precision=bf16 is slower here than precision=fp32"
     return None

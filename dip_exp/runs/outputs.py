@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from dip_exp.runs.order import Order
     from dip_exp.tasks.problem import Problem
 
+SETTLED_STEPS = 50
+"""Before so many steps, a loss above the first one says nothing."""
+
 
 def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
     """Writes all files of a run except its record, and returns the record. Raises OSError if a file cannot be
@@ -61,10 +64,21 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
         "rivals": {kind: one.facts for kind, one in restored_by.items() if kind != BASELINE},
         "notes": list(problem.presentation.notes),
         "result": result,
-        "remarks": problem.presentation.remarks(restored),
+        "remarks": [*problem.presentation.remarks(restored), *_of_divergence(fitted)],
         **sampled,
         **facts_of_fit(fitted, scores, order.config["threads"] or provenance.cores()),
     }
+
+
+def _of_divergence(fitted: "Fitted") -> list[str]:
+    """Returns a sentence about a fit that went wrong: after tens of steps its loss is above the first one."""
+    first, last = (fitted.rows[place]["loss"] for place in (0, -1))
+    if fitted.steps < SETTLED_STEPS or last <= first:
+        return []
+    return [
+        f"the loss went up, from {first:.3g} to {last:.3g}: the fit diverged and its pictures are worth nothing; try "
+        "precision=fp32, a smaller optim.lr, or optim.clip=1"
+    ]
 
 
 def _sampled(problem: "Problem", fitted: "Fitted") -> dict[str, Any]:

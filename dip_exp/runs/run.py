@@ -146,7 +146,7 @@ def prepare(order: Order) -> Parts:
 def _announce(order: Order, parts: Parts) -> None:
     """Prints what will run, its estimated time here, and the memory it needs."""
     fit, device = parts.fit, parts.trainer.device
-    remark = precision.remark(order.config["precision"], device.type)
+    remark = precision.remark(order.config, device.type)
     if remark is not None:
         report.note(remark)
     what, steps, sooner = order.what, fit.optim.steps, fit.stop.ends

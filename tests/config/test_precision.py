@@ -6,7 +6,7 @@ import pytest
 
 from dip_exp import config
 from dip_exp.config import precision
-from tests.conftest import Runner
+from tests.conftest import ROOT, Runner
 
 
 @pytest.fixture
@@ -78,3 +78,13 @@ def test_units_are_read_off_the_processors_own_list(monkeypatch: pytest.MonkeyPa
     precision.units.cache_clear()
     assert precision.units() == ()
     precision.units.cache_clear()
+
+
+def test_muon_is_never_given_half_precision_and_who_asks_for_it_is_told(having):
+    having("avx512_bf16")
+    assert identity("precision=auto", "trainer=cpu", "optim=muon") == identity("optim=muon", "trainer=cpu")
+    for preset in sorted(path.stem for path in (ROOT / "conf/preset").glob("*.yaml")):
+        settings = config.plain(config.layered([f"preset={preset}", "trainer=cpu"]))
+        assert precision.remark(settings, "cpu") is None
+    asked = config.plain(config.layered(["optim=muon", "precision=bf16", "trainer=cpu"]))
+    assert "may diverge: use precision=fp32" in str(precision.remark(asked, "cpu"))
