@@ -173,6 +173,9 @@ def _no_setting(word: str, before: list[str]) -> str:
         return (
             f"{word!r} is no setting; for a file of yours write image.path={word}{spaces}  [image=file image.path=...]"
         )
+    last = NAMES_A_FILE.match(before[-1]) if before else None
+    if last is not None and word not in catalogue.options("task"):
+        return f"{word!r} is no setting; a name with spaces needs quotes: '{before[-1]} {word} ...'"
     guess = f"task={word}" if word in catalogue.options("task") else "task=denoise, without spaces around ="
     return f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]"
 

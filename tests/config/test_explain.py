@@ -47,6 +47,10 @@ SHORT_NAMES = [
     ("task.mask=m.png", "task.mask: given m.png, .* for a file of yours write task.mask.path=m.png"),
     ("task/mask=m.png", "there is no such option; .* for a file of yours write task.mask.path=m.png"),
     ("a.png", "for a file of yours write image.path=a.png"),
+    (
+        "image.path=old scan (1973).tif",
+        "'scan' is no setting; a name with spaces needs quotes: 'image.path=old scan ...'",
+    ),
     ("image.path=my photo.png", "a name with spaces needs quotes: 'image.path=my photo.png'"),
     ("photo.JPG", "for a file of yours write image.path=photo.JPG"),
     ("task.lr=0.1", "task has clip, protocol, sigma, tv_beta, tv_weight; write optim.lr=..."),
