@@ -156,9 +156,10 @@ def piped(line: str, cwd: Path, **environment: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
-def test_a_console_that_lacks_a_letter_ends_nothing(tmp_path: Path):
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_console_that_lacks_a_letter_ends_nothing(tmp_path: Path, encoding: str):
     images.write(tmp_path / "日本語.png", np.random.default_rng(0).random((1, 3, 20, 20)).astype(np.float32))
-    status, out, err = piped("$RUN image.path=日本語.png image.shrink_to=null", tmp_path, PYTHONIOENCODING="cp1252")
+    status, out, err = piped("$RUN image.path=日本語.png image.shrink_to=null", tmp_path, PYTHONIOENCODING=encoding)
     assert status == 0, err
     assert r"denoise of \u65e5\u672c\u8a9e with skip_tiny" in out
     assert len(list(tmp_path.glob("results/runs/*/restored.png"))) == 1

@@ -167,16 +167,16 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _no_setting(word: str, before: list[str]) -> str:
     """Returns what is said of a word that is neither an option nor a setting."""
+    after_a_name = bool(before) and NAMES_A_FILE.match(before[-1]) is not None
     if looks_like_a_file(word) or ("/" in word and _exists(word)):
-        last = NAMES_A_FILE.match(before[-1]) if before else None
-        spaces = "" if last is None else f"; a name with spaces needs quotes: '{before[-1]} {word}'"
+        spaces = f"; a name with spaces needs quotes: '{before[-1]} {word}'" if after_a_name else ""
         return (
             f"{word!r} is no setting; for a file of yours write image.path={word}{spaces}  [image=file image.path=...]"
         )
-    last = NAMES_A_FILE.match(before[-1]) if before else None
-    if last is not None and word not in catalogue.options("task"):
+    is_task = word in catalogue.options("task")
+    if after_a_name and not is_task:
         return f"{word!r} is no setting; a name with spaces needs quotes: '{before[-1]} {word} ...'"
-    guess = f"task={word}" if word in catalogue.options("task") else "task=denoise, without spaces around ="
+    guess = f"task={word}" if is_task else "task=denoise, without spaces around ="
     return f"{word!r} is no setting; write key=value, such as {guess}  [python run.py --help]"
 
 

@@ -163,31 +163,28 @@ def _kept_by_twin(arch: Arch, net: nn.Module, z: Tensor) -> float:
     """Returns `kept_bytes` of a fast twin. Its number of operations grows with the map, even where only shapes are
     computed: above EXACT_BELOW pixels, the bytes follow from those of two small squares, as a part that grows with the
     area and one that grows with the sides."""
-    height, width = z.shape[2:]
+    channels, height, width = z.shape[1:]
     if height * width <= EXACT_BELOW:
-        exact = (repr(arch), tuple(z.shape))
-        if exact not in _KEPT_AT:
-            _KEPT_AT[exact] = kept_bytes(net, z)
-        return _KEPT_AT[exact]
+        return _kept_at(net, (1, channels, height, width))
     unit = max(arch.multiple, 32)
     small, large = 8 * unit, 12 * unit
-    key = (repr(arch), z.shape[1])
-    if key not in _KEPT:
-        sizes = ((1, z.shape[1], side, side) for side in (small, large))
-        least, most = (kept_bytes(net, torch.empty(size, device="meta")) for size in sizes)
-        by_area = (most / large - least / small) / (large - small)
-        _KEPT[key] = by_area, (least / small - by_area * small) / 2
-    by_area, by_side = _KEPT[key]
+    least, most = (_kept_at(net, (1, channels, side, side)) for side in (small, large))
+    by_area = (most / large - least / small) / (large - small)
+    by_side = (least / small - by_area * small) / 2
     return by_area * height * width + by_side * (height + width)
 
 
 EXACT_BELOW = 256 * 256
 
-_KEPT_AT: dict[tuple[str, tuple[int, ...]], int] = {}
-"""The bytes that a fast twin keeps, by network and shape of z: a run asks twice, a sweep for each job."""
+_KEPT: dict[tuple[str, tuple[int, ...]], int] = {}
+"""The bytes that a fast twin keeps, by its layers and the shape of z: a run asks twice, a sweep for each job."""
 
-_KEPT: dict[tuple[str, int], tuple[float, float]] = {}
-"""The bytes that a fast twin keeps per pixel and per pixel of its sides, by network and channels of z."""
+
+def _kept_at(net: nn.Module, shape: tuple[int, ...]) -> int:
+    key = (repr(net), shape)
+    if key not in _KEPT:
+        _KEPT[key] = kept_bytes(net, torch.empty(shape, device="meta"))
+    return _KEPT[key]
 
 
 def kept_bytes(net: nn.Module, z: Tensor) -> int:

@@ -29,6 +29,9 @@ from dip_exp.fit.progress import Progress
 from dip_exp.shapes import Float, Float32
 from dip_exp.stopping.rule import Findings, State
 
+SETTLED_STEPS = 50
+"""Before so many steps, a loss above the first one says nothing."""
+
 LIGHTNING_PRECISION = {"fp32": "32-true", "tf32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed"}
 
 
@@ -39,7 +42,7 @@ class Fitted:
     pictures: last, average, stopped; for a sampler posterior and posterior_std; with a truth the oracles peak and
     peak_average; and the stop rule's additional kinds. steps_of: the step (counted from 1) of each picture. rows: one
     dict per step, with the keys `dip_exp.fit.history.COLUMNS`. reason: why the fit ended, in words; ended: whether the
-    stop rule ended it, rather than optim.steps; told: further facts from the rule. samples: the number of posterior
+    stop rule ended it, rather than optim.steps; findings: further facts from the rule. samples: the number of posterior
     samples. memory: peak in bytes, None if it cannot be measured. weights: how many numbers were optimised.
     cpu_seconds: processor time of the steps over all threads.
     """
@@ -59,6 +62,11 @@ class Fitted:
     weights: int
     cpu_seconds: float | None = None
     samples: int = 0
+
+    @property
+    def diverged(self) -> bool:
+        """Whether, after `SETTLED_STEPS`, the loss ended above the first one."""
+        return self.steps >= SETTLED_STEPS and self.rows[-1]["loss"] > self.rows[0]["loss"]
 
 
 @component

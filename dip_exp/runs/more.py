@@ -63,9 +63,7 @@ def keeps_state(named: Named) -> bool:
 def hint(done: Record, folder: RunFolder) -> str:
     """Returns the sentence that names `more`; "" if more steps would not help, or nothing is there to go on from."""
     config = done["config"]
-    if any("diverged" in told for told in done["remarks"]):
-        return ""
-    if done["stop"]["ended"] or not folder.state.is_file() or "burn_in" in config["optim"]:
+    if done["diverged"] or done["stop"]["ended"] or not folder.state.is_file() or "burn_in" in config["optim"]:
         return ""
     rule = str(config["stop"]["_target_"]).rpartition(".")[2]
     if rule in NEVER_END and config["own_stop"] != "fixed":

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from dip_exp.runs.order import Order
     from dip_exp.tasks.problem import Problem
 
-SETTLED_STEPS = 50
-"""Before so many steps, a loss above the first one says nothing."""
-
 
 def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) -> dict[str, Any]:
     """Writes all files of a run except its record, and returns the record. Raises OSError if a file cannot be
@@ -71,10 +68,10 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
 
 
 def _of_divergence(fitted: "Fitted") -> list[str]:
-    """Returns a sentence about a fit that went wrong: after tens of steps its loss is above the first one."""
-    first, last = (fitted.rows[place]["loss"] for place in (0, -1))
-    if fitted.steps < SETTLED_STEPS or last <= first:
+    """Returns a sentence about a fit that diverged."""
+    if not fitted.diverged:
         return []
+    first, last = (fitted.rows[place]["loss"] for place in (0, -1))
     return [
         f"the loss went up, from {first:.3g} to {last:.3g}: the fit diverged and its pictures are worth nothing; try "
         "precision=fp32, a smaller optim.lr, or optim.clip=1"

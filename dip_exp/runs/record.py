@@ -16,9 +16,9 @@ Record = dict[str, Any]
 """A run's record. The values are Any, because records are read from JSON, where no type holds; `upgrade` gives them the
 fields of the current schema."""
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the record's fields. 1: records without this field. 2: `stop.ended`, `stop.told`, `rivals`, `remarks`,
-`result` and `weights` are always present; history.csv counts steps from 1 instead of 0."""
+`result` and `weights` are always present; history.csv counts steps from 1 instead of 0. 3: `diverged`."""
 
 
 def facts(fitted: "Fitted", scores: dict[str, dict[str, float | None]], threads: int) -> Record:
@@ -32,6 +32,7 @@ def facts(fitted: "Fitted", scores: dict[str, dict[str, float | None]], threads:
         "scores": scores,
         "steps_of": fitted.steps_of,
         "stop": stop,
+        "diverged": fitted.diverged,
         "rollbacks": fitted.rollbacks,
         "weights": fitted.weights,
         "steps": fitted.steps,
@@ -53,7 +54,7 @@ def upgrade(record: Record) -> Record:
         return record
     stop = {"told": {}, "reason": "", **record.get("stop", {})}
     stop.setdefault("ended", not stop["reason"].startswith("optim.steps: "))  # schema 1 says it only here
-    made = {"rivals": {}, "remarks": [], "notes": [], "weights": None, "result": _result(record)}
+    made = {"rivals": {}, "remarks": [], "notes": [], "weights": None, "diverged": False, "result": _result(record)}
     return {**made, **record, "stop": stop, "schema": SCHEMA}
 
 

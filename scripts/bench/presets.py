@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from dip_exp import config, provenance  # noqa: E402
+from dip_exp import config  # noqa: E402
 from dip_exp.runs.order import GROUPS  # noqa: E402
 from dip_exp.runs.record import Record  # noqa: E402
 from dip_exp.runs.run import run  # noqa: E402
@@ -66,7 +66,7 @@ def _row(key: dict[str, str], done: Record, kind: str) -> dict[str, Any]:
         "gigabytes": f"{done['peak_memory_bytes'] / 1e9:.1f}",
         "threads": done["threads"],
         "machine": machine(),
-        "commit": provenance.commit()[0],
+        "commit": done["commit"],  # of the run, which may be older than this table
     }
 
 

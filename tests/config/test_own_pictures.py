@@ -58,7 +58,7 @@ def test_a_sampler_keeps_its_steps():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("task", ["denoise", "jpeg", "superres", "maximize"])
+@pytest.mark.parametrize("task", TASKS)
 def test_a_preset_sets_defaults_only(preset: str, task: str):
     given = ("arch=unet", "optim=adamw", "optim.steps=12", "stop=fixed", "precision=fp64", "runs=3", "scale=paper")
     bare = plain(f"task={task}", *given)

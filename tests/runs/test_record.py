@@ -15,7 +15,8 @@ def test_an_older_record_says_whether_a_rule_ended_it(reason: str, ended: bool):
     now = upgrade(old)
     assert now["stop"] == {"reason": reason, "step": 5, "told": {}, "ended": ended}
     assert now["schema"] == SCHEMA
-    assert (now["rivals"], now["remarks"], now["weights"]) == ({}, [], None)
+    assert (now["rivals"], now["remarks"], now["weights"], now["diverged"]) == ({}, [], None, False)
+    assert upgrade({**now, "schema": 2}) == now
     assert upgrade(now) is now
     assert "schema" not in old
 

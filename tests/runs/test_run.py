@@ -20,6 +20,7 @@ from PIL import Image
 from dip_exp import images
 from dip_exp.errors import Failed, Interrupted, Refused
 from dip_exp.fit.callbacks import is_round
+from dip_exp.fit.trainer import Fitted
 from dip_exp.runs import outputs
 from dip_exp.tasks import baselines
 from tests.conftest import Runner
@@ -456,6 +457,7 @@ def test_progress_is_told_without_a_terminal(run: Runner, capsys: pytest.Capture
 @pytest.mark.parametrize(("steps", "last", "told"), [(500, 0.13, True), (500, 0.02, False), (49, 0.13, False)])
 def test_a_fit_whose_loss_went_up_says_that_it_diverged(steps: int, last: float, told: bool):
     fitted: Any = SimpleNamespace(rows=[{"loss": 0.03}, {"loss": 0.001}, {"loss": last}], steps=steps)
+    fitted.diverged = Fitted.diverged.fget(fitted)  # type: ignore[attr-defined]
     text = "".join(outputs._of_divergence(fitted))
     assert bool(text) is told
     assert not told or text.startswith("the loss went up, from 0.03 to 0.13: the fit diverged")

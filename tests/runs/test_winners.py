@@ -44,9 +44,7 @@ def test_a_score_in_the_table_speaks_for_itself():
     assert winners.line(record(choices={"task": "denoise"}, scores=scores, rivals=rivals), Path("there")) == ""
 
 
-def test_an_own_picture_s_closing_lines_say_it_and_its_picture_is_there(
-    run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture
-):
+def test_the_closing_lines_of_a_run_without_scores_say_it(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture):
     run("task=inpaint_region", "image=chelsea", "image.role=clean")
     assert "did better" not in capsys.readouterr().out  # scored
     report.closing(done("denoise"), tmp_path)
