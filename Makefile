@@ -19,7 +19,7 @@ endif
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo docs bench test test-all mutants lint format run sweep paper collect figures clean
+.PHONY: help install demo docs bench test test-long test-all mutants lint format run sweep paper collect figures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -62,10 +62,13 @@ figures: $(VENV)/.installed ## every figure and table from what is committed, in
 bench: $(VENV)/.installed ## what a step costs beside the paper's loop: a quarter of an hour, on an idle machine
 	$(BIN)/python scripts/bench/steps.py $(ARGS)
 
-test: $(VENV)/.installed ## the default test suite: offline, on a CPU
+test: $(VENV)/.installed ## the default test suite: offline, on a CPU, under five minutes on two cores
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
-test-all: $(VENV)/.installed ## the slow, gpu and network tests too
+test-long: $(VENV)/.installed ## those that start whole programs: two minutes more, before a change is merged
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m 'long and not slow and not gpu and not network'
+
+test-all: $(VENV)/.installed ## every test: the slow, gpu and network ones too
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m ''
 
 mutants: $(VENV)/.installed ## change the code in one place at a time, and list what no test notices: half an hour of one core

@@ -170,22 +170,42 @@ def _tiles(words: list[str]) -> _Tiles | None:
     from dip_exp.runs.mosaic import begin
     from dip_exp.runs.tiles import planned
 
-    try:
-        cfg = config.compose(settings, hydra_config=True)
-    except config.UNCOMPOSABLE:
+    composed = _composed(settings)
+    if composed is None or composed[0].tiles is None:
         return None
-    chosen = cfg.hydra.runtime.choices
-    choices = {group: option for group, option in chosen.items() if option and not group.startswith("hydra/")}
-    with open_dict(cfg):
-        del cfg["hydra"]
-    if cfg.tiles is None:
-        return None
+    cfg, choices = composed
     tiling = planned(cfg, choices)
     left = tiling.left
     if left:
         begin(tiling, delivery(config.plain(cfg), several=False))
     cfg.force = False  # the jobs do it again, and the merge takes what they did
     return _Tiles(settings, cfg, choices, [tiling.boxes[number] for number in left])
+
+
+def _announce_pictures(words: list[str]) -> None:
+    """Prints what a multirun over several pictures will take; nothing for any other command, and for words that Hydra
+    will reject or jobs that run elsewhere."""
+    over = commandline.over_pictures(words)
+    if over is None or not _is_local(words):
+        return
+    from dip_exp.runs import ahead
+
+    settings, paths = over
+    composed = _composed([*settings, f"{commandline.PICTURE_KEY}={commandline.quoted(paths[0])}"])
+    if composed is not None:
+        ahead.announce(*composed, paths)
+
+
+def _composed(settings: list[str]) -> tuple[DictConfig, dict[str, str]] | None:
+    """Returns the configuration of a job and its options by group; None for words that Hydra will reject."""
+    try:
+        cfg = config.compose(settings, hydra_config=True)
+    except config.UNCOMPOSABLE:
+        return None
+    chosen = cfg.hydra.runtime.choices
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, {group: option for group, option in chosen.items() if option and not group.startswith("hydra/")}
 
 
 def _of_hydra(hydra_config: HydraConf) -> list[str]:
@@ -209,6 +229,8 @@ def main() -> None:
         GIVEN[:] = commandline.settings_of(sys.argv[1:])
         check_plugins(GIVEN, multirun=commandline.is_multirun(sys.argv))
         tiles = _tiles(words)
+        if tiles is None:
+            _announce_pictures(words)
         sys.argv[1:] = words if tiles is None else tiles.words
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
@@ -238,11 +260,13 @@ def _shows_hydras_words() -> bool:
     """Returns whether Hydra's own messages are to be printed as they come: they were asked for, or other processes do
     the jobs and this one only tells of them."""
     asked = "traceback=true" in GIVEN or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    elsewhere = any(
-        commandline.key_of(word) in ("launcher", "hydra/launcher") and not word.endswith(("=local", "=basic"))
-        for word in GIVEN
-    )
-    return asked or elsewhere
+    return asked or not _is_local(GIVEN)
+
+
+def _is_local(words: list[str]) -> bool:
+    """Returns whether this process itself does the jobs, one after the other."""
+    launchers = [word for word in words if commandline.key_of(word) in ("launcher", "hydra/launcher")]
+    return all(word.endswith(("=local", "=basic")) for word in launchers)
 
 
 def _explained() -> None:

@@ -37,13 +37,11 @@ ON_ONE_WORKER = ("rebuilt", "paper")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups tests by the fixtures of `ON_ONE_WORKER`, and starts the long ones first, so that no worker is left with
-    one of them at the end."""
+    """Groups tests by the fixtures of `ON_ONE_WORKER`."""
     for item in items:
         for name in ON_ONE_WORKER:
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def jobs_of(name: str, scale: str) -> list[sweeps.Job]:

@@ -222,6 +222,7 @@ def test_the_examples_operator_has_an_adjoint():
     assert adjoint_gap(example().blur, (1, 3, 37, 31), (1, 3, 37, 31), generator) < 1e-5
 
 
+@pytest.mark.long
 def test_the_example_restores():
     blurred, restored = example().main(steps=300, side=48)
     assert restored > blurred + 1

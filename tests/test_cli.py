@@ -66,6 +66,7 @@ def test_a_run_from_anywhere_ends_with_a_table_and_its_folder(tmp_path: Path):
     status, out, err = warm.run(*SMOKE, "task=superres", cwd=tmp_path)
     assert status == 0, err
     assert "superres of astronaut with skip_tiny (2,267 weights), 32x32 (clean: degraded here and scored), 10" in out
+    assert " steps of adam in fp32 on cpu: " in out
     assert "classical: bicubic" in out
     folder = Path(out.strip().splitlines()[-1].split()[-1])
     assert (tmp_path / folder / "record.json").exists()
@@ -99,8 +100,10 @@ def test_a_folder_of_pictures_is_one_job_each_and_ends_with_a_table(tmp_path: Pa
     assert "restored/it's.png" in rows[2]
     assert end == "2 of 3 restored"
     assert {path.name for path in (tmp_path / "restored").iterdir()} == {"it's.png", "b=2.png"}
+    assert out.startswith("2 pictures, one after the other: ")
 
 
+@pytest.mark.long
 def test_a_write_the_system_refuses_ends_the_run_with_a_message_and_no_record(tmp_path: Path):
     """The kernel's own refusal (a limit on file sizes stands in for the full disk), not a simulated one."""
     code = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (20_000, 20_000)); from dip_exp.cli import main; main()"
@@ -156,6 +159,7 @@ def piped(line: str, cwd: Path, **environment: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_a_console_that_lacks_a_letter_ends_nothing(tmp_path: Path, encoding: str):
     images.write(tmp_path / "日本語.png", np.random.default_rng(0).random((1, 3, 20, 20)).astype(np.float32))
@@ -165,6 +169,7 @@ def test_a_console_that_lacks_a_letter_ends_nothing(tmp_path: Path, encoding: st
     assert len(list(tmp_path.glob("results/runs/*/restored.png"))) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "records"),
     [
@@ -184,6 +189,7 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path, line: str, records: 
     assert len(list(tmp_path.glob("results/runs/*/record.json"))) == records
 
 
+@pytest.mark.long
 def test_a_script_takes_any_letter_and_a_reader_that_has_gone(tmp_path: Path):
     for name in ("ours", "truth"):
         (tmp_path / name).mkdir()

@@ -67,6 +67,7 @@ def check_jobs_of(tmp_path: Path, run: Runner, *launcher: str) -> tuple[str, str
 # -- launchers ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_joblib_goes_on_past_a_refused_job_and_every_job_is_heard(tmp_path: Path, run: Runner):
     """Without a job that computes, which would take each worker seconds to get ready for."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install -e '.[joblib]'")

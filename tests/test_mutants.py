@@ -124,6 +124,7 @@ print(json.dumps([outcomes, checked.killer]))
 """
 
 
+@pytest.mark.long
 def test_who_notices_a_mutant_are_the_tests_that_reach_it(tmp_path: Path):
     for name, text in (("dip_exp_toy.py", MODULE), ("test_toy.py", TESTS), ("pytest.ini", "[pytest]\n")):
         (tmp_path / name).write_text(text)

@@ -64,6 +64,7 @@ def test_the_checks_are_off_only_within_unchecked():
         degrade.poisson(X[0], 30, np.random.default_rng(0))
 
 
+@pytest.mark.long
 def test_here_a_shape_is_a_type_and_for_a_user_it_is_the_array_alone():
     assert Float[np.ndarray, "1 C H W"] is not np.ndarray
     assert not isinstance(X[0], Float32[np.ndarray, "1 C H W"])

@@ -6,7 +6,7 @@ import sys
 
 from dip_exp.component import located
 from dip_exp.config import catalogue
-from dip_exp.config.explain import is_group, key_of, looks_like_a_file, swept
+from dip_exp.config.explain import is_group, key_of, looks_like_a_file, swept, value_of
 from dip_exp.config.resolvers import own_stop
 from dip_exp.errors import Refused
 from dip_exp.images import folder, sets
@@ -61,6 +61,20 @@ def in_tiles(words: list[str]) -> list[str] | None:
     if not is_multirun(options) or len(options) > 1 or TILES not in keys or "experiment" in keys:
         return None
     return settings if all(len(swept(word)) == 1 for word in settings) else None
+
+
+def over_pictures(words: list[str]) -> tuple[list[str], list[str]] | None:
+    """Returns the settings of a multirun over several pictures without `image.path`, and its values; None for a command
+    that sweeps anything else.
+
+    words: as `prepare` returns them.
+    """
+    options, settings = _parted(words)
+    several = [word for word in settings if len(swept(word)) != 1]
+    if not is_multirun(options) or len(options) > 1 or [key_of(word) for word in several] != [PICTURE_KEY]:
+        return None
+    each = [value_of(f"{PICTURE_KEY}={one}") for one in swept(several[0])]
+    return [word for word in settings if word != several[0]], each
 
 
 def of_one_tile(settings: list[str]) -> list[str]:

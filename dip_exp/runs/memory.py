@@ -15,6 +15,7 @@ from dip_exp.config import commandline, explain
 from dip_exp.config.build import build, refusing
 from dip_exp.errors import Refused
 from dip_exp.runs.order import Order
+from dip_exp.runs.report import duration
 
 if TYPE_CHECKING:
     import torch
@@ -72,8 +73,7 @@ def check(order: Order, trainer: Any) -> None:
     shape, want = needed(picture)
     if room is None or want is None or want <= room:
         return
-    fitting = _fitting(order, trainer.device, room)
-    lines = [f"  {shlex.join(command)}" for command in fitting]
+    lines = [f"  {shlex.join(offer.command)}{offer.time}" for offer in _fitting(order, trainer.device, room)]
     offer = "; these fit:\n" + "\n".join(lines) if lines else "; no smaller picture fits either"
     raise Refused(
         f"memory: {order.what} needs about {_gb(want)} for {shape[2]}x{shape[1]}, and {_gb(room)} can be had here"
@@ -134,20 +134,44 @@ def _can_be_tiled(order: Order) -> bool:
     return whole and "path" in image and build(config, "task", order.choices).local
 
 
-def _fitting(order: Order, device: "torch.device", room: float) -> list[list[str]]:
-    """Returns the commands of smaller runs that fit."""
+@dataclass(frozen=True)
+class _Offer:
+    """The command of a smaller run. config: its settings, and picture the shape that they give; None if several runs
+    are made of it."""
+
+    command: list[str]
+    config: Settings
+    picture: Shape | None
+
+    @property
+    def time(self) -> str:
+        """How long the run should take, as a comment of the shell; "" if that is not known."""
+        from dip_exp.runs.price import expected
+
+        if self.picture is None:
+            return "  # says how long before it starts"
+        try:
+            ahead = expected(self.config, {}, self.picture)
+        except (Refused, ValueError):
+            return ""
+        return f"  # {'at most' if ahead.sooner else 'about'} {duration(ahead.cost.seconds * ahead.steps)}"
+
+
+def _fitting(order: Order, device: "torch.device", room: float) -> list[_Offer]:
+    """Returns the smaller runs that fit."""
     config, image, choices = order.config, order.config["image"], order.choices
     picture = order.picture.x.shape[1:]
     needed = _needed(config, choices, order.named.role, device)
     found = []
     if _can_be_tiled(order):
-        found.append(_with(order.command, "tiles=auto"))
+        found.append(_Offer(_with(order.command, "tiles=auto"), config, None))
     side = _largest(picture, lambda smaller: needed(smaller)[1], room)
     if side is not None:
-        found.append(_with(order.command, f"image.shrink_to={side}"))
+        part = shrunk(picture, side)
+        found.append(_Offer(_with(order.command, f"image.shrink_to={side}"), config, part))
         beside = any(key.startswith(("task.", "input.")) for key in cfgs.files(config))  # a box may miss a mask's holes
         if not beside and not any(image.get(key) for key in ("shrink_to", "trim_multiple", "crop_multiple")):
-            found.append(_with(order.command, _box(image.get("box"), picture, shrunk(picture, side))))
+            found.append(_Offer(_with(order.command, _box(image.get("box"), picture, part)), config, part))
     narrower = NARROWER.get(choices.get("arch", ""))
     for word in (f"arch={narrower}" if narrower else "", "scale=mini" if order.smaller else ""):
         command = _with(order.command, word)
@@ -155,7 +179,7 @@ def _fitting(order: Order, device: "torch.device", room: float) -> list[list[str
         size = None if other is None else _size_in(other["image"], image, picture)
         if other is not None and size is not None:
             want = _needed(other, {}, order.named.role, device)(size)[1]
-            found += [command] if want is not None and want <= room else []
+            found += [_Offer(command, other, size)] if want is not None and want <= room else []
     return found
 
 

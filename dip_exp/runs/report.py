@@ -12,8 +12,6 @@ from dip_exp.runs import winners
 from dip_exp.runs.record import Record
 
 if TYPE_CHECKING:
-    import torch
-
     from dip_exp.cost.estimate import Cost
     from dip_exp.tasks.problem import Problem
 
@@ -41,21 +39,19 @@ def note(text: str) -> None:
     print(text, flush=True)
 
 
-def opening(
-    what: str, problem: "Problem", cost: "Cost", steps: int, device: "torch.device", smaller: str, *, sooner: bool
-) -> None:
+def opening(what: str, problem: "Problem", cost: "Cost", steps: int, how: str, smaller: str, *, sooner: bool) -> None:
     """Prints what will run, the estimated time and memory, and the command of a smaller run.
 
-    what: "superres of astronaut with skip". smaller: that command, or empty if there is none. sooner: whether a stop
-    rule may end the run before its last step.
+    what: "superres of astronaut with skip". how: "of muon in fp32 on cpu". smaller: that command, or empty if there is
+    none. sooner: whether a stop rule may end the run before its last step.
     """
     seconds = cost.seconds * steps
     scored = "clean: degraded here and scored" if problem.x is not None else "observed: restored as it is"
     _, height, width = problem.shape
     most, about = ("at most ", "at most") if sooner else ("", "about")
     note(
-        f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {most}{steps} steps on {device.type}: "
-        f"{about} {duration(seconds)}{_cores(cost.threads)}, {cost.memory / 1e9:.1f} GB"
+        f"{what} ({cost.weights:,} weights), {width}x{height} ({scored}), {most}{steps} steps {how}: "
+        f"{about} {duration(seconds)}{of_cores(cost.threads)}, {cost.memory / 1e9:.1f} GB"
     )
     for told in problem.presentation.notes:
         note(f"note: {told}")
@@ -63,7 +59,7 @@ def opening(
         note(f"smaller: {smaller}")
 
 
-def _cores(threads: int) -> str:
+def of_cores(threads: int) -> str:
     """Returns which cores the estimate is for; empty on a GPU."""
     return "" if threads == 0 else " of one quiet core" if threads == 1 else f" of {threads} quiet cores"
 

@@ -150,7 +150,8 @@ def _announce(order: Order, parts: Parts) -> None:
     if remark is not None:
         report.note(remark)
     what, steps, sooner = order.what, fit.optim.steps, fit.stop.ends
-    report.opening(what, parts.problem, parts.price, steps, device, order.smaller, sooner=sooner)
+    how = f"of {order.choices['optim']} in {order.config['precision']} on {device.type}"
+    report.opening(what, parts.problem, parts.price, steps, how, order.smaller, sooner=sooner)
     if parts.price.seconds * steps > report.WATCHED_ABOVE_SECONDS:
         report.note(f"current picture: {order.folder.current} (renewed as the fit goes on)")
 

@@ -39,6 +39,7 @@ def test_every_option_is_layered_as_hydra_composes_it(group: str, option: str, n
     check(*NEEDS.get((group, option), []), f"{group}={option}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiments_last_job_is_layered_as_hydra_composes_it(name: str, no_hydra: None):
     given = (f"experiment={name}", "scale=mini", "seeds=1")
@@ -69,6 +70,7 @@ def test_every_option_beside_every_task_is_layered_as_hydra_composes_it(task: st
         check(f"task={task}", f"{group}={option}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_sweep_that_the_layers_have_is_hydras(name: str, no_hydra: None):
     words = [f"experiment={name}", "scale=mini", "seeds=2"]

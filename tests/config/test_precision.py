@@ -59,7 +59,7 @@ def test_a_processor_without_units_is_told_of_before_the_first_step(run: Runner,
     lines = capsys.readouterr().out.splitlines()
     (told,) = [number for number, line in enumerate(lines) if "no units for bfloat16" in line]
     assert "precision=fp32" in lines[told]
-    (began,) = [number for number, line in enumerate(lines) if "2 steps on cpu" in line]
+    (began,) = [number for number, line in enumerate(lines) if " in bf16 on cpu: " in line]
     assert told < began
 
 

@@ -300,6 +300,7 @@ def test_what_no_campaign_can_be_made_of_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_run_on_a_leash_ends_in_order_when_whoever_started_it_is_gone(tmp_path: Path):
     words = [sys.executable, "-m", "dip_exp.leash", *SMOKE, "optim.steps=100000", "logger=csv", "logger.every=1"]
     words.append(f"results={tmp_path / 'results'}")

@@ -358,6 +358,7 @@ def sweep(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200, check=False)
 
 
+@pytest.mark.long
 def test_a_sweep_runs_what_is_missing_collects_it_and_asked_again_runs_nothing(tmp_path: Path):
     words = ["fig6_region", "--set", *TINY]
     first = sweep(*words, "optim.steps=6", cwd=tmp_path)
@@ -369,6 +370,7 @@ def test_a_sweep_runs_what_is_missing_collects_it_and_asked_again_runs_nothing(t
     assert "[job 0]" not in again.stdout
 
 
+@pytest.mark.long
 def test_a_job_that_is_refused_does_not_stop_the_others(tmp_path: Path):
     done = sweep("tab_superres", "--set", *TINY, "task.factor=2,64", "image=astronaut", "task=superres", cwd=tmp_path)
     assert done.returncode == 1

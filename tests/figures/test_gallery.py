@@ -59,6 +59,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "results"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scale", SCALES)
 def test_everything_is_rebuilt_from_what_is_committed(rebuilt: Path, scale: str):
     """The files are exactly those of experiments with runs, and the page shows those and no others."""
@@ -79,6 +80,7 @@ def test_everything_is_rebuilt_from_what_is_committed(rebuilt: Path, scale: str)
             assert np.asarray(picture.convert("L")).std() > 1  # something is drawn
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_committed_figures_are_those_of_the_committed_tables(rebuilt: Path, scale: str):
     """Text to the letter; pictures by name, for fonts and libraries differ between machines."""
@@ -90,10 +92,12 @@ def test_the_committed_figures_are_those_of_the_committed_tables(rebuilt: Path, 
             assert path.read_text() == (new / path.name).read_text(), path
 
 
+@pytest.mark.long
 def test_the_readme_is_what_the_committed_tables_say(rebuilt: Path):
     assert (rebuilt.parent / "README.md").read_text() == (ROOT / "README.md").read_text(), "make figures"
 
 
+@pytest.mark.long
 def test_each_section_says_what_made_it(rebuilt: Path):
     for scale in SCALES:
         tables, page = Tables(rebuilt, scale), (rebuilt / "figures" / scale / "README.md").read_text()
@@ -109,6 +113,7 @@ def test_each_section_says_what_made_it(rebuilt: Path):
             assert all(commit in made for commit in commits) or f"{len(commits)} commits" in made
 
 
+@pytest.mark.long
 def test_drawing_twice_gives_the_same_files(rebuilt: Path):
     scale = SCALES[-1]
     names = [path.name for path in (rebuilt / "figures" / scale).glob("fig[47]*")]

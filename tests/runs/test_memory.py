@@ -44,7 +44,7 @@ def refusal(words: list[str], results: Path) -> str:
 
 
 def commands(text: str) -> list[list[str]]:
-    return [shlex.split(line)[2:] for line in text.splitlines() if line.startswith("  python")]
+    return [shlex.split(line, comments=True)[2:] for line in text.splitlines() if line.startswith("  python")]
 
 
 @pytest.mark.parametrize("task", ["superres", "denoise"])

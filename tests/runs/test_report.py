@@ -27,7 +27,13 @@ def test_durations_in_words(seconds: float, words: str):
 )
 def test_the_smaller_command_is_named_above_ten_minutes(capsys, steps: int, smaller: str, said: bool):
     report.opening(
-        "denoise of x with skip", PROBLEM, Cost(1.0, 2.5e9, 1234), steps, torch.device("cpu"), smaller, sooner=False
+        "denoise of x with skip",
+        PROBLEM,
+        Cost(1.0, 2.5e9, 1234),
+        steps,
+        "of muon in fp32 on cpu",
+        smaller,
+        sooner=False,
     )
     out = capsys.readouterr().out
     assert out.startswith("denoise of x with skip (1,234 weights), 18x21 (observed: restored as it is)")
@@ -37,8 +43,8 @@ def test_the_smaller_command_is_named_above_ten_minutes(capsys, steps: int, smal
 
 def test_a_run_that_a_rule_may_end_takes_at_most_so_long(capsys):
     cost = Cost(1.0, 2.5e9, 1234)
-    report.opening("denoise of x with skip", PROBLEM, cost, 45, torch.device("cpu"), "", sooner=True)
-    assert "at most 45 steps on cpu: at most 45 s" in capsys.readouterr().out
+    report.opening("denoise of x with skip", PROBLEM, cost, 45, "of muon in fp32 on cpu", "", sooner=True)
+    assert "at most 45 steps of muon in fp32 on cpu: at most 45 s" in capsys.readouterr().out
 
 
 def record(**more: object) -> dict:

@@ -251,6 +251,7 @@ def test_jobs_of_an_experiment_and_pictures_of_one_colour_are_refused(tiled: Til
         tiled(tabled=True)
 
 
+@pytest.mark.long
 def test_a_multirun_has_a_job_for_each_tile_that_is_left_and_ends_with_the_merged_picture(tmp_path: Path):
     drawn(tmp_path / "a.png", 32, 60, 3)
     own = (*SMOKE[1:], "arch=skip_tiny", "rivals=none", "optim.steps=2", "image.path=a.png", "tiles=32", "out=b.png")

@@ -38,7 +38,7 @@ from dip_exp.tasks.denoise_poisson import DenoisePoisson
 from dip_exp.tasks.denoise_speckle import DenoiseSpeckle
 from dip_exp.tasks.problem import Problem
 
-ARCH = Skip(down=[4, 4], up=[4, 4], skip=[2, 2])
+ARCH = Skip(down=[4], up=[4], skip=[2])
 QUIET = Trainer(accelerator="cpu", progress="off")
 
 
