@@ -15,8 +15,9 @@ import numpy as np
 from dip_exp import config
 from dip_exp.config.build import build
 from dip_exp.errors import Refused
-from dip_exp.runs.order import GROUPS
-from dip_exp.runs.run import run
+from dip_exp.runs.folder import RunFolder
+from dip_exp.runs.order import GROUPS, identify, place
+from dip_exp.runs.run import prepare
 from dip_exp.seeds import named_seed
 from tests.options import options, pose, words
 
@@ -41,12 +42,11 @@ def losses(of: str) -> list[float]:
     """Returns the first three losses of the smoke run with one option of its own."""
     with tempfile.TemporaryDirectory() as folder:
         words = [*words_of(of), f"results={folder}"]
-        choices = dict.fromkeys(GROUPS, "?")
-        done = run(config.layered(words), choices, ["python", "run.py", *words])
-        assert done is not None
-        (curve,) = Path(folder).glob("runs/*/history.csv")
-        rows = np.genfromtxt(curve, delimiter=",", names=True)
-        return [float(loss) for loss in rows["loss"][:3]]
+        cfg = config.layered(words)
+        named = identify(cfg, dict.fromkeys(GROUPS, "?"))
+        parts = prepare(place(cfg, named, RunFolder(Path(folder), named.run_id), ["python", "run.py", *words]))
+        fitted = parts.trainer.run(parts.fit, precision=named.config["precision"])
+        return [row["loss"] for row in fitted.rows[:3]]
 
 
 def problem(of: str) -> dict[str, list[float]]:

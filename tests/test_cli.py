@@ -100,7 +100,7 @@ def test_a_folder_of_pictures_is_one_job_each_and_ends_with_a_table(tmp_path: Pa
     assert "restored/it's.png" in rows[2]
     assert end == "2 of 3 restored"
     assert {path.name for path in (tmp_path / "restored").iterdir()} == {"it's.png", "b=2.png"}
-    assert out.startswith("2 pictures, one after the other: ")
+    assert out.startswith("3 pictures, one after the other: about ")
 
 
 @pytest.mark.long
