@@ -1,12 +1,14 @@
 import dataclasses
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image, ImageFont
 
+from dip_exp.images.frame import Frame
 from dip_exp.observe import masks
 from dip_exp.observe.masks import Bernoulli, Boxes, File, Mask, Text, check_mask
 from tests.conftest import ROOT
@@ -222,3 +224,20 @@ def test_each_yaml_holds_every_key_at_its_default(name):
         default = getattr(masks, cls)()
     assert set(keys) == {field.name for field in dataclasses.fields(default)}  # type: ignore[arg-type]
     assert getattr(masks, cls)(**keys) == default
+
+
+@pytest.mark.parametrize("mask", [Bernoulli(), Text(), Boxes()])
+def test_a_mask_that_is_no_file_has_nothing_to_say_of_how_it_was_read(mask: Mask):
+    assert mask.notes() == ()
+
+
+def test_a_file_of_the_sources_size_or_of_the_pictures_is_taken_at_any_proportions(tmp_path: Path):
+    """The picture is a part of its source; its mask is a file of the source's size, or already of the part's."""
+    known = np.full((30, 40), 255, np.uint8)
+    known[5:9, 12:20] = 0
+    left, top, width, height = box = [10, 4, 25, 12]
+    part = known[top : top + height, left : left + width]
+    for name, drawn in (("source.png", known), ("part.png", part)):
+        Image.fromarray(drawn).save(tmp_path / name)
+        mask = File(path=str(tmp_path / name)).along(Frame((40, 30), box))
+        assert np.array_equal(mask.draw((3, height, width), rng())[0, 0], part / 255)
