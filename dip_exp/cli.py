@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 from hydra.conf import HydraConf
@@ -171,9 +171,9 @@ def _tiles(words: list[str]) -> _Tiles | None:
     from dip_exp.runs.tiles import planned
 
     composed = _composed(settings)
-    if composed is None or composed[0].tiles is None:
+    if composed is None or composed.cfg.tiles is None:
         return None
-    cfg, choices = composed
+    cfg, choices = composed.cfg, composed.choices
     tiling = planned(cfg, choices)
     left = tiling.left
     if left:
@@ -183,29 +183,38 @@ def _tiles(words: list[str]) -> _Tiles | None:
 
 
 def _announce_pictures(words: list[str]) -> None:
-    """Prints what a multirun over several pictures will take; nothing for any other command, and for words that Hydra
-    will reject or jobs that run elsewhere."""
+    """Prints what a multirun over several pictures will take; nothing for any other command, an experiment with a sweep
+    of its own, words that Hydra will reject, and jobs that run elsewhere."""
     over = commandline.over_pictures(words)
     if over is None or not _is_local(words):
         return
     from dip_exp.runs import ahead
 
     settings, paths = over
-    composed = _composed([*settings, f"{commandline.PICTURE_KEY}={commandline.quoted(paths[0])}"])
-    if composed is not None:
-        ahead.announce(*composed, paths)
+    composed = _composed(settings)
+    if composed is not None and not composed.sweeps:
+        ahead.announce(composed.cfg, composed.choices, paths)
 
 
-def _composed(settings: list[str]) -> tuple[DictConfig, dict[str, str]] | None:
-    """Returns the configuration of a job and its options by group; None for words that Hydra will reject."""
+class _Composed(NamedTuple):
+    """A job's configuration without Hydra's part, its options by group, and whether its experiment has a sweep."""
+
+    cfg: DictConfig
+    choices: dict[str, str]
+    sweeps: bool
+
+
+def _composed(settings: list[str]) -> _Composed | None:
+    """Returns what these settings compose; None for words that Hydra will reject."""
     try:
         cfg = config.compose(settings, hydra_config=True)
     except config.UNCOMPOSABLE:
         return None
-    chosen = cfg.hydra.runtime.choices
+    chosen, sweeps = cfg.hydra.runtime.choices, bool(cfg.hydra.sweeper.get("params"))
+    choices = {group: option for group, option in chosen.items() if option and not group.startswith("hydra/")}
     with open_dict(cfg):
         del cfg["hydra"]
-    return cfg, {group: option for group, option in chosen.items() if option and not group.startswith("hydra/")}
+    return _Composed(cfg, choices, sweeps)
 
 
 def _of_hydra(hydra_config: HydraConf) -> list[str]:

@@ -56,25 +56,32 @@ def in_tiles(words: list[str]) -> list[str] | None:
 
     words: as `prepare` returns them. None for any other command: its jobs do their tiles themselves.
     """
-    options, settings = _parted(words)
+    settings = _of_a_multirun(words)
     keys = {key_of(word) for word in settings}
-    if not is_multirun(options) or len(options) > 1 or TILES not in keys or "experiment" in keys:
+    if TILES not in keys or "experiment" in keys:
         return None
     return settings if all(len(swept(word)) == 1 for word in settings) else None
 
 
 def over_pictures(words: list[str]) -> tuple[list[str], list[str]] | None:
-    """Returns the settings of a multirun over several pictures without `image.path`, and its values; None for a command
-    that sweeps anything else.
+    """Returns the settings of the first job of a multirun whose words sweep `image.path` and nothing else, and the
+    pictures of all jobs.
 
-    words: as `prepare` returns them.
+    words: as `prepare` returns them. None for any other command.
     """
-    options, settings = _parted(words)
+    settings = _of_a_multirun(words)
     several = [word for word in settings if len(swept(word)) != 1]
-    if not is_multirun(options) or len(options) > 1 or [key_of(word) for word in several] != [PICTURE_KEY]:
+    if [key_of(word) for word in several] != [PICTURE_KEY]:
         return None
-    each = [value_of(f"{PICTURE_KEY}={one}") for one in swept(several[0])]
-    return [word for word in settings if word != several[0]], each
+    pictures = [f"{PICTURE_KEY}={one}" for one in swept(several[0])]
+    first = [pictures[0] if word == several[0] else word for word in settings]
+    return first, [value_of(picture) for picture in pictures]
+
+
+def _of_a_multirun(words: list[str]) -> list[str]:
+    """Returns the settings of a multirun with no other option; [] for any other command."""
+    options, settings = _parted(words)
+    return settings if is_multirun(options) and len(options) == 1 else []
 
 
 def of_one_tile(settings: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from dip_exp.archs.arch import Arch
 from dip_exp.cost import rates, work
 from dip_exp.cost.rates import Rates, Where
 from dip_exp.cost.work import Work
-from dip_exp.fit.draw import shapes_only, size_of_z
+from dip_exp.fit.draw import Shared, shapes_only, shared, size_of_z
 from dip_exp.optims.optim import Optim
 from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
@@ -71,17 +71,15 @@ def counted(arch: Arch | nn.Module, z_shape: tuple[int, ...], problem: Problem, 
     """Returns the work of one step, the number of weights, and the bytes that operator and loss save for backward."""
     net = shapes_only(arch, z_shape[1], problem.shape)
     weights = sum(parameter.numel() for parameter in net.parameters())
-    key = (type(arch), repr(arch), z_shape, problem.shape, optim.over)
-    if key not in _COUNTED or not isinstance(arch, Arch):
-        _COUNTED[key] = work.of_pass(net, z_shape, optim.over)
+    of_pass = partial(work.of_pass, net, z_shape, optim.over)
+    passed = shared(_COUNTED, arch, (z_shape, problem.shape, optim.over), of_pass)
     energy, energy_bytes = _energy(problem)
     z_values, values = int(torch.Size(z_shape).numel()), int(torch.Size(problem.shape).numel())
-    of = (_COUNTED[key] + energy).times(optim.passes) + work.overhead(weights, z_values, values)
+    of = (passed + energy).times(optim.passes) + work.overhead(weights, z_values, values)
     return of + Work(0, 0, OPERATIONS_PER_STEP), weights, energy_bytes
 
 
-_COUNTED: dict[tuple[object, ...], Work] = {}
-"""The counted work of packaged networks' passes, shared by the jobs of an experiment."""
+_COUNTED: Shared[Work] = {}
 
 
 def _energy(problem: Problem) -> tuple[Work, int]:

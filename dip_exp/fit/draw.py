@@ -1,7 +1,8 @@
 """In: a problem, an architecture, an input. Out: a freshly drawn network and its z, checked to fit the picture."""
 
 import copy
-from typing import get_args
+from collections.abc import Callable
+from typing import TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,10 @@ from dip_exp.stopping.rule import StopRule
 from dip_exp.tasks.problem import Problem
 
 Size = tuple[int, int]
+
+R = TypeVar("R")
+Shared = dict[tuple[object, ...], R]
+"""What was found out about packaged networks, by their settings and more: the jobs of an experiment share it."""
 
 
 def draw(
@@ -135,17 +140,27 @@ def _pass(
     arch: Arch | nn.Module, in_channels: int, size: Size, shape: tuple[int, int, int], over: Over = "net"
 ) -> tuple[tuple[int, ...], bool]:
     """Returns the output's shape, and whether it depends on what `over` names."""
-    key = (type(arch), repr(arch), in_channels, size, shape, over)
-    if key not in _PASSED or not isinstance(arch, Arch):
+
+    def passed() -> tuple[tuple[int, ...], bool]:
         net = shapes_only(arch, in_channels, shape).train()
         leave_gradients(net, over)
         out = net(torch.empty((1, in_channels, *size), device="meta", requires_grad=over != "net"))
-        _PASSED[key] = (tuple(out.shape), out.requires_grad)
-    return _PASSED[key]
+        return tuple(out.shape), out.requires_grad
+
+    return shared(_PASSED, arch, (in_channels, size, shape, over), passed)
 
 
-_PASSED: dict[tuple[object, ...], tuple[tuple[int, ...], bool]] = {}
-"""What packaged networks give, by their settings and the sizes: the jobs of an experiment share it."""
+_PASSED: Shared[tuple[tuple[int, ...], bool]] = {}
+
+
+def shared(known: Shared[R], arch: Arch | nn.Module, of: tuple[object, ...], find: Callable[[], R]) -> R:
+    """Returns what `find` returns for a network and `of`; for a packaged network it is called once for both."""
+    if not isinstance(arch, Arch):
+        return find()
+    key = (type(arch), repr(arch), *of)
+    if key not in known:
+        known[key] = find()
+    return known[key]
 
 
 def _smallest(arch: Arch, in_channels: int, channels: int) -> int | None:

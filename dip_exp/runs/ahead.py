@@ -21,12 +21,11 @@ def announce(cfg: DictConfig, choices: dict[str, str], paths: list[str]) -> None
         cfg.image.path = path
         try:
             named = identify(cfg, choices)
+            done = not cfg.force and RunFolder(located(named.config["results"]), named.run_id).record() is not None
         except Refused:
             continue
-        if not cfg.force and RunFolder(located(named.config["results"]), named.run_id).record() is not None:
-            finished += 1
-        else:
-            left.append(named)
+        finished += done
+        left += [] if done else [named]
     already = f" ({finished} already finished)" if finished else ""
     if cfg.tiles is not None or cfg.runs > 1:  # each job says how long it takes
         report.note(f"{len(paths)} pictures{already}, one after the other")
@@ -36,7 +35,7 @@ def announce(cfg: DictConfig, choices: dict[str, str], paths: list[str]) -> None
         report.note(f"{len(paths)} pictures{already}")
         return
     most = "at most" if any(job.sooner for job in jobs) else "about"
-    seconds = sum(job.cost.seconds * job.steps for job in jobs)
+    seconds = sum(job.seconds for job in jobs)
     report.note(
         f"{len(paths)} pictures{already}, one after the other: {most} {report.duration(seconds)}"
         f"{report.of_cores(jobs[0].cost.threads)} in all"

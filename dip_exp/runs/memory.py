@@ -154,7 +154,7 @@ class _Offer:
             ahead = expected(self.config, {}, self.picture)
         except (Refused, ValueError):
             return ""
-        return f"  # {'at most' if ahead.sooner else 'about'} {duration(ahead.cost.seconds * ahead.steps)}"
+        return f"  # {'at most' if ahead.sooner else 'about'} {duration(ahead.seconds)}"
 
 
 def _fitting(order: Order, device: "torch.device", room: float) -> list[_Offer]:
@@ -168,7 +168,8 @@ def _fitting(order: Order, device: "torch.device", room: float) -> list[_Offer]:
     side = _largest(picture, lambda smaller: needed(smaller)[1], room)
     if side is not None:
         part = shrunk(picture, side)
-        found.append(_Offer(_with(order.command, f"image.shrink_to={side}"), config, part))
+        smaller = {**config, "image": {**image, "shrink_to": side}}  # a mask beside the picture is reduced with it
+        found.append(_Offer(_with(order.command, f"image.shrink_to={side}"), smaller, part))
         beside = any(key.startswith(("task.", "input.")) for key in cfgs.files(config))  # a box may miss a mask's holes
         if not beside and not any(image.get(key) for key in ("shrink_to", "trim_multiple", "crop_multiple")):
             found.append(_Offer(_with(order.command, _box(image.get("box"), picture, part)), config, part))

@@ -81,7 +81,7 @@ def _announce(tiling: Tiling, ahead: Expected) -> None:
     others = [f"{copied} copied"] if copied else []
     others += [f"{len(tiling.named) - left} already finished"] if left < len(tiling.named) else []
     beside = f" ({', '.join(others)})" if others else ""
-    seconds = ahead.cost.seconds * ahead.steps * left
+    seconds = ahead.seconds * left
     about, most = ("at most", "at most ") if ahead.sooner else ("about", "")
     cores = f" of {ahead.cost.threads} quiet cores" if ahead.cost.threads > 1 else ""
     report.note(

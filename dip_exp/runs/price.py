@@ -27,6 +27,11 @@ class Expected:
     sooner: bool
     device: "torch.device"
 
+    @property
+    def seconds(self) -> float:
+        """The time of all steps on this machine."""
+        return self.cost.seconds * self.steps
+
 
 def expected(config: Settings, choices: dict[str, str], shape: tuple[int, int, int]) -> Expected:
     """Returns what a run will be and cost on this machine, from its settings and its picture's shape (C, H, W).

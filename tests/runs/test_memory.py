@@ -19,6 +19,8 @@ from dip_exp.runs import memory
 from dip_exp.runs import run as module
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import Order, identify, place
+from dip_exp.runs.price import expected
+from dip_exp.runs.report import duration
 from tests.conftest import Runner
 
 CPU = torch.device("cpu")
@@ -69,6 +71,18 @@ def test_every_command_that_is_named_fits(task: str, more: tuple[str, ...], path
     (least,) = re.findall(r"memory_limit=[\d.]+GB(?= begins)", text)
     order = order_of([*words, least], tmp_path)
     memory.check(order, module.build(order.config, "trainer", {}))
+
+
+def test_the_time_of_a_smaller_picture_is_its_own_also_beside_a_mask(path: Path, tmp_path: Path):
+    known = np.ones((1, 1, 300, 421), np.float32)
+    known[..., 20:60, 30:90] = 0
+    mask = images.write(tmp_path / "mask.png", known)
+    words = ["task=inpaint", f"image.path={path}", f"task.mask.path={mask}", "memory_limit=900MB", "trainer=cpu"]
+    (line,) = [line for line in refusal(words, tmp_path).splitlines() if "image.shrink_to=" in line]
+    command, _, told = line.partition("  # ")
+    smaller = order_of(shlex.split(command)[2:], tmp_path)
+    ahead = expected(smaller.config, {}, smaller.picture.x.shape[1:])
+    assert told == f"{'at most' if ahead.sooner else 'about'} {duration(ahead.seconds)}"
 
 
 def test_a_narrower_network_and_the_smaller_scale_are_named_if_they_fit(path: Path, tmp_path: Path):

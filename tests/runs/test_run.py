@@ -6,8 +6,6 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -456,8 +454,9 @@ def test_progress_is_told_without_a_terminal(run: Runner, capsys: pytest.Capture
 
 @pytest.mark.parametrize(("steps", "last", "told"), [(500, 0.13, True), (500, 0.02, False), (49, 0.13, False)])
 def test_a_fit_whose_loss_went_up_says_that_it_diverged(steps: int, last: float, told: bool):
-    fitted: Any = SimpleNamespace(rows=[{"loss": 0.03}, {"loss": 0.001}, {"loss": last}], steps=steps)
-    fitted.diverged = Fitted.diverged.fget(fitted)  # type: ignore[attr-defined]
+    rows = [{"loss": loss} for loss in (0.03, 0.001, last)]
+    fitted = Fitted({}, {}, rows, steps, "", False, {}, 1.0, None, "cpu", 0, False, 1)
+    assert fitted.diverged is told
     text = "".join(outputs._of_divergence(fitted))
     assert bool(text) is told
     assert not told or text.startswith("the loss went up, from 0.03 to 0.13: the fit diverged")
