@@ -19,6 +19,7 @@ from dip_exp.config.precision import AUTO
 from dip_exp.config.resolvers import default_stop
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit.draw import assemble, draw
+from dip_exp.fit.generations import Generations
 from dip_exp.fit.trainer import Trainer
 from dip_exp.images.arrays import Given, LaidOut, as_picture, laid_out_as, unscaled
 from dip_exp.inputs.source import Input
@@ -205,7 +206,7 @@ def _fit(asked: _Asked, picture: Float32[np.ndarray, "1 C H W"] | None, seed: in
     if fitted.interrupted:
         raise Interrupted("the fit was finished first")
     if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+        Generations(checkpoint).drop()
     made = finished(posed, fitted.pictures[STOPPED])
     pictures = {**fitted.pictures, **made}
     result = result_kind(made)

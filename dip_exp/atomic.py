@@ -1,8 +1,9 @@
 """Atomic file writing: to a temporary name in the same folder, flushed to disk, then renamed."""
 
+import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -11,10 +12,11 @@ import numpy as np
 
 
 @contextmanager
-def writing_whole(path: Path) -> Iterator[BinaryIO]:
+def writing_whole(path: Path, instead: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
     """Opens a binary file that replaces `path` if the block succeeds, and is deleted if it fails.
 
-    Raises OSError if it cannot be written.
+    instead: called when the new file is complete, just before it takes the place of the old one. Raises OSError if it
+    cannot be written.
     """
     # The temporary name is short, because the target's may already be as long as the file system permits.
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -23,9 +25,22 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if instead is not None:
+            instead()
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flushes a folder's entries to disk, so that a file that was renamed has its new name after a power loss too."""
+    with contextlib.suppress(OSError):  # not every system lets a folder be opened, or flushed
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 from dip_exp import config, provenance
 from dip_exp.component import located
 from dip_exp.config import commandline, explain
+from dip_exp.config.trust import check_sources
 from dip_exp.errors import Failed, Interrupted, Refused
 from dip_exp.runs import table, terminal
 from dip_exp.runs.delivery import delivery
@@ -236,6 +237,7 @@ def main() -> None:
     try:
         words = commandline.prepare(sys.argv[1:])
         GIVEN[:] = commandline.settings_of(sys.argv[1:])
+        check_sources(commandline.places_of(sys.argv[1:]), commandline.trusted_by(GIVEN))
         check_plugins(GIVEN, multirun=commandline.is_multirun(sys.argv))
         tiles = _tiles(words)
         if tiles is None:

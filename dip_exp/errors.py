@@ -14,3 +14,7 @@ class Failed(CompactHydraException):
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM: the run stopped between two steps and its checkpoint is on disk. Exit status 130."""
+
+
+class Damaged(ValueError):  # noqa: N818
+    """The content of a checkpoint is not what was written into it."""

@@ -2,9 +2,11 @@
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "scikit-image", "pillow", "wandb", "pandas")
 PACKAGES += ("scipy", "pywavelets", "bm3d")
@@ -12,6 +14,18 @@ PACKAGES += ("scipy", "pywavelets", "bm3d")
 COMPUTES = ("dip_exp", "conf", "scripts", "run.py", "pyproject.toml", "constraints.txt")
 """The parts of a checkout that a result can depend on. Tables and figures, which a campaign writes, are not
 included."""
+
+
+def without_home(value: Any) -> Any:
+    """Returns settings, or the words of a command, in which the home folder is `~`: records and logs are shared."""
+    home = str(Path.home())
+    if isinstance(value, dict):
+        return {key: without_home(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_home(item) for item in value]
+    if not isinstance(value, str) or len(home) < 2:
+        return value
+    return re.sub(rf"(?<![^\s='\",:\[]){re.escape(home)}(?![^/\s'\",\]])", "~", value)
 
 
 def versions() -> dict[str, str]:

@@ -5,31 +5,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import get_class
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 from dip_exp.component import Settings
+from dip_exp.config.trust import class_of, trusted
 from dip_exp.errors import Refused
 
 
 def build(config: Settings, group: str, choices: dict[str, str]) -> Any:
-    """Returns the object that a group's settings describe. Only this function instantiates a `_target_`.
+    """Returns the object that a group's settings describe. Only this function instantiates a `_target_`, and only of a
+    kind that belongs there (`trust.MADE_OF`), from this package or one that the setting `trust` names.
 
     Raises Refused with a line for each setting that is unknown, of the wrong type or out of range.
     """
     with refusing(group, choices):
-        return _call(config[group], group)
+        return _call(config[group], group, trusted(config.get("trust")))
 
 
-def _call(node: Settings, where: str) -> Any:
-    settings = {key: _called(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
-    try:
-        target = get_class(node["_target_"])
-    except Exception as error:
-        raise ValueError(f"{where}._target_: {node.get('_target_')!r} cannot be found ({error})") from error
+def _call(node: Settings, where: str, trust: list[str]) -> Any:
+    target = class_of(node.get("_target_"), where, trust)
+    settings = {key: _called(value, f"{where}.{key}", trust) for key, value in node.items() if key != "_target_"}
     try:
         return target(**settings)
     except ValidationError as error:
@@ -37,13 +35,13 @@ def _call(node: Settings, where: str) -> Any:
         raise ValueError("\n".join(lines)) from None
 
 
-def _called(value: object, where: str) -> Any:
+def _called(value: object, where: str, trust: list[str]) -> Any:
     """Returns a setting with every nested `_target_` replaced by its object."""
     if not isinstance(value, dict):
         return value
     if "_target_" in value:
-        return _call(value, where)
-    return {key: _called(part, f"{where}.{key}") for key, part in value.items()}
+        return _call(value, where, trust)
+    return {key: _called(part, f"{where}.{key}", trust) for key, part in value.items()}
 
 
 def _complaint(problem: "ErrorDetails", where: str, keys: list[str]) -> str:

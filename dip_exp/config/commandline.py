@@ -3,6 +3,7 @@ globs of pictures turned into a multirun with one job per picture."""
 
 import re
 import sys
+from importlib.resources import files
 
 from dip_exp.component import located
 from dip_exp.config import catalogue
@@ -26,6 +27,9 @@ TAKES_A_VALUE = frozenset(
 )
 """Hydra's options that take the next word as their value."""
 
+OPTIONS = TAKES_A_VALUE | {"--help", "--hydra-help", "--version", "--resolve", "--run", "--multirun"}
+"""Hydra's long options, and those that take a value."""
+
 IMPLIES = {
     PICTURE_KEY: "image=file",
     "task.mask.path": "task/mask=file",
@@ -43,6 +47,30 @@ def is_multirun(words: list[str]) -> bool:
 def settings_of(words: list[str]) -> list[str]:
     """Returns the settings among the words of a command line, as they were written. Raises Refused as `prepare`."""
     return _parted(_with_out(words))[1]
+
+
+def places_of(words: list[str]) -> list[str]:
+    """Returns the places besides this package where a command line looks for options: folders, and pkg://PACKAGE."""
+    options, settings = _parted(words)
+    found, rest = _named_in(settings, "hydra.searchpath", r"[^\[\]'\",\s]+"), list(options)
+    while rest:
+        option, equals, value = rest.pop(0).partition("=")
+        if not equals and option in TAKES_A_VALUE:
+            value = rest.pop(0) if rest else ""
+        if option in ("--config-dir", "-cd"):
+            found.append(value)
+        if option in ("--config-path", "-cp"):  # a relative one starts at this package, says Hydra
+            found.append(value if "://" in value else str(files("dip_exp").joinpath(value)))
+    return found
+
+
+def trusted_by(settings: list[str]) -> list[str]:
+    """Returns the packages that the words of a command line trust."""
+    return _named_in(settings, "trust", r"\w+")
+
+
+def _named_in(settings: list[str], key: str, pattern: str) -> list[str]:
+    return [name for word in settings if key_of(word) == key for name in re.findall(pattern, " ".join(swept(word)))]
 
 
 TILES = "tiles"
@@ -173,6 +201,8 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
     options, settings, takes_value = [], [], False
     for word in words:
         if takes_value or word.startswith("-"):
+            if not takes_value:
+                _check_option(word.partition("=")[0])
             options.append(word)
             takes_value = not takes_value and word in TAKES_A_VALUE
             continue
@@ -184,6 +214,15 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
             _check_given(word)
         settings.append(word)
     return options, settings
+
+
+def _check_option(option: str) -> None:
+    """Raises Refused for an option that is shortened, and for one that would run what a file holds."""
+    if option == "--experimental-rerun":
+        raise Refused(f"{option}: it opens a pickle, which can run any program; give the settings of the run instead")
+    whole = [known for known in OPTIONS if known.startswith(option) and option.startswith("--")]
+    if whole and option not in OPTIONS:
+        raise Refused(f"{option}: an option is written in full here  [{' or '.join(sorted(whole))}]")
 
 
 def _no_setting(word: str, before: list[str]) -> str:

@@ -14,6 +14,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from dip_exp.component import Settings
 from dip_exp.config import precision
 from dip_exp.config.schema import Config, register
+from dip_exp.config.trust import trusted
 from dip_exp.errors import Refused
 
 UNCOMPOSABLE = (HydraException, OmegaConfBaseException)
@@ -46,6 +47,7 @@ def plain(cfg: Container) -> Settings:
         if key not in known:
             raise Refused(f"{key}: there is no such setting; the top level has {', '.join(known)}")
     _refuse_missing(config)
+    config["trust"] = trusted(config["trust"])
     for key, least in (("seed", 0), ("degrade_seed", 0), ("threads", 0), ("seeds", 1), ("runs", 1)):
         if config[key] < least:
             raise Refused(

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 from omegaconf import Container, OmegaConf
@@ -53,6 +54,12 @@ def register() -> None:
     )
     for resolver in named:
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+    OmegaConf.register_new_resolver("oc.env", _refuse_environment, replace=True)
+
+
+def _refuse_environment(name: str, default: object = None) -> NoReturn:
+    """`${oc.env:NAME}` of OmegaConf's, refused: every value ends up in the record, and maybe in W&B."""
+    raise ValueError(f"oc.env: given {name}; variables of the environment, such as keys, would get into the record")
 
 
 def steps(paper: int, mini: int, *, _root_: Container) -> int:

@@ -131,6 +131,7 @@ class Config:
     overwrite: bool = False
     force: bool = False
     traceback: bool = False
+    trust: Any = None
 
 
 def register() -> None:

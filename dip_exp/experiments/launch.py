@@ -57,7 +57,7 @@ def states(name: str, ask: Ask) -> list[tuple[sweeps.Job, str]]:
         elif job.run_id in known:
             state = TABLED
         else:
-            state = BEGUN if folder.checkpoint.exists() else MISSING
+            state = BEGUN if folder.saved.exist() else MISSING
         found.append((job, state))
     return found
 
@@ -84,19 +84,22 @@ def estimate(job: sweeps.Job, ask: Ask, known: dict[str, float]) -> float | None
     settings = job.named.config
     if any(not located(path).exists() for path, _ in config.files(settings).values()):
         return None
-    role, shape = settings["image"]["role"], _shape(json.dumps(settings["image"], sort_keys=True))
+    role, shape = (
+        settings["image"]["role"],
+        _shape(json.dumps({key: settings[key] for key in ("image", "trust")}, sort_keys=True)),
+    )
     optim = {key: value for key, value in settings["optim"].items() if key not in ("steps", "lr", "average")}
     key = str([settings[key] for key in ("arch", "input", "stop", "trainer", "precision", "threads")])
-    key += str([optim, free_of(settings["task"]), shape, role])
+    key += str([optim, free_of(settings), shape, role])
     if key not in known:
         known[key] = priced(settings, job.named.choices, shape)
     return known[key] * settings["optim"]["steps"]
 
 
 @cache
-def _shape(image: str) -> tuple[int, int, int]:
+def _shape(settings: str) -> tuple[int, int, int]:
     """Returns the shape (C, H, W) of the picture that these settings (as JSON) describe."""
-    source = build({"image": json.loads(image)}, "image", {})
+    source = build(json.loads(settings), "image", {})
     with refusing("image", {}):
         return source.shape()
 

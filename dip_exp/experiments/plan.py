@@ -98,7 +98,7 @@ def refreshed(entry: Entry, ask: launch.Ask) -> Entry:
         return replace(entry, state=launch.FINISHED, done=0)
     if not ask.recompute and entry.run_id in tabled(ask.results):
         return replace(entry, state=launch.TABLED, done=0)
-    state = launch.BEGUN if folder.checkpoint.exists() else launch.MISSING
+    state = launch.BEGUN if folder.saved.exist() else launch.MISSING
     return replace(entry, state=state, done=_done(entry.job, state, ask))
 
 
@@ -134,7 +134,7 @@ def _seeds(name: str, ask: launch.Ask) -> dict[str, int]:
 def _done(job: sweeps.Job, state: str, ask: launch.Ask) -> int:
     if state != launch.BEGUN:
         return 0
-    return checkpoints.steps_done(RunFolder(ask.results, job.run_id).checkpoint)
+    return checkpoints.steps_done(RunFolder(ask.results, job.run_id).saved)
 
 
 def _wanted(path: str, sha256: str | None) -> str:

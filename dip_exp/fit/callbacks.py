@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dip_exp.atomic import write_bytes, write_text
+from dip_exp.atomic import write_text
+from dip_exp.fit.generations import Generations
 from dip_exp.fit.history import COLUMNS, Row
 from dip_exp.fit.module import Fit
 from dip_exp.fit.progress import UNTIMED_STEPS
@@ -107,10 +108,10 @@ def write_curve(path: Path, rows: list[Row]) -> None:
 
 
 class Checkpoint(pl.Callback):
-    """Saves the run every `seconds` seconds, at its end, and on request; a file is written completely or not at all."""
+    """Saves the run every `seconds` seconds, at its end, and on request."""
 
-    def __init__(self, path: Path, seconds: float) -> None:
-        self._path = path
+    def __init__(self, kept: Generations, seconds: float) -> None:
+        self._kept = kept
         self._seconds = seconds
         self._last = time.monotonic()
 
@@ -125,14 +126,14 @@ class Checkpoint(pl.Callback):
         """Saves the run, so that a failure after the last step does not lose the steps. A run whose steps were all
         done before keeps its checkpoint: that of the moment before the last picture was considered."""
         fit = _fit(pl_module)
-        if fit.history.done > fit.start or not self._path.exists():
+        if fit.history.done > fit.start or not self._kept.exist():
             self.save(fit)
 
     def save(self, fit: Fit) -> None:
         """Writes the fit's snapshot."""
         whole = io.BytesIO()  # torch's own file writer hides why it failed, but a full disk must be reported
         torch.save(fit.snapshot(), whole)
-        write_bytes(self._path, whole.getbuffer())
+        self._kept.write(whole.getbuffer())
 
 
 def is_round(number: int) -> bool:

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from dip_exp.errors import Failed
+from dip_exp.errors import Failed, Refused
 from dip_exp.fit.history import History
 from dip_exp.fit.posterior import Posterior
 from dip_exp.fit.rollback import Rollback
@@ -93,7 +93,13 @@ class Fit(pl.LightningModule):
         memory = max(1, round(1 / (1 - self.optim.average)))
         self.stop.begin(View(self.problem, self.average, memory, self.seed))
         if self._resumed is not None:
-            self._take_up(self._resumed, optimizer)
+            try:
+                self._take_up(self._resumed, optimizer)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+                reason = (str(error).splitlines() or [""])[0]
+                raise Refused(
+                    f"checkpoint: it does not fit this run ({type(error).__name__}: {reason}); delete it to begin again"
+                ) from error
         self._looked_at = self.start
         self._seconds_before = float(self.history.seconds[self.start - 1]) if self.start else 0.0
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
@@ -269,8 +275,10 @@ class Fit(pl.LightningModule):
         """Makes the fit continue from a `snapshot`; to be called before the trainer starts. A snapshot that ended with
         fewer steps than `optim.steps` now says, and not by its stop rule, continues too.
 
-        Raises ValueError if the snapshot is of another observation, seed or stop rule.
+        Raises ValueError if the snapshot is of another observation, seed or stop rule, or no snapshot at all.
         """
+        if not isinstance(snapshot, dict) or not {"of", "start", "ended", "reason"} <= set(snapshot):
+            raise ValueError("checkpoint: it is no snapshot of a fit; delete the file to begin again")
         if snapshot["of"] != self._of():
             raise ValueError("checkpoint: it is of another observation or seed; give another file, or delete it")
         rule = type(self.stop).__name__

@@ -1,5 +1,6 @@
 """Device, progress, checkpoints and interruption of a fit. The trainer never changes what a fit computes."""
 
+import io
 import logging
 import signal
 import threading
@@ -23,6 +24,7 @@ from dip_exp.archs.fast import heap
 from dip_exp.component import Positive, component
 from dip_exp.errors import Interrupted, Refused
 from dip_exp.fit.callbacks import Checkpoint
+from dip_exp.fit.generations import Generations
 from dip_exp.fit.history import Row
 from dip_exp.fit.module import Fit
 from dip_exp.fit.progress import Progress
@@ -103,10 +105,11 @@ class Trainer:
         interrupts at once); Refused if the checkpoint cannot be read; Failed if the loss is not finite; OSError if
         something cannot be written.
         """
-        if checkpoint is not None and checkpoint.exists():
-            fit.resume(_loaded(checkpoint))
+        kept = None if checkpoint is None else Generations(checkpoint)
+        if kept is not None and kept.exist():
+            fit.resume(_loaded(kept))
         progress = [Progress()] if self.progress == "auto" else []
-        saver = [] if checkpoint is None else [Checkpoint(checkpoint, self.checkpoint_seconds)]
+        saver = [] if kept is None else [Checkpoint(kept, self.checkpoint_seconds)]
         received: list[int] = []
         watchers = [*(callbacks or []), *saver, *progress, _Interruption(received, saver)]
         began = time.perf_counter()
@@ -144,12 +147,14 @@ class Trainer:
         return _gather(fit, fit.final_picture, seconds, self.device, interrupted=bool(received))
 
 
-def _loaded(checkpoint: Path) -> State:
+def _loaded(kept: Generations) -> State:
+    """Returns the newest snapshot that is whole. Raises Refused if there is none."""
     try:
-        return torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:
+        content, _ = kept.newest()
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # what unpickling can raise has no end
         reason = (str(error).splitlines() or [""])[0]
-        raise Refused(f"checkpoint: {checkpoint} cannot be read ({reason}); delete it to begin again") from error
+        raise Refused(f"checkpoint: {kept.path} cannot be read ({reason}); delete it to begin again") from error
 
 
 def _steps(fit: Fit) -> DataLoader:

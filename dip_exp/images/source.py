@@ -36,7 +36,7 @@ def packaged(name: str) -> Picture:
 
 
 @component
-class _Source:
+class Source:
     """Options common to all picture sources.
 
     role: "clean": the picture is the truth; it is degraded here, and the result is scored. "observed": the picture is
@@ -71,7 +71,7 @@ class _Source:
 
 
 @component
-class Packaged(_Source):
+class Packaged(Source):
     """One of scikit-image's pictures, by name; see `packaged`. Yaml: image=astronaut, chelsea, ..."""
 
     name: PackagedName
@@ -92,7 +92,7 @@ def _content(name: str) -> str:
 
 
 @component
-class File(_Source):
+class File(Source):
     """A picture file, by path (a leading ~/ is the home folder). Yaml: image=file image.path=..., or image=SET/NAME.
 
     sha256: the hash that the file must have (for the paper's sets); null: not checked. scale: the stored values of
@@ -135,7 +135,7 @@ class File(_Source):
 
 
 @component
-class Blank(_Source):
+class Blank(Source):
     """A black picture of `size` [width, height], for tasks that restore nothing (samples, maximisation)."""
 
     size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]

@@ -1,17 +1,20 @@
 """In: the checkpoint of an interrupted run. Out: the number of steps done. Reads only numbers; no torch."""
 
+import io
 import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
+
+from dip_exp.fit.generations import Generations
 
 
-def steps_done(path: Path) -> int:
+def steps_done(saved: Generations) -> int:
     """Returns the number of steps in a run's checkpoint. Returns 0 if there is no checkpoint or it cannot be read; the
     run itself reports an unreadable one."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        content, _ = saved.newest()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             with archive.open(name) as file:
                 snapshot = _Numbers(file).load()

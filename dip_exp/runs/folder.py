@@ -9,8 +9,10 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from dip_exp import provenance
 from dip_exp.atomic import write_bytes, write_text
 from dip_exp.errors import Failed, Refused
+from dip_exp.fit.generations import Generations
 from dip_exp.runs.record import Record, upgrade
 
 RECORD = "record.json"
@@ -30,6 +32,11 @@ class RunFolder:
     @property
     def checkpoint(self) -> Path:
         return self.path / CHECKPOINT
+
+    @property
+    def saved(self) -> Generations:
+        """Its checkpoints: the newest, and the one before it."""
+        return Generations(self.checkpoint)
 
     @property
     def state(self) -> Path:
@@ -108,15 +115,21 @@ class RunFolder:
         write_bytes(self.checkpoint, shorter.state.read_bytes())
 
     def finish(self, record: Record, *, keep_state: bool = False) -> None:
-        """Writes the record, which marks the run as finished, and deletes the checkpoint and the current picture.
+        """Writes the record, which marks the run as finished, and tidies up."""
+        shared = provenance.without_home(record)
+        write_text(self.path / RECORD, json.dumps(shared, indent=2, allow_nan=False) + "\n")
+        self.tidy(keep_state=keep_state)
 
-        keep_state: keep the checkpoint, as the run's state.
+    def tidy(self, *, keep_state: bool) -> None:
+        """Deletes what a finished run has no use for: checkpoints, the current picture, and the run that it replaces. A
+        process that was killed after writing its record leaves this to the next one. Raises OSError.
+
+        keep_state: keep the last checkpoint, as the run's state.
         """
-        write_text(self.path / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
-        if keep_state and self.checkpoint.is_file():
-            self.checkpoint.replace(self.state)
-        for passing in (self.checkpoint, self.current):
-            passing.unlink(missing_ok=True)
+        if keep_state:
+            self.saved.keep_as(self.state)
+        self.saved.drop()
+        self.current.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)
 
 

@@ -6,10 +6,12 @@ the longer one goes on from there with the same bits.
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 from dip_exp import config as cfgs
 from dip_exp.component import Settings
-from dip_exp.errors import Refused
+from dip_exp.errors import Damaged, Refused
+from dip_exp.fit.generations import content_of
 from dip_exp.runs.folder import STATE, RunFolder
 from dip_exp.runs.order import Named
 from dip_exp.runs.record import Record
@@ -32,13 +34,13 @@ def begun(named: Named, folder: RunFolder) -> tuple[Begun | None, str]:
     Raises Refused if more steps were asked for, and a stop rule had ended the shorter run.
     """
     more, steps = named.config["more"], named.config["optim"]["steps"]
-    if folder.checkpoint.exists() or named.config["force"]:
+    if folder.saved.exist() or named.config["force"]:
         return None, ""
     if more is not None:
         _refuse_if_ended(named, folder, steps - more)
     if "burn_in" in named.config["optim"]:
         return None, "" if more is None else "more: the samples begin after a share of all steps, so all are made anew"
-    found = [one for one in _shorter(named, folder) if one.steps < steps]
+    found = [one for one in _shorter(named, folder) if one.steps < steps and _is_whole(one.folder.state)]
     if found:
         longest = max(found, key=lambda one: one.steps)
         return longest, f"going on from the finished run of {longest.steps} steps  [{longest.folder.path}]"
@@ -48,8 +50,8 @@ def begun(named: Named, folder: RunFolder) -> tuple[Begun | None, str]:
     if base.record() is None:
         return None, f"more: there is no finished run of {steps - more} steps; all {steps} steps are made"
     return None, (
-        f"more: the run of {steps - more} steps has no {STATE} to go on from (keep_state=true keeps it); all {steps} "
-        f"steps are made anew  [{base.path}]"
+        f"more: the run of {steps - more} steps has no sound {STATE} to go on from (keep_state=true keeps it); all "
+        f"{steps} steps are made anew  [{base.path}]"
     )
 
 
@@ -98,6 +100,14 @@ def _shorter(named: Named, folder: RunFolder) -> list[Begun]:
         ):
             found.append(Begun(one, done["steps"]))
     return found
+
+
+def _is_whole(state: Path) -> bool:
+    try:
+        content_of(state)
+    except (Damaged, OSError):
+        return False
+    return True
 
 
 def _without_steps(identity: Settings) -> Settings:

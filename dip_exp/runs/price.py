@@ -8,6 +8,7 @@ import numpy as np
 from dip_exp import provenance
 from dip_exp.component import Settings
 from dip_exp.config.build import build, refusing
+from dip_exp.config.trust import class_of, trusted
 
 if TYPE_CHECKING:
     import torch
@@ -91,8 +92,7 @@ def _outlined(config: Settings, choices: dict[str, str], shape: tuple[int, int, 
 
 
 def free_of(config: Settings) -> Settings:
-    """Returns those settings of a task that may change the cost of a step."""
-    from hydra.utils import get_class
-
-    free = getattr(get_class(config["_target_"]), "free", ())
-    return {key: value for key, value in config.items() if key not in free}
+    """Returns those settings of a run's task that may change the cost of a step."""
+    task = config["task"]
+    free = getattr(class_of(task["_target_"], "task", trusted(config.get("trust"))), "free", ())
+    return {key: value for key, value in task.items() if key not in free}

@@ -3,6 +3,7 @@
 Heavy packages are imported only when something is computed, so that a finished run is reported at once.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from dip_exp import images, provenance
 from dip_exp.component import located
 from dip_exp.config import precision
 from dip_exp.config.build import build, refusing
-from dip_exp.errors import Interrupted
+from dip_exp.errors import Damaged, Interrupted
 from dip_exp.runs import memory, report
 from dip_exp.runs import more as going_on
 from dip_exp.runs.delivery import Delivery, delivery
@@ -67,6 +68,8 @@ def _finished(named: Named, folder: RunFolder) -> Record | None:
     """Returns a finished run's record and prints it; None if the run is to be computed."""
     record = None if named.config["force"] else folder.record()
     if record is not None:
+        with contextlib.suppress(OSError):  # it may be somebody else's, and read-only
+            folder.tidy(keep_state=going_on.keeps_state(named))
         report.already(record, folder.path, going_on.hint(record, folder))
     return record
 
@@ -165,11 +168,10 @@ def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -
     from dip_exp.loggers.logger import Session
 
     folder = order.folder
-    if folder.checkpoint.exists():
-        report.note("going on from the checkpoint of an interrupted run")
+    _announce_checkpoint(folder)
     with writing(folder.path, refuse=True):
         attempt = folder.begin(afresh=order.config["force"])
-        if shorter is not None and not folder.checkpoint.exists():
+        if shorter is not None and not folder.saved.exist():
             folder.go_on_from(shorter.folder, is_round)
     session, failed = Session(), True
     try:
@@ -196,6 +198,20 @@ def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -
     return record
 
 
+def _announce_checkpoint(folder: RunFolder) -> None:
+    """Prints which checkpoint the run goes on from, if there is one."""
+    if not folder.saved.exist():
+        return
+    try:
+        _, path = folder.saved.newest()
+    except (Damaged, OSError):
+        return  # the trainer refuses it
+    told = "going on from the checkpoint of an interrupted run"
+    if path != folder.checkpoint:
+        told += ": from the one before the last, because the last is damaged or missing"
+    report.note(told)
+
+
 def _for_the_logger(order: Order, attempt: int) -> "Run":
     """Returns the description of the run for a logger."""
     from dip_exp.loggers.logger import Run
@@ -204,7 +220,7 @@ def _for_the_logger(order: Order, attempt: int) -> "Run":
     tags = [f"{group}:{choices[group]}" for group in ("task", "arch", "optim", "image")] + [f"scale:{config['scale']}"]
     name = f"{choices['task']}-{choices['arch']}-{choices['image']}-s{config['seed']}"
     group = choices.get("experiment") or choices["task"]
-    return Run(order.folder.path, order.folder.run_id, attempt, name, group, tags, config)
+    return Run(order.folder.path, order.folder.run_id, attempt, name, group, tags, provenance.without_home(config))
 
 
 def _snapshots(folder: Path) -> "list[Callback]":

@@ -191,7 +191,7 @@ def _known(config: Settings, choices: dict[str, str], picture: images.Picture) -
     if "mask" not in config["task"]:
         return None
     numbers = np.isfinite(picture.x)
-    mask = build({"mask": config["task"]["mask"]}, "mask", {})
+    mask = build({"task.mask": config["task"]["mask"], "trust": config["trust"]}, "task.mask", {})
     if "path" in config["task"]["mask"]:
         with refusing("task", choices):
             shape = (picture.channels, picture.size[1], picture.size[0])

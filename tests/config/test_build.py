@@ -36,29 +36,31 @@ def test_every_target_becomes_its_object_however_deep():
 
 
 @pytest.mark.parametrize(
-    ("node", "text"),
+    ("group", "node", "text"),
     [
-        ({"_target_": "dip_exp.nowhere.Adam"}, "optim._target_: 'dip_exp.nowhere.Adam' cannot be found ("),
-        ({"lr": 0.1}, "optim._target_: None cannot be found ("),
-        ({"_target_": "dip_exp.images.source.File"}, "optim.path: nothing was given and it has no default"),
+        ("optim", {"_target_": "dip_exp.nowhere.Adam"}, "optim._target_: 'dip_exp.nowhere.Adam' cannot be found ("),
+        ("optim", {"lr": 0.1}, "optim._target_: None cannot be found ("),
+        ("image", {"_target_": "dip_exp.images.source.File"}, "image.path: nothing was given and it has no default"),
         (
+            "image",
             {"_target_": "dip_exp.images.source.File", "path": "x", "paht": "y", "grey": True},
-            "optim.paht: there is no such setting; optim has grey, path",
+            "image.paht: there is no such setting; image has grey, path",
         ),
         (
+            "task.mask",
             {"_target_": "dip_exp.observe.masks.Text", "text": "a\nb"},
-            "optim: mask text: text 'a\\nb' has more than one line",
+            "task.mask: mask text: text 'a\\nb' has more than one line",
         ),
     ],
 )
-@pytest.mark.parametrize("choices", [{}, {"optim": "adam"}])
-def test_what_cannot_be_built_is_refused_with_its_place(node: dict[str, Any], text: str, choices: dict[str, str]):
+@pytest.mark.parametrize("chosen", [False, True])
+def test_what_cannot_be_built_is_refused_with_its_place(group: str, node: dict[str, Any], text: str, chosen: bool):
     with pytest.raises(Refused) as refusal:
-        build({"optim": node}, "optim", choices)
+        build({group: node}, group, {group: "mine"} if chosen else {})
     assert str(refusal.value).startswith(text)
-    place = "  [conf/optim/adam.yaml, or optim.<setting>=...]"
-    assert str(refusal.value).endswith(place) is bool(choices)
-    assert "[" in str(refusal.value)[len(text) :] or not choices
+    place = f"  [conf/{group}/mine.yaml, or {group}.<setting>=...]"
+    assert str(refusal.value).endswith(place) is chosen
+    assert "[" in str(refusal.value)[len(text) :] or not chosen
 
 
 @pytest.mark.parametrize("kind", [ValueError, TypeError, OSError])

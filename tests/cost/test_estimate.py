@@ -247,7 +247,7 @@ def test_a_classifier_is_followed_without_its_weights(name: str, monkeypatch: py
 
 def test_units_of_one_layer_cost_the_same():
     jobs = sweeps.jobs("classes1000", "paper", 1, ("task.unit=0,999",))
-    free = [free_of(job.named.config["task"]) for job in jobs]
+    free = [free_of(job.named.config) for job in jobs]
     assert free[0] == free[1]
     assert "unit" not in free[0]
     assert free[0]["layer"] == jobs[0].named.config["task"]["layer"]
