@@ -10,6 +10,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+UNFINISHED = ".*.part"
+"""The names of files that are being written; a process that is killed leaves one behind."""
+
 
 @contextmanager
 def writing_whole(path: Path, instead: Callable[[], None] | None = None) -> Iterator[BinaryIO]:

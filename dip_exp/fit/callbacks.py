@@ -114,6 +114,7 @@ class Checkpoint(pl.Callback):
         self._kept = kept
         self._seconds = seconds
         self._last = time.monotonic()
+        self._saved: tuple[int, bool] | None = None
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
@@ -130,10 +131,14 @@ class Checkpoint(pl.Callback):
             self.save(fit)
 
     def save(self, fit: Fit) -> None:
-        """Writes the fit's snapshot."""
+        """Writes the fit's snapshot, unless the last one that was written is of the same step."""
+        moment = (fit.history.done, fit.ended)
+        if moment == self._saved:
+            return
         whole = io.BytesIO()  # torch's own file writer hides why it failed, but a full disk must be reported
         torch.save(fit.snapshot(), whole)
         self._kept.write(whole.getbuffer())
+        self._saved = moment
 
 
 def is_round(number: int) -> bool:

@@ -15,7 +15,7 @@ from dip_exp.fit.rollback import Rollback
 from dip_exp.optims.optim import Optim, leave_gradients
 from dip_exp.seeds import mix
 from dip_exp.shapes import Float, Int
-from dip_exp.stopping.rule import Keep, State, StopRule, View
+from dip_exp.stopping.rule import Keep, State, StopRule, Verdict, View
 from dip_exp.tasks.problem import Problem
 
 
@@ -62,6 +62,8 @@ class Fit(pl.LightningModule):
         self.kept_steps: dict[str, Tensor] = {}
         self.reason = f"optim.steps: {optim.steps} steps were asked for"
         self.by_rule = False  # whether the stop rule ended the run
+        self.broken = False  # whether a loss that is not finite ended it
+        self.breaks_off = False  # whether it then ends with what it has; otherwise it fails
         self.checked = False
         self.ended = False
         self.final_picture: Tensor | None = None
@@ -108,7 +110,8 @@ class Fit(pl.LightningModule):
 
     def on_train_end(self) -> None:
         """Computes the last picture while network and z are still on the device of the fit."""
-        self.final_picture = self.last_picture()
+        last = self.last_picture()
+        self.final_picture = self.x_hat if self.broken and not bool(torch.isfinite(last).all()) else last
         self.history.consider_last(self.final_picture)
 
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -186,6 +189,11 @@ class Fit(pl.LightningModule):
         accepted: bool,
     ) -> None:
         """Updates the average, asks the stop rule, and checks the run every `every` steps."""
+        at_once = self.device.type == "cpu" or self.rollback is not None or self.breaks_off  # a GPU would have to wait
+        is_finite = not at_once or bool(torch.isfinite(loss))
+        if accepted and not is_finite:
+            self._break(step, float(loss))
+            return
         if step == 0:
             self.average.copy_(x_hat)
         elif accepted:
@@ -194,16 +202,16 @@ class Fit(pl.LightningModule):
         self.history.add(step, seconds, loss, data, x_hat, self.average)
         if self.posterior is not None and accepted:
             self.posterior.add(step, x_hat)
-        verdict = self.stop.update(step, x_hat, loss)
+        verdict = self.stop.update(step, x_hat, loss) if is_finite else Verdict()
         for kind, keep in {"stopped": verdict.keep, **verdict.also}.items():
             self._keep(kind, keep, step)
         if verdict.stop:
             self.reason, self.by_rule = verdict.reason, True
             self.trainer.should_stop = True
-        self.x_hat = x_hat
+        self.x_hat = x_hat if is_finite else self.x_hat
         self.ended = verdict.stop or step + 1 == self.optim.steps
         self.checked = self.ended or step == 0 or (step + 1) % self.every == 0
-        if self.checked:
+        if self.checked and not at_once:
             self._check_finite()
 
     def _keep(self, kind: str, keep: Keep, step: int) -> None:
@@ -230,11 +238,21 @@ class Fit(pl.LightningModule):
     def _check_finite(self) -> None:
         bad = self.history.first_bad_step(self._looked_at)
         if bad is not None:
-            raise Failed(
-                f"fit: the loss of step {bad + 1} is {float(self.history.series[bad, 0])}; a finite one is needed. "
-                f"Try a smaller step (optim.lr={self.optim.lr / 10:g}), optim.clip=1, or precision=fp64"
-            )
+            self._break(bad, float(self.history.series[bad, 0]))
         self._looked_at = self.history.done
+
+    def _break(self, step: int, loss: float) -> None:
+        """Ends the fit at a step (from 0) whose loss is not finite, with what it had before. Raises Failed if it is not
+        to end so, or has nothing."""
+        if step == 0 or not self.breaks_off:
+            raise Failed(
+                f"fit: the loss of step {step + 1} is {loss}; a finite one is needed. Try a smaller step "
+                f"(optim.lr={self.optim.lr / 10:g}), optim.clip=1, optim.rollback=right (goes back a step), "
+                f"trainer.diverged=stop (ends with what was found), or precision=fp64"
+            )
+        self.broken = self.ended = self.checked = True
+        self.reason = f"fit: the loss of step {step + 1} is {loss}; the pictures are those of the steps before"
+        self.trainer.should_stop = True
 
     # -- after the last step, and across interruptions -----------------------------------------------------------------
 
@@ -305,6 +323,8 @@ class Fit(pl.LightningModule):
         optimizer.load_state_dict(snapshot["optimizer"])
         self.stop.load(snapshot["stop"])
         self.history.load(snapshot["history"])
+        if snapshot["average"].shape != self.average.shape:  # copying would stretch it
+            raise ValueError(f"its average has the shape {tuple(snapshot['average'].shape)}")
         self.average.copy_(snapshot["average"])
         self.kept = {kind: picture.to(self.device) for kind, picture in snapshot["kept"].items()}
         self.kept_steps = {kind: step.to(self.device) for kind, step in snapshot["kept_steps"].items()}

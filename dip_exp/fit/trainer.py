@@ -46,7 +46,7 @@ class Fitted:
     dict per step, with the keys `dip_exp.fit.history.COLUMNS`. reason: why the fit ended, in words; ended: whether the
     stop rule ended it, rather than optim.steps; findings: further facts from the rule. samples: the number of posterior
     samples. memory: peak in bytes, None if it cannot be measured. weights: how many numbers were optimised.
-    cpu_seconds: processor time of the steps over all threads.
+    cpu_seconds: processor time of the steps over all threads. broken: whether a loss that was not finite ended the fit.
     """
 
     pictures: dict[str, Float32[np.ndarray, "1 _ _ _"]]
@@ -64,21 +64,24 @@ class Fitted:
     weights: int
     cpu_seconds: float | None = None
     samples: int = 0
+    broken: bool = False
 
     @property
     def diverged(self) -> bool:
-        """Whether, after `SETTLED_STEPS`, the loss ended above the first one."""
-        return self.steps >= SETTLED_STEPS and self.rows[-1]["loss"] > self.rows[0]["loss"]
+        """Whether a loss was not finite, or, after `SETTLED_STEPS`, ended above the first one."""
+        return self.broken or (self.steps >= SETTLED_STEPS and self.rows[-1]["loss"] > self.rows[0]["loss"])
 
 
 @component
 class Trainer:
     """accelerator: auto uses a GPU if there is one. progress: auto or off. checkpoint_seconds: interval at which a run
-    that has a folder is saved, so that it can be resumed."""
+    that has a folder is saved, so that it can be resumed. diverged: what a loss that is not finite does: `fail`, the
+    run ends without a record; `stop`, it ends with what it had before that step, and the record says so."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     progress: Literal["auto", "off"] = "auto"
     checkpoint_seconds: Positive = 300.0
+    diverged: Literal["fail", "stop"] = "fail"
 
     def __post_init__(self) -> None:
         if self.accelerator == "gpu" and not torch.cuda.is_available():
@@ -101,10 +104,11 @@ class Trainer:
     ) -> Fitted:
         """Returns the results of the fit, which is resumed from `checkpoint` if that file exists.
 
-        Raises Interrupted after Ctrl-C or SIGTERM, between two steps and with the checkpoint written (a second Ctrl-C
-        interrupts at once); Refused if the checkpoint cannot be read; Failed if the loss is not finite; OSError if
-        something cannot be written.
+        Raises Interrupted after Ctrl-C, SIGTERM or SIGUSR1, between two steps and with the checkpoint written (a second
+        Ctrl-C interrupts at once); Refused if the checkpoint cannot be read; Failed if the loss is not finite; OSError
+        if something cannot be written.
         """
+        fit.breaks_off = self.diverged == "stop"
         kept = None if checkpoint is None else Generations(checkpoint)
         if kept is not None and kept.exist():
             fit.resume(_loaded(kept))
@@ -190,6 +194,7 @@ def _gather(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         interrupted=interrupted,
         rollbacks=0 if fit.rollback is None else fit.rollback.count,
+        broken=fit.broken,
         weights=sum(parameter.numel() for parameter in fit.optimised),
         samples=0 if fit.posterior is None else fit.posterior.count,
     )
@@ -211,9 +216,18 @@ class _Interruption(pl.Callback):
             trainer.should_stop = True
 
 
+def _signals() -> list[signal.Signals]:
+    """Returns the signals that end a fit between two steps: Ctrl-C, SIGTERM, and those by which a cluster announces
+    that it will take the machine away, unless somebody else listens to them."""
+    names = [name for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
+    announced = [signal.Signals[name] for name in names]
+    free = [number for number in announced if signal.getsignal(number) is signal.SIG_DFL]
+    return [signal.SIGINT, signal.SIGTERM, *free]
+
+
 @contextmanager
 def _between_steps(received: list[int]) -> Iterator[None]:
-    """Records the first Ctrl-C or SIGTERM in `received`; a second one has its usual effect."""
+    """Records the first of `_signals` in `received`; a second one has its usual effect."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set signal handlers
         return
@@ -222,7 +236,7 @@ def _between_steps(received: list[int]) -> Iterator[None]:
         received.append(number)
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in _signals()}
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from dip_exp import provenance
-from dip_exp.atomic import write_bytes, write_text
+from dip_exp.atomic import UNFINISHED, write_bytes, write_text
 from dip_exp.errors import Failed, Refused
 from dip_exp.fit.generations import Generations
 from dip_exp.runs.record import Record, upgrade
@@ -121,7 +121,8 @@ class RunFolder:
         self.tidy(keep_state=keep_state)
 
     def tidy(self, *, keep_state: bool) -> None:
-        """Deletes what a finished run has no use for: checkpoints, the current picture, and the run that it replaces. A
+        """Deletes what a finished run has no use for: checkpoints, the current picture, files that a killed process was
+        writing, and the run that this one replaces. A
         process that was killed after writing its record leaves this to the next one. Raises OSError.
 
         keep_state: keep the last checkpoint, as the run's state.
@@ -129,6 +130,8 @@ class RunFolder:
         if keep_state:
             self.saved.keep_as(self.state)
         self.saved.drop()
+        for half in self.path.glob(f"**/{UNFINISHED}"):
+            half.unlink(missing_ok=True)
         self.current.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)
 

@@ -68,8 +68,8 @@ def write(order: "Order", problem: "Problem", fitted: "Fitted", attempt: int) ->
 
 
 def _of_divergence(fitted: "Fitted") -> list[str]:
-    """Returns a sentence about a fit that diverged."""
-    if not fitted.diverged:
+    """Returns a sentence about a fit that diverged; of one that broke off, its reason tells."""
+    if not fitted.diverged or fitted.broken:
         return []
     first, last = (fitted.rows[place]["loss"] for place in (0, -1))
     return [

@@ -168,8 +168,8 @@ def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -
     from dip_exp.loggers.logger import Session
 
     folder = order.folder
-    _announce_checkpoint(folder)
     with writing(folder.path, refuse=True):
+        _announce_checkpoint(folder)
         attempt = folder.begin(afresh=order.config["force"])
         if shorter is not None and not folder.saved.exist():
             folder.go_on_from(shorter.folder, is_round)
@@ -199,13 +199,15 @@ def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -
 
 
 def _announce_checkpoint(folder: RunFolder) -> None:
-    """Prints which checkpoint the run goes on from, if there is one."""
+    """Prints which checkpoint the run goes on from, if there is one. Deletes those of which none is whole."""
     if not folder.saved.exist():
         return
     try:
         _, path = folder.saved.newest()
-    except (Damaged, OSError):
-        return  # the trainer refuses it
+    except Damaged as error:
+        report.note(f"the checkpoint of an interrupted run is damaged, so it begins again ({error})")
+        folder.saved.drop()
+        return
     told = "going on from the checkpoint of an interrupted run"
     if path != folder.checkpoint:
         told += ": from the one before the last, because the last is damaged or missing"

@@ -1,4 +1,4 @@
-"""A configuration from somewhere else runs nothing: attacks that succeed without the guard, and what is still allowed."""
+"""A configuration from somewhere else runs nothing: attacks that succeed without the guard, and what stays possible."""
 
 from pathlib import Path
 from typing import Any

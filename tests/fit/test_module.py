@@ -139,17 +139,33 @@ def test_interrupted_and_resumed_equals_uninterrupted(name: str, tmp_path: Path)
     assert same(whole, resumed)
 
 
-def test_sigterm_saves_too(tmp_path: Path):
+ENDING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]
+"""What a user, a launcher or a cluster sends; Ctrl-C is tried above."""
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_saves_too(number: signal.Signals, tmp_path: Path):
     checkpoint = tmp_path / "checkpoint.pt"
-    with pytest.raises(Interrupted):
-        run(make(), At(3, lambda _: os.kill(os.getpid(), signal.SIGTERM)), checkpoint=checkpoint)
-    assert checkpoint.exists()
+    with pytest.raises(Interrupted, match="stopped after step 3 of 12"):
+        run(make(), At(3, lambda _: os.kill(os.getpid(), number)), checkpoint=checkpoint)
+    assert same(run(make()), run(make(), checkpoint=checkpoint))
+
+
+def test_a_signal_that_somebody_listens_to_is_theirs(tmp_path: Path):
+    heard: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        fitted = run(make(), At(3, lambda _: os.kill(os.getpid(), signal.SIGUSR1)), checkpoint=tmp_path / "c.pt")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert fitted.steps == 12
+    assert heard == [signal.SIGUSR1]
 
 
 def test_signal_handlers_are_given_back():
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, *ENDING)]
     run(make(steps=2))
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, *ENDING)] == before
 
 
 def test_a_checkpoint_by_the_clock_resumes_a_killed_run(tmp_path: Path):
@@ -384,8 +400,47 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_step():
         with torch.no_grad():
             next(fit.net.parameters()).fill_(torch.nan)
 
-    with pytest.raises(Failed, match=r"fit: the loss of step 4 is nan; .*optim.lr=0.001"):
+    with pytest.raises(Failed, match=r"fit: the loss of step 4 is nan; .*optim.lr=0.001.*trainer.diverged=stop"):
         run(make(), At(3, poison))
+    ends_well = Trainer(accelerator="cpu", progress="off", diverged="stop")
+    broken, before = ends_well.run(make(), callbacks=[At(3, poison)]), run(make(steps=3))
+    assert broken.broken
+    assert broken.diverged
+    assert (broken.steps, broken.reason.split(";")[0]) == (3, "fit: the loss of step 4 is nan")
+    assert all(np.isfinite(picture).all() for picture in broken.pictures.values())
+    assert np.array_equal(broken.pictures["average"], before.pictures["average"])
+    poisoned = make()
+    poison(poisoned)
+    with pytest.raises(Failed, match="the loss of step 1 is nan"):  # there is nothing before it
+        ends_well.run(poisoned)
+
+
+class Bursting(torch.optim.Adam):
+    """Adam whose fourth update makes every weight infinite, as one gradient that overflows does."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.updates = 0
+
+    def step(self, closure: Any = None) -> Any:
+        loss = super().step(closure)
+        self.updates += 1
+        if self.updates == 4:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.fill_(torch.inf)
+        return loss
+
+
+def test_a_fit_that_goes_back_gets_over_a_burst(monkeypatch: pytest.MonkeyPatch):
+    """The step whose loss is not finite leaves no trace in weights, statistics, optimizer, average and picture."""
+    monkeypatch.setattr(torch.optim, "Adam", Bursting)
+    whole = run(make(optim=Adam(steps=12, rollback="right")))
+    assert whole.rollbacks == 1
+    assert [row["step"] for row in whole.rows if not np.isfinite(row["loss"])] == [5]
+    assert whole.rows[-1]["loss"] < whole.rows[0]["loss"]
+    assert all(np.isfinite(picture).all() for picture in whole.pictures.values())
+    assert not whole.broken
 
 
 def test_a_checkpoint_of_another_rule_is_refused():

@@ -1,0 +1,305 @@
+"""Kills a small run at every write and at random moments, resumes it, and compares the bits with an undisturbed run's.
+
+    python scripts/torture.py                 200 trials; about ten minutes on one processor core
+    python scripts/torture.py 20 --seed 7
+
+Each trial is one of: killed at a write (`write`), the disk full from a write on (`full`), a signal at a random moment
+(`signal`), and a power loss that also damages the newest checkpoint (`damage`). Then the same command is given until it
+ends by itself. All pictures, the history and the record (but for times and the number of attempts) must be those of a
+run that nothing disturbed. Between the two, no record may be there that is not whole. Prints a line for each failure,
+writes the counts to results/tables/torture.csv, and exits with status 1 if there was any.
+"""
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+WORDS = [
+    *("task=inpaint", "image.shrink_to=32", "arch=skip_narrow", "arch.down=[4,4]", "arch.up=[4,4]", "arch.skip=[2,2]"),
+    *("optim.steps=40", "stop=emv", "logger.every=5", "trainer.checkpoint_seconds=0.02", "trainer=cpu", "threads=1"),
+    *("trainer.progress=off", "rivals=none"),
+]
+"""A run with pictures, a stop rule with a state, and many checkpoints."""
+
+SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGUSR1")
+KINDS = ("write", "full", "signal", "damage")
+LIMIT_SECONDS = 120.0
+
+VOLATILE = ("attempt", "seconds", "seconds_per_step", "cpu_seconds", "peak_memory_bytes", "command", "commit", "dirty")
+"""What the record says of the run that is not of its result."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit status, negative for a signal; what it printed; the writes that it came to."""
+
+    status: int
+    said: str
+    writes: int
+
+
+class Writes:
+    """Counts what a process changes in a folder, and calls `at` with the count before each change.
+
+    Python tells audit hooks of every file that is opened, renamed or deleted; an exception of theirs comes out of the
+    call itself.
+    """
+
+    def __init__(self, folder: Path, at: Callable[[int], None]) -> None:
+        self.folder, self.at, self.count = str(folder), at, 0
+        sys.addaudithook(self._told)
+
+    def _told(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, mode, flags = args
+            writes = set(mode or "") & set("wax+") or (mode is None and flags & (os.O_WRONLY | os.O_RDWR))
+        elif event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"):
+            path, writes = args[0], True
+        else:
+            return
+        if writes and isinstance(path, str | os.PathLike) and os.fspath(path).startswith(self.folder):
+            self.count += 1
+            self.at(self.count)
+
+
+def run(folder: Path, at: Callable[[int], None] = lambda _: None, when: "tuple[float, int] | None" = None) -> Ended:
+    """Returns how the run ended in a process of its own.
+
+    at: called in that process before each of its writes. when: seconds from its start, and the signal that it then
+    gets.
+    """
+    said = folder.with_name(f"{folder.name}.said")
+    counted = folder.with_name(f"{folder.name}.writes")
+    child = os.fork()
+    if child == 0:
+        _become(folder, at, said, counted)
+    began = time.monotonic()
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            break
+        if when is not None and time.monotonic() - began >= when[0]:
+            os.kill(child, when[1])
+            when = None
+        if time.monotonic() - began > LIMIT_SECONDS:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.001)
+    writes = int(counted.read_text()) if counted.exists() else 0
+    return Ended(os.waitstatus_to_exitcode(status), said.read_text(errors="replace"), writes)
+
+
+def _become(folder: Path, at: Callable[[int], None], said: Path, counted: Path) -> None:
+    """Makes this process, a fork, the command; does not return."""
+    status = 70
+    try:
+        with said.open("w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        sys.argv = ["run.py", *WORDS, f"results={folder}"]
+        from dip_exp.cli import main
+
+        writes = Writes(folder, at)
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        counted.write_text(str(writes.count))
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def result(folder: Path) -> dict[str, str]:
+    """Returns a hash of everything that a finished run left, by file."""
+    (run_folder,) = (path.parent for path in folder.glob("runs/*/record.json"))
+    found = {}
+    for path in sorted(path for path in run_folder.rglob("*") if path.is_file()):
+        found[str(path.relative_to(run_folder))] = hashlib.sha256(_lasting(path)).hexdigest()
+    return found
+
+
+def _lasting(path: Path) -> bytes:
+    """Returns the content of a file without times and counts of attempts."""
+    import numpy as np
+
+    if path.name == "record.json":
+        record = json.loads(path.read_text())
+        for name in VOLATILE:
+            record.pop(name, None)
+        record["config"].pop("results")
+        record["baseline"].pop("seconds", None)
+        return json.dumps(record, sort_keys=True).encode()
+    if path.name == "history.csv":
+        rows = [line.split(",") for line in path.read_text().splitlines()]
+        times = [place for place, name in enumerate(rows[0]) if name == "seconds"]
+        return repr([[cell for place, cell in enumerate(row) if place not in times] for row in rows]).encode()
+    if path.name == "outputs.npz":
+        with np.load(io.BytesIO(path.read_bytes())) as arrays:
+            return b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays))
+    return b"" if path.name == "attempts" else path.read_bytes()
+
+
+def half_written(folder: Path) -> list[str]:
+    """Returns what is wrong with the records and checkpoints that a reader would find; [] if nothing is."""
+    from dip_exp.errors import Damaged
+    from dip_exp.fit.generations import Generations
+
+    wrong = []
+    for path in folder.glob("runs/*/record.json"):
+        try:
+            json.loads(path.read_text())["scores"]
+        except (ValueError, KeyError) as error:
+            wrong.append(f"{path.name}: {error}")
+    for path in folder.glob("runs/*"):
+        kept = Generations(path / "checkpoint.pt")
+        try:
+            if kept.exist():
+                kept.newest()
+        except Damaged as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def damage(folder: Path, chance: random.Random) -> None:
+    """Damages the newest checkpoint as a power loss may: cut short, emptied, or with zeros in it."""
+    for path in folder.glob("runs/*/checkpoint.pt"):
+        whole = path.read_bytes()
+        place = chance.randrange(len(whole))
+        path.write_bytes(chance.choice([whole[:place], b"", whole[:place] + bytes(min(512, len(whole) - place))]))
+
+
+def at_the(number: int, does: Callable[[], None], *, and_later: bool = False) -> Callable[[int], None]:
+    """Returns a function of the count of writes that acts at one of them, or from it on."""
+
+    def at(count: int) -> None:
+        if count == number or (and_later and count > number):
+            does()
+
+    return at
+
+
+def killed() -> None:
+    """Kills this process as a power loss would: nothing of it is run any more."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def disk_full() -> None:
+    """Refuses a write as a full disk does."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run that nothing disturbed: what it left, its writes, and its seconds."""
+
+    left: dict[str, str]
+    writes: int
+    seconds: float
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "Undisturbed":
+        """Returns it, run here. Raises RuntimeError if it did not end."""
+        began = time.monotonic()
+        ended = run(folder)
+        if ended.status != 0:
+            raise RuntimeError(f"the undisturbed run ended with status {ended.status}: {ended.said}")
+        return cls(result(folder), ended.writes, time.monotonic() - began)
+
+
+def trial(folder: Path, kind: str, whole: Undisturbed, chance: random.Random, write: int) -> list[str]:
+    """Returns what went wrong in a trial; [] if nothing did. write: the number of the write that is disturbed."""
+    if kind in ("write", "damage"):
+        first = run(folder, at_the(write, killed))
+    elif kind == "full":
+        first = run(folder, at_the(write, disk_full, and_later=True))
+    else:
+        number = signal.Signals[chance.choice(SIGNALS)]
+        first = run(folder, when=(chance.uniform(0, whole.seconds), number))
+    wrong = [f"left behind: {problem}" for problem in half_written(folder)]
+    if "Traceback" in first.said:
+        wrong.append(f"a traceback: {first.said[-300:]}")
+    if kind == "full" and (first.status not in (1, 2) or "error:" not in first.said):
+        wrong.append(f"a full disk ended with status {first.status}: {first.said[-300:]}")
+    if kind == "damage":
+        damage(folder, chance)
+    last = run(folder)
+    if last.status != 0:
+        return [*wrong, f"the same command ended with status {last.status}: {last.said[-300:]}"]
+    left = result(folder)
+    names = sorted(name for name in {*left, *whole.left} if left.get(name) != whole.left.get(name))
+    return [*wrong, *([f"other bits in {', '.join(names)}"] if names else [])]
+
+
+def trials(count: int, writes: int, chance: random.Random) -> Iterator[tuple[str, int]]:
+    """Yields the kind of each trial and the write that it disturbs: every write in turn, of each kind."""
+    order = {kind: chance.sample(range(1, writes + 1), writes) for kind in KINDS}
+    for number in range(count):
+        kind = KINDS[number % len(KINDS)]
+        yield kind, order[kind][number // len(KINDS) % writes]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int, nargs="?", default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", type=Path, default=ROOT / "results/tables/torture.csv", help="where the counts go")
+    given = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # a process with threads of OpenMP's cannot be forked
+    import lightning.pytorch  # noqa: F401  # the forks share what is imported here
+    import torch  # noqa: F401
+
+    chance, good, tried = random.Random(given.seed), Counter[str](), Counter[str]()
+    with tempfile.TemporaryDirectory() as temporary:
+        whole = Undisturbed.in_folder(Path(temporary) / "whole")
+        print(f"undisturbed: {whole.seconds:.1f} s, {whole.writes} writes, {len(whole.left)} files", flush=True)
+        for number, (kind, write) in enumerate(trials(given.count, whole.writes, chance), 1):
+            folder = Path(temporary) / f"{number}"
+            wrong = trial(folder, kind, whole, chance, write)
+            tried[kind] += 1
+            good[kind] += not wrong
+            for problem in wrong:
+                print(f"trial {number} ({kind}, write {write}): {problem}", flush=True)
+    _tell(good, tried, whole, given)
+    return 0 if good == tried else 1
+
+
+def _tell(good: Counter[str], tried: Counter[str], whole: Undisturbed, given: argparse.Namespace) -> None:
+    from scripts.bench.common import machine, write_table
+
+    rows = [
+        {
+            "kind": kind,
+            "same_bits": good[kind],
+            "trials": tried[kind],
+            "writes_of_a_run": whole.writes,
+            "seed": given.seed,
+        }
+        for kind in KINDS
+    ]
+    rows = [{**row, "machine": machine()} for row in rows]
+    write_table(given.table, tuple(rows[0]), rows)
+    print(f"{good.total()} of {tried.total()} ended with the same bits: {dict(good)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

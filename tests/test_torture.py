@@ -1,0 +1,38 @@
+"""Runs that are killed at any moment, or whose disk is full, lose nothing: the short form of scripts/torture.py."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scripts import torture
+from tests import warm
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("count", [4, pytest.param(24, marks=pytest.mark.long)])
+def test_whatever_disturbs_a_run_it_ends_with_the_same_bits(count: int, tmp_path: Path):
+    table = tmp_path / "torture.csv"
+    status, out, err = warm.run(str(count), "--table", str(table), cwd=ROOT, script=ROOT / "scripts/torture.py")
+    assert (status, err) == (0, ""), out + err
+    rows = table.read_text().splitlines()
+    assert [row.split(",")[:3] for row in rows[1:]] == [[kind, *[str(count // 4)] * 2] for kind in torture.KINDS]
+
+
+def test_every_change_of_a_folder_is_a_write(tmp_path: Path):
+    """In a process of its own: an audit hook stays as long as its process."""
+    seen, elsewhere = tmp_path / "seen", tmp_path / "elsewhere"
+    seen.mkdir()
+    child = os.fork()
+    if child == 0:
+        writes = torture.Writes(seen, lambda _: None)
+        (seen / "a").write_text("x")  # 1
+        (seen / "a").read_text()
+        elsewhere.write_text("x")
+        (seen / "a").rename(seen / "b")  # 2
+        (seen / "c").mkdir()  # 3
+        (seen / "b").unlink()  # 4
+        (seen / "c").rmdir()  # 5
+        os.close(os.open(seen / "d", os.O_WRONLY | os.O_CREAT))  # 6
+        os._exit(writes.count)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
