@@ -28,6 +28,12 @@ REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 
 config.register()
 
+LOST_WORKER = (
+    "a process of the launcher's is gone: it was killed, often by the system for want of memory; what is finished is "
+    "kept, and the same command goes on from what was saved  [fewer jobs at once: hydra.launcher.n_jobs=1]"
+)
+"""What is said when a launcher finds that one of its processes has not come back."""
+
 STARTED: list[bool] = []
 """Non-empty once a job has begun in this process. Before that, an error concerns the configuration or another
 process."""
@@ -268,16 +274,19 @@ def main() -> None:
 
 
 def _shows_hydras_words() -> bool:
-    """Returns whether Hydra's own messages are to be printed as they come: they were asked for, or other processes do
-    the jobs and this one only tells of them."""
+    """Returns whether Hydra's own messages are to be printed as they come: they were asked for, or a cluster does the
+    jobs and this process only tells of them."""
     asked = "traceback=true" in GIVEN or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    return asked or not _is_local(GIVEN)
+    return asked or any(word.partition("=")[2].startswith("submitit") for word in _launchers(GIVEN))
 
 
 def _is_local(words: list[str]) -> bool:
     """Returns whether this process itself does the jobs, one after the other."""
-    launchers = [word for word in words if commandline.key_of(word) in ("launcher", "hydra/launcher")]
-    return all(word.endswith(("=local", "=basic")) for word in launchers)
+    return all(word.endswith(("=local", "=basic")) for word in _launchers(words))
+
+
+def _launchers(words: list[str]) -> list[str]:
+    return [word for word in words if commandline.key_of(word) in ("launcher", "hydra/launcher")]
 
 
 def _explained() -> None:
@@ -287,10 +296,14 @@ def _explained() -> None:
     except SystemExit as end:
         if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):
             said = HELD.take()
+            if type(end.__context__).__module__.partition(".")[0] in ("joblib", "ray"):
+                print(f"error: {LOST_WORKER}", file=sys.stderr)
+                raise
             hint = explain.explain(sys.argv[1:], multirun=commandline.is_multirun(sys.argv)) or _in_one_line(said)
             if hint:
                 print(hint, file=sys.stderr)
                 raise SystemExit(REFUSED) from None
+            sys.stderr.write(said)
         raise
 
 

@@ -1,6 +1,8 @@
 """What runs a multirun's jobs changes where they run, never what they come to; searches; two processes at one run."""
 
+import contextlib
 import json
+import os
 import pickle
 import shutil
 import signal
@@ -163,6 +165,32 @@ def test_ending_the_process_that_launched_ends_its_jobs(tmp_path: Path, number: 
     assert process.returncode == cli.INTERRUPTED
     assert "the same command goes on from what was saved" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.long
+def test_a_launcher_that_loses_a_process_says_so_and_the_same_command_goes_on(tmp_path: Path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install -e '.[joblib]'")
+    words = ["launcher=joblib", "hydra.launcher.n_jobs=2", "logger=csv", "logger.every=1", "seed=0,1,2"]
+    process = start("-m", *LAUNCHED, *words, "optim.steps=100000", "trainer.checkpoint_seconds=0.1", cwd=tmp_path)
+    wait_for(tmp_path, "checkpoint.pt", 2)
+    os.kill(_workers(tmp_path)[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == cli.FAILED
+    assert "error: a process of the launcher's is gone" in err
+    assert "the same command goes on from what was saved" in err
+    assert "Traceback" not in err
+    assert not records(tmp_path / "results")
+    assert len(list((tmp_path / "results/runs").glob("*/checkpoint.pt"))) == 2
+
+
+def _workers(folder: Path) -> list[int]:
+    """Returns the processes that do a job of a launcher's in this folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (place / "cwd").readlink() == folder and "--process-name" in (place / "cmdline").read_text():
+                found.append(int(place.name))
+    return found
 
 
 @pytest.mark.parametrize("kind", [Refused, Failed, Interrupted])

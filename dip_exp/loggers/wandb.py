@@ -1,11 +1,12 @@
 """Logs to Weights & Biases. Its failures never end a run; the record and its CSV file are authoritative."""
 
+import contextlib
 import logging
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -49,7 +50,8 @@ class Wandb(Watch):
                 instead = "without it" if offline else "offline"
                 log.warning("logger: W&B did not answer (%s): going on %s", _first_line(error), instead)
             else:
-                return _WandbSession(logger, [curve, _WandbWatch(logger)])
+                shielded = _Shield()
+                return _WandbSession(logger, [curve, _WandbWatch(logger, shielded)], shielded)
         return Session(callbacks=[curve])
 
     def _logger(self, run: Run, *, offline: bool) -> "WandbLogger":
@@ -119,19 +121,36 @@ def _environment_kept(**settings: str) -> Iterator[None]:
                 os.environ[name] = before[name]
 
 
-@contextmanager
-def _shielded() -> Iterator[None]:
-    """Turns any exception of W&B into a warning, so that the run continues and its record is written."""
-    try:
-        yield
-    except Exception as error:
-        log.warning("logger: W&B failed (%s); the run and its record are not affected", _first_line(error))
+class _Shield:
+    """Turns any exception of W&B into a warning, given once, so that the run continues and its record is written."""
+
+    def __init__(self) -> None:
+        self.failures: set[str] = set()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if (why := _first_line(error)) not in self.failures:
+                self.failures.add(why)
+                log.warning("logger: W&B failed (%s); the run and its record are not affected", why)
+
+
+def _let_go() -> None:
+    """Takes leave of a W&B process that is gone: otherwise W&B tries it again when Python ends, with a traceback."""
+    import wandb
+
+    with contextlib.suppress(Exception):
+        wandb.teardown()
 
 
 @dataclass
 class _WandbSession(Session):
+    shielded: _Shield = field(default_factory=_Shield)
+
     def results(self, scores: dict[str, dict[str, float | None]]) -> None:
-        with _shielded():
+        with self.shielded():
             self._show(scores)
 
     def _show(self, scores: dict[str, dict[str, float | None]]) -> None:
@@ -147,8 +166,10 @@ class _WandbSession(Session):
                 run.summary[f"{kind}/{name}"] = value
 
     def close(self, *, failed: bool) -> None:
-        with _shielded():
+        with self.shielded():
             self._run().finish(exit_code=int(failed))
+        if self.shielded.failures:
+            _let_go()
 
     def _run(self) -> Any:
         assert isinstance(self.logger, Logger)
@@ -158,14 +179,14 @@ class _WandbSession(Session):
 class _WandbWatch(pl.Callback):
     """Logs the curve at each log entry; logs pictures and their SSIM at steps 10, 20, 50, 100, ... and at the end."""
 
-    def __init__(self, logger: "WandbLogger") -> None:
-        self._logger = logger
+    def __init__(self, logger: "WandbLogger", shielded: _Shield) -> None:
+        self._logger, self._shielded = logger, shielded
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, Fit)
-        with _shielded():
+        with self._shielded():
             self._tell(pl_module, pl_module.history.done)
 
     def _tell(self, fit: Fit, number: int) -> None:

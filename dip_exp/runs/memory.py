@@ -13,7 +13,7 @@ from dip_exp import config as cfgs
 from dip_exp.component import Settings
 from dip_exp.config import commandline, explain
 from dip_exp.config.build import build, refusing
-from dip_exp.errors import Refused
+from dip_exp.errors import Failed, Refused
 from dip_exp.runs.order import Order
 from dip_exp.runs.report import duration
 
@@ -29,6 +29,12 @@ Shape = tuple[int, int, int]
 
 STEP = 32
 """Sides that are named are multiples of this."""
+
+LESS = 0.7
+"""A run that found no more memory is offered smaller ones that need this share of what was predicted for it."""
+
+SHORTAGE = ("out of memory", "can't allocate memory", "not enough memory")
+"""How PyTorch says that memory is short."""
 
 NARROWER = {"skip": "skip_narrow"}
 
@@ -73,12 +79,39 @@ def check(order: Order, trainer: Any) -> None:
     shape, want = needed(picture)
     if room is None or want is None or want <= room:
         return
-    lines = [f"  {shlex.join(offer.command)}{offer.time}" for offer in _fitting(order, trainer.device, room)]
-    offer = "; these fit:\n" + "\n".join(lines) if lines else "; no smaller picture fits either"
     raise Refused(
         f"memory: {order.what} needs about {_gb(want)} for {shape[2]}x{shape[1]}, and {_gb(room)} can be had here"
-        f"{offer}\n  [memory_limit={_at_least(want)} begins all the same]"
+        f"{_offered(order, trainer.device, room)}\n  [memory_limit={_at_least(want)} begins all the same]"
     )
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Returns whether an error says that there was no more memory, on a GPU or here."""
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in SHORTAGE)
+    return isinstance(error, MemoryError) or said
+
+
+def ran_out(order: Order, trainer: Any, error: BaseException) -> Failed:
+    """Returns what to say of a run that had begun and found no more memory: what was predicted, what there is, and the
+    commands that need less."""
+    needed = _needed(order.config, order.choices, order.named.role, trainer.device)
+    shape, want = needed(order.picture.x.shape[1:])
+    room = available_here(trainer.device, None)
+    predicted = "" if want is None else f"; about {_gb(want)} were predicted for {shape[2]}x{shape[1]}"
+    there = "" if room is None else f", and {_gb(room)} can be had now"
+    bounds = [bound for bound in (room, None if want is None else LESS * want) if bound is not None]
+    offer = _offered(order, trainer.device, min(bounds)) if bounds else ""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return Failed(
+        f"memory: {order.what} found no more of it on {trainer.device.type} ({reason}){predicted}{there}{offer}\n"
+        f"  [or end what else uses it; the same command goes on from the last checkpoint]"
+    )
+
+
+def _offered(order: Order, device: "torch.device", room: float) -> str:
+    """Returns the commands of smaller runs that fit, for an error message."""
+    lines = [f"  {shlex.join(offer.command)}{offer.time}" for offer in _fitting(order, device, room)]
+    return "; these fit:\n" + "\n".join(lines) if lines else "; no smaller picture fits either"
 
 
 def check_posed(needs: Needs, shape: Shape, limit: str | None) -> None:

@@ -49,10 +49,8 @@ def begun(named: Named, folder: RunFolder) -> tuple[Begun | None, str]:
     base = _sibling(named, folder, steps - more)
     if base.record() is None:
         return None, f"more: there is no finished run of {steps - more} steps; all {steps} steps are made"
-    return None, (
-        f"more: the run of {steps - more} steps has no sound {STATE} to go on from (keep_state=true keeps it); all "
-        f"{steps} steps are made anew  [{base.path}]"
-    )
+    lacks = f"a damaged {STATE}" if base.state.is_file() else f"no {STATE} to go on from (keep_state=true keeps it)"
+    return None, f"more: the run of {steps - more} steps has {lacks}; all {steps} steps are made anew  [{base.path}]"
 
 
 def keeps_state(named: Named) -> bool:

@@ -188,6 +188,10 @@ def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -
             session.results(record["scores"])
             folder.finish(record, keep_state=going_on.keeps_state(order.named))
             failed = False
+    except (RuntimeError, MemoryError) as error:
+        if not memory.is_shortage(error):
+            raise
+        raise memory.ran_out(order, parts.trainer, error) from error
     except Interrupted as stop:
         raise Interrupted(f"{stop}; the same command goes on from there  [{folder.path}]") from None
     finally:

@@ -64,12 +64,23 @@ def _forgiving(stream: TextIO | None, descriptor: int) -> TextIO:
     return io.TextIOWrapper(raw, encoding, "backslashreplace", line_buffering=live or descriptor == 2)
 
 
+class _Kept(io.StringIO):
+    """Text that is kept; a process that is started meanwhile gets the real stream."""
+
+    def fileno(self) -> int:
+        return 2
+
+
 class Held:
     """Standard error kept back until it is known whether it is worth reading."""
 
     def __init__(self) -> None:
         self._before: TextIO | None = None
-        self._kept = io.StringIO()
+        self._kept = _Kept()
+
+    def __reduce__(self) -> tuple[type["Held"], tuple[()]]:
+        """A launcher sends it along with a job; the process there keeps nothing back."""
+        return Held, ()
 
     @contextmanager
     def back(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from dip_exp import config
 from dip_exp.experiments import launch, plan, sweeps
+from dip_exp.fit.generations import Generations
 from dip_exp.images import sets
 from dip_exp.runs import checkpoints
 from dip_exp.runs.folder import RunFolder
@@ -187,11 +188,11 @@ def test_looking_again_sees_what_was_finished_meanwhile(tmp_path: Path):
 
 def test_a_checkpoint_that_cannot_be_read_has_no_steps(tmp_path: Path):
     path = tmp_path / "checkpoint.pt"
-    assert checkpoints.steps_done(path) == 0
+    assert checkpoints.steps_done(Generations(path)) == 0
     path.write_bytes(b"half a file")
-    assert checkpoints.steps_done(path) == 0
+    assert checkpoints.steps_done(Generations(path)) == 0
     torch.save({"elsewhere": 1}, path)
-    assert checkpoints.steps_done(path) == 0
+    assert checkpoints.steps_done(Generations(path)) == 0
 
 
 def test_reading_a_checkpoint_runs_nothing_of_it(tmp_path: Path):
@@ -201,7 +202,7 @@ def test_reading_a_checkpoint_runs_nothing_of_it(tmp_path: Path):
 
     path = tmp_path / "checkpoint.pt"
     torch.save({"evil": Evil(), "start": 7}, path)
-    assert checkpoints.steps_done(path) == 7
+    assert checkpoints.steps_done(Generations(path)) == 7
     assert not (tmp_path / "ran").exists()
 
 

@@ -1,5 +1,9 @@
 """W&B is a window: it changes no pixel, needs no network, and its loss is no run's loss."""
 
+import contextlib
+import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -8,6 +12,7 @@ import pytest
 from dip_exp.loggers import wandb
 from dip_exp.loggers.logger import Run
 from dip_exp.loggers.wandb import Wandb, _WandbSession, _WandbWatch
+from tests import warm
 from tests.conftest import Runner
 
 
@@ -102,3 +107,43 @@ def test_a_window_that_breaks_in_mid_run_costs_a_message(
     monkeypatch.setattr(_WandbSession, "_show", broken)
     assert run("logger=wandb", f"logger.folder={tmp_path / 'wandb'}")["scores"]
     assert "W&B failed (socket closed)" in caplog.text
+
+
+def test_a_place_that_cannot_be_written_costs_a_message(run: Runner, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "file").write_text("")
+    assert run("logger=wandb", f"logger.folder={tmp_path / 'file/wandb'}")["scores"]
+    assert "W&B did not answer" in caplog.text
+    assert "going on without it" in caplog.text
+
+
+@pytest.mark.long
+def test_a_service_that_is_killed_costs_one_message_and_no_traceback(tmp_path: Path):
+    """The process of W&B's that writes its files, killed outright in the middle of a run."""
+    words = ["task=denoise", "arch=pixels", "image.shrink_to=32", "optim.steps=1500", "trainer.progress=off"]
+    process = warm.Started([*words, "logger=wandb", f"logger.folder={tmp_path}/wandb"], tmp_path)
+    deadline = time.monotonic() + 60
+    while not (_has_begun(tmp_path) and (services := _services(tmp_path))):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for service in services:
+        os.kill(service, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert err.count("logger: W&B failed") == 1
+    assert "Traceback" not in err
+    (record,) = tmp_path.glob("results/runs/*/record.json")
+    assert json.loads(record.read_text())["steps"] == 1500
+
+
+def _has_begun(folder: Path) -> bool:
+    return any(path.read_text().count("\n") > 2 for path in folder.glob("results/runs/*/history.csv"))
+
+
+def _services(folder: Path) -> list[int]:
+    """Returns the processes of W&B's that have a run's file in the folder open."""
+    found = []
+    for links in Path("/proc").glob("[0-9]*/fd"):
+        with contextlib.suppress(OSError):
+            if any(str(folder) in str(link.readlink()) and link.name != "cwd" for link in links.iterdir()):
+                found.append(int(links.parent.name))
+    return [number for number in found if "wandb" in Path(f"/proc/{number}/cmdline").read_text()]

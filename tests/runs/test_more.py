@@ -123,6 +123,30 @@ def test_without_a_state_all_is_made_anew_and_said(own: Callable, taken: list[in
     assert "more: there is no finished run of 10 steps; all 12 steps are made" in capsys.readouterr().out
 
 
+def test_a_damaged_state_is_not_gone_on_from(own: Callable, taken: list[int], capsys: pytest.CaptureFixture):
+    _, folder = own("here", "task=superres")
+    (folder / "state.pt").write_bytes((folder / "state.pt").read_bytes()[:-9])
+    taken.clear()
+    own("here", "task=superres", "more=2")
+    assert taken == list(range(12))
+    assert "more: the run of 10 steps has a damaged state.pt; all 12 steps are made anew" in capsys.readouterr().out
+
+
+def test_what_a_killed_process_left_of_a_finished_run_is_tidied_by_the_next(own: Callable, taken: list[int]):
+    """Killed after the record and before the rest, or while it wrote a picture."""
+    _, folder = own("here", "task=superres")
+    (folder / "state.pt").rename(folder / "checkpoint.pt")
+    (folder / "current.png").write_bytes(b"x")
+    (folder / "snapshots/.0123.part").write_bytes(b"x")
+    own("here", "task=superres")
+    names = {path.name for path in folder.rglob("*")}
+    assert "state.pt" in names
+    assert not names & {"checkpoint.pt", "checkpoint.before.pt", "current.png", ".0123.part"}
+    taken.clear()
+    own("here", "task=superres", "more=2")
+    assert taken == [10, 11]
+
+
 def test_a_run_that_its_rule_ended_has_no_more(own: Callable):
     words = ("task=denoise", "stop=plateau", "stop.window=10", "stop.fall=0.9", "optim.steps=60")
     done, folder = own("here", *words)

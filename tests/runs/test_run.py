@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from PIL import Image
 from dip_exp import images
 from dip_exp.errors import Failed, Interrupted, Refused
 from dip_exp.fit.callbacks import is_round
+from dip_exp.fit.generations import Generations
 from dip_exp.fit.trainer import Fitted
 from dip_exp.runs import outputs
+from dip_exp.runs.checkpoints import steps_done
 from dip_exp.tasks import baselines
 from tests.conftest import Runner
 
@@ -279,7 +282,7 @@ def test_a_forced_run_that_is_interrupted_loses_neither_the_old_result_nor_its_o
     assert (kept / "before.record.json").exists()
     assert (kept / "restored.png").exists()
     monkeypatch.undo()
-    assert torch.load(folder / "checkpoint.pt", weights_only=True)["start"] == 4
+    assert steps_done(Generations(folder / "checkpoint.pt")) == 4
     again = run("force=true")
     assert again["attempt"] == 3
     assert not kept.exists()
@@ -294,7 +297,7 @@ def test_a_failure_after_the_last_step_does_not_cost_the_steps(
     monkeypatch.setattr("dip_exp.images.sheet.side_by_side", fails)
     with pytest.raises(ValueError, match="no panel"):
         run()
-    assert torch.load(runs()[0] / "checkpoint.pt", weights_only=True)["start"] == 10
+    assert steps_done(Generations(runs()[0] / "checkpoint.pt")) == 10
     monkeypatch.undo()
     assert run()["steps"] == 10
 
@@ -326,6 +329,59 @@ def test_a_disk_that_fills_leaves_no_half_record(run: Runner, runs: Runs, monkey
     assert not (runs()[0] / "record.json").exists()
     monkeypatch.undo()
     assert run()["scores"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB\nmore"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried"),
+        MemoryError(),
+    ],
+)
+def test_a_run_that_finds_no_more_memory_says_what_was_predicted_and_what_needs_less(
+    run: Runner, runs: Runs, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    class Short(pl.Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dip_exp.runs.run._snapshots", lambda _: [Short()])
+        patch.setattr("dip_exp.runs.memory.LESS", 0.999)  # what Python itself takes is most of a run as small as this
+        with pytest.raises(Failed) as failed:
+            run("image.shrink_to=96")
+    first, *commands, last = str(failed.value).splitlines()
+    reason = (str(error).splitlines() or ["MemoryError"])[0]
+    assert first.startswith(
+        f"memory: denoise of astronaut with skip_tiny found no more of it on cpu ({reason}); about "
+    )
+    assert re.search(r"about [\d.]+ GB were predicted for 96x96, and [\d.]+ GB can be had now; these fit:$", first)
+    assert any("image.shrink_to=" in command for command in commands)
+    assert "the same command goes on from the last checkpoint" in last
+    assert not (runs()[0] / "record.json").exists()
+    assert run("image.shrink_to=96")["scores"]
+
+
+def test_another_error_of_the_network_is_no_shortage_of_memory(run: Runner, monkeypatch: pytest.MonkeyPatch):
+    class Broken(pl.Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr("dip_exp.runs.run._snapshots", lambda _: [Broken()])
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        run()
+
+
+def test_a_clock_that_jumps_changes_nothing(run: Runner, monkeypatch: pytest.MonkeyPatch):
+    """The time of day, which an administrator or a summer may change; seconds are counted by another clock."""
+    whole = run()
+    hours = iter(range(0, -(10**9), -3600))
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: float(next(hours)))
+        again = run("force=true")
+    assert again["scores"] == whole["scores"]
+    assert again["seconds"] >= 0
 
 
 def test_a_baseline_that_fails_does_not_lose_the_run(run: Runner, monkeypatch: pytest.MonkeyPatch, capsys):
