@@ -15,6 +15,7 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from dip_exp import config, provenance
 from dip_exp.component import located
@@ -71,10 +72,10 @@ def job(cfg: DictConfig) -> float | None:
     choices = {group: choice for group, choice in hydra_config.runtime.choices.items() if choice is not None}
     ours = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     multirun = hydra_config.mode == RunMode.MULTIRUN
-    overrides = list(hydra_config.overrides.task)
-    if multirun:
-        print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
     try:
+        overrides = list(hydra_config.overrides.task)
+        if multirun:
+            print(f"\n[job {hydra_config.job.num}] {' '.join(overrides)}", flush=True)
         command = ["python", "run.py", *_of_hydra(hydra_config), *(overrides if multirun else GIVEN)]
         search = "optuna" in hydra_config.sweeper._target_
         if search and cfg.image.get("role") == "observed":
@@ -88,6 +89,8 @@ def job(cfg: DictConfig) -> float | None:
     except Exception as error:  # any error is reported as one message
         if multirun:
             _keep_row(cfg, hydra_config, table.refused(error))
+        if isinstance(error, OmegaConfBaseException):
+            error = Refused(_of_composing(error))
         known = isinstance(error, Refused | Failed) or cfg.traceback
         told = error if known else Failed(f"{type(error).__name__}: {error} (traceback=true shows where)")
         describe(told, cfg.traceback)
@@ -299,12 +302,20 @@ def _explained() -> None:
             if type(end.__context__).__module__.partition(".")[0] in ("joblib", "ray"):
                 print(f"error: {LOST_WORKER}", file=sys.stderr)
                 raise
-            hint = explain.explain(sys.argv[1:], multirun=commandline.is_multirun(sys.argv)) or _in_one_line(said)
+            hint = explain.explain(sys.argv[1:], multirun=commandline.is_multirun(sys.argv))
+            if not hint and isinstance(end.__context__, OmegaConfBaseException):
+                hint = f"error: {_of_composing(end.__context__)}"
+            hint = hint or _in_one_line(said)
             if hint:
                 print(hint, file=sys.stderr)
                 raise SystemExit(REFUSED) from None
             sys.stderr.write(said)
         raise
+
+
+def _of_composing(error: OmegaConfBaseException) -> str:
+    """Returns what is said of a value of the configuration that cannot be found."""
+    return f"{(str(error).splitlines() or [type(error).__name__])[0]}  [python run.py --cfg job shows where]"
 
 
 def _in_one_line(said: str) -> str:

@@ -1,5 +1,6 @@
 """Decodes the bytes of a picture file at the stored bit depth. The public interface is `images`."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ def decode(data: bytes, who: str, pages: tiff.Pages = None) -> Pixels:
 
 def _decode_npy(data: bytes, who: str) -> Pixels:
     try:
+        _check_claim(data, who)
         values = np.load(BytesIO(data), allow_pickle=False)
     except BROKEN as error:
         if "allow_pickle" in str(error):
@@ -45,6 +47,17 @@ def _decode_npy(data: bytes, who: str) -> Pixels:
     values = as_rows(values, who)
     check_size(values.shape[1], values.shape[0], who)
     return Pixels(values, plain=True)
+
+
+def _check_claim(data: bytes, who: str) -> None:
+    """Raises ValueError if an array's header claims more numbers than the file holds, before room is made for them."""
+    file = BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(file)
+    claimed, held = math.prod(shape) * kind.itemsize, len(data) - file.tell()
+    if claimed > held and not kind.hasobject:
+        raise ValueError(f"it claims {claimed:,} bytes and holds {held:,}")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from dip_exp import provenance
 from dip_exp.atomic import UNFINISHED, write_bytes, write_text
 from dip_exp.errors import Failed, Refused
 from dip_exp.fit.generations import Generations
-from dip_exp.runs.record import Record, upgrade
+from dip_exp.runs.record import Record, check_whole, upgrade
 
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
@@ -56,8 +56,7 @@ class RunFolder:
             return None
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(found, dict):
-                raise ValueError("it is no record of a run")
+            check_whole(found)
         except (OSError, ValueError) as error:  # ValueError: neither JSON nor UTF-8
             raise Refused(
                 f"record: {path} is damaged ({error}); delete it, or compute the run again  [force=true]"

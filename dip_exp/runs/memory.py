@@ -154,7 +154,8 @@ def _needed(
         shape = task.result_shape(picture, role)
         channels = picture[0]
         if channels not in by_channels:
-            by_channels[channels] = Needs.of(arch, source, channels, device, config["precision"])
+            with refusing("input", choices):  # which may be a picture that is not there
+                by_channels[channels] = Needs.of(arch, source, channels, device, config["precision"])
         return shape, by_channels[channels].bytes(shape)
 
     return needed

@@ -48,6 +48,19 @@ def facts(fitted: "Fitted", scores: dict[str, dict[str, float | None]], threads:
     }
 
 
+NEEDED = {"run_id": str, "config": dict, "identity": dict, "scores": dict, "stop": dict}
+"""The fields of every schema that readers rely on, and their types."""
+
+
+def check_whole(found: object) -> None:
+    """Raises ValueError if what was read from a record's file is no record of a run."""
+    if not isinstance(found, dict):
+        raise ValueError("it is no record of a run")
+    wrong = [name for name, kind in NEEDED.items() if not isinstance(found.get(name), kind)]
+    if wrong:
+        raise ValueError(f"it is no record of a run: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} missing")
+
+
 def upgrade(record: Record) -> Record:
     """Returns a record of any schema in the current one. Fields that an older record lacks are None or empty."""
     if record.get("schema", 1) == SCHEMA:
