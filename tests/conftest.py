@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from dip_exp import config
 from dip_exp.experiments import sweeps
@@ -25,6 +26,8 @@ from dip_exp.runs.order import GROUPS
 from dip_exp.runs.run import run as run_one
 
 config.register()
+
+settings.register_profile("thorough", max_examples=3000, deadline=None)
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.progress=off", "logger=none", "threads=1")

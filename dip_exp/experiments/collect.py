@@ -16,7 +16,7 @@ from dip_exp import images
 from dip_exp.atomic import write_text
 from dip_exp.experiments import means, sweeps, tables
 from dip_exp.metrics import kinds
-from dip_exp.runs.folder import RunFolder, lock_of
+from dip_exp.runs.folder import RunFolder, lock_of, sound
 from dip_exp.runs.record import Record
 
 if TYPE_CHECKING:
@@ -282,7 +282,8 @@ def _upsert(
 def _as_text(source: Path | StringIO) -> DataFrame:
     import pandas as pd
 
-    return pd.read_csv(source, dtype=str, keep_default_na=False)
+    with sound(source):
+        return pd.read_csv(source, dtype=str, keep_default_na=False)
 
 
 def _in_order(column: Series) -> Series:

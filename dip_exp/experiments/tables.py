@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dip_exp.images import read
+from dip_exp.runs.folder import sound
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -152,10 +153,17 @@ class Tables:
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> DataFrame:
-    """Returns a table. Columns missing from the file (it may be older) are empty; without a file there are no rows."""
+    """Returns a table. Columns missing from the file (it may be older) are empty; without a file there are no rows.
+
+    Raises Refused if the file is no such table.
+    """
     import pandas as pd
 
     if not path.is_file():
         return pd.DataFrame(columns=list(columns))
     texts: Any = dict.fromkeys(("run_id", "seed", "members", "commit", "job"), str)
-    return pd.read_csv(path, dtype=texts, keep_default_na=True).reindex(columns=list(columns))
+    with sound(path):
+        found = pd.read_csv(path, dtype=texts, keep_default_na=True)
+        if "run_id" not in found.columns:
+            raise ValueError("it has no column run_id")
+    return found.reindex(columns=list(columns))

@@ -72,7 +72,8 @@ def as_picture(y: Given, values: Values = None) -> tuple[Float32[np.ndarray, "1 
 def scaled(rows: Shaped[np.ndarray, "H W C"], ends: tuple[float, float]) -> Float32[np.ndarray, "1 C H W"]:
     """Returns rows (H, W, C) as float32 (1, C, H, W), with the values `ends` at 0 and 1."""
     low, high = ends
-    values = rows.astype(np.float64) if low == 0 else rows.astype(np.float64) - low
+    with np.errstate(invalid="ignore"):  # some NaN, which mean missing, "signal" when they are cast
+        values = rows.astype(np.float64) if low == 0 else rows.astype(np.float64) - low
     return np.ascontiguousarray((values / (high - low)).astype(np.float32).transpose(2, 0, 1)[None])
 
 

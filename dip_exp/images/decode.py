@@ -1,5 +1,6 @@
 """Decodes the bytes of a picture file at the stored bit depth. The public interface is `images`."""
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -25,6 +26,29 @@ some editors write."""
 def decode(data: bytes, who: str, pages: tiff.Pages = None) -> Pixels:
     """Returns the pixels in a picture file's bytes, upright. pages: see `tiff.decode`. Raises ValueError, naming `who`,
     as `images.read` does."""
+    with _quietly():
+        try:
+            return _decoded(data, who, pages)
+        except Exception as error:  # what the decoders of a damaged file can raise has no end
+            if isinstance(error, ValueError) and str(error).startswith(who):
+                raise
+            refuse_broken(who, error)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Silences what the decoders remark on while they read a file: it is read, or refused in our own words."""
+    log = logging.getLogger("tifffile")
+    before, log.disabled = log.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = before
+
+
+def _decoded(data: bytes, who: str, pages: tiff.Pages) -> Pixels:
     if data.startswith(tiff.MAGIC):
         found = tiff.decode(data, who, pages)
         return found if isinstance(found, Pixels) else _decode_pil(data, who, found)

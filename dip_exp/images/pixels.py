@@ -65,11 +65,18 @@ def span(
     known = colours[~np.isnan(colours)] if colours.dtype.kind == "f" else colours
     if not known.size:
         raise ValueError(f"{who}: all {colours.size} values are NaN; a picture has at least one that is known")
-    if isinstance(asked, tuple):
-        return asked
-    if kind in SPAN_OF_BITS:
+    if kind in SPAN_OF_BITS and asked in (None, "auto"):
         return SPAN_OF_BITS[kind]
     low, high = float(known.min()), float(known.max())
+    black, white = asked if isinstance(asked, tuple) else (low, high)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        reach = np.array([low - black, high - black, white - black]) / np.float64(abs(white - black) or 1.0)
+    if not (np.abs(reach) < np.finfo(np.float32).max).all():
+        raise ValueError(
+            f"{who}: its values lie in [{low:g}, {high:g}], too far apart to be pixels  [image.scale=[lo,hi]]"
+        )
+    if isinstance(asked, tuple):
+        return asked
     if colours.dtype.kind == "f" and low >= 0 and high <= 1:
         return 0.0, 1.0
     if asked is None:

@@ -121,8 +121,8 @@ class RunFolder:
 
     def tidy(self, *, keep_state: bool) -> None:
         """Deletes what a finished run has no use for: checkpoints, the current picture, files that a killed process was
-        writing, and the run that this one replaces. A
-        process that was killed after writing its record leaves this to the next one. Raises OSError.
+        writing, and the run that this one replaces. A process that was killed after writing its record leaves this to
+        the next one. Raises OSError.
 
         keep_state: keep the last checkpoint, as the run's state.
         """
@@ -147,9 +147,24 @@ def tabled(results: Path) -> dict[str, Path]:
     """Returns {run_id: path of its table} for every run in the committed tables."""
     found: dict[str, Path] = {}
     for path in sorted((results / "tables").glob("*/runs.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            found.update((row["run_id"], path) for row in csv.DictReader(file))
+        with sound(path), path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file)
+            if "run_id" not in (rows.fieldnames or ()):
+                raise ValueError("it has no column run_id")
+            found.update((row["run_id"], path) for row in rows)
     return found
+
+
+@contextmanager
+def sound(path: object) -> Iterator[None]:
+    """Turns what reading a damaged table raises into Refused."""
+    try:
+        yield
+    except (ValueError, csv.Error, OSError) as error:  # pandas' own errors are ValueErrors, and so is a wrong encoding
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise Refused(
+            f"table: {path} is damaged ({reason})  [git checkout {path}, or collect the runs again]"
+        ) from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The table at the end of a multirun over pictures. In: a row of each job, from a file, whatever process ran the job.
 Out: one table. No torch."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,10 @@ def refused(error: Exception) -> dict[str, Any]:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Returns the rows that the jobs have left in a multirun's folder, in the order of the jobs."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("[0-9]*.json")]
+    found = []
+    for path in folder.glob("[0-9]*.json"):
+        with contextlib.suppress(ValueError, OSError):  # the record is what counts, and this is only a table
+            found.append(json.loads(path.read_text(encoding="utf-8")))
     return sorted(found, key=lambda row: row["number"])
 
 
