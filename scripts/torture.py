@@ -1,7 +1,7 @@
 """Kills a small run at every write and at random moments, resumes it, and compares the bits with an undisturbed run's.
 
     python scripts/torture.py                 200 trials; about ten minutes on one processor core
-    python scripts/torture.py 20 --seed 7
+    python scripts/torture.py 20 --seed 7 --of tiles
 
 Each trial is one of: killed at a write (`write`), the disk full from a write on (`full`), a signal at a random moment
 (`signal`), and a power loss that also damages the newest checkpoint (`damage`). Then the same command is given until it
@@ -12,6 +12,7 @@ writes the counts to results/tables/torture.csv, and exits with status 1 if ther
 
 import argparse
 import contextlib
+import csv
 import errno
 import hashlib
 import io
@@ -31,18 +32,41 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-WORDS = [
+RUN = [
     *("task=inpaint", "image.shrink_to=32", "arch=skip_narrow", "arch.down=[4,4]", "arch.up=[4,4]", "arch.skip=[2,2]"),
     *("optim.steps=40", "stop=emv", "logger.every=5", "trainer.checkpoint_seconds=0.02", "trainer=cpu", "threads=1"),
     *("trainer.progress=off", "rivals=none"),
 ]
 """A run with pictures, a stop rule with a state, and many checkpoints."""
 
+SHORT = [*RUN, "optim.steps=12", "stop=fixed"]
+OWN = ["task=denoise", *(word for word in SHORT if not word.startswith(("image", "task"))), "image.path={picture}"]
+COMMANDS = {
+    "run": RUN,
+    "mean": [*SHORT, "runs=2"],
+    "tiles": [*OWN, "tiles=32", "tile_overlap=8"],
+    "multirun": ["-m", *SHORT, "seed=0,1"],
+}
+"""What is disturbed: a run, several runs and their mean, a picture in tiles, a multirun."""
+
+PICTURE = "picture.png"
+"""The file that `tiles` restores, beside the folders of the trials."""
+
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGUSR1")
 KINDS = ("write", "full", "signal", "damage")
 LIMIT_SECONDS = 120.0
 
-VOLATILE = ("attempt", "seconds", "seconds_per_step", "cpu_seconds", "peak_memory_bytes", "command", "commit", "dirty")
+VOLATILE = (
+    "attempt",
+    "attempts",
+    "seconds",
+    "seconds_per_step",
+    "cpu_seconds",
+    "peak_memory_bytes",
+    "command",
+    "commit",
+    "dirty",
+)
 """What the record says of the run that is not of its result."""
 
 
@@ -79,8 +103,10 @@ class Writes:
             self.at(self.count)
 
 
-def run(folder: Path, at: Callable[[int], None] = lambda _: None, when: "tuple[float, int] | None" = None) -> Ended:
-    """Returns how the run ended in a process of its own.
+def run(
+    command: str, folder: Path, at: Callable[[int], None] = lambda _: None, when: "tuple[float, int] | None" = None
+) -> Ended:
+    """Returns how one of `COMMANDS` ended in a process of its own.
 
     at: called in that process before each of its writes. when: seconds from its start, and the signal that it then
     gets.
@@ -89,7 +115,7 @@ def run(folder: Path, at: Callable[[int], None] = lambda _: None, when: "tuple[f
     counted = folder.with_name(f"{folder.name}.writes")
     child = os.fork()
     if child == 0:
-        _become(folder, at, said, counted)
+        _become(command, folder, at, said, counted)
     began = time.monotonic()
     while True:
         found, status = os.waitpid(child, os.WNOHANG)
@@ -105,14 +131,15 @@ def run(folder: Path, at: Callable[[int], None] = lambda _: None, when: "tuple[f
     return Ended(os.waitstatus_to_exitcode(status), said.read_text(errors="replace"), writes)
 
 
-def _become(folder: Path, at: Callable[[int], None], said: Path, counted: Path) -> None:
+def _become(command: str, folder: Path, at: Callable[[int], None], said: Path, counted: Path) -> None:
     """Makes this process, a fork, the command; does not return."""
     status = 70
     try:
         with said.open("w") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        sys.argv = ["run.py", *WORDS, f"results={folder}"]
+        words = [word.format(picture=folder.parent / PICTURE) for word in COMMANDS[command]]
+        sys.argv = ["run.py", *words, f"results={folder}"]
         from dip_exp.cli import main
 
         writes = Writes(folder, at)
@@ -130,24 +157,25 @@ def _become(folder: Path, at: Callable[[int], None], said: Path, counted: Path) 
 
 
 def result(folder: Path) -> dict[str, str]:
-    """Returns a hash of everything that a finished run left, by file."""
-    (run_folder,) = (path.parent for path in folder.glob("runs/*/record.json"))
-    found = {}
-    for path in sorted(path for path in run_folder.rglob("*") if path.is_file()):
-        found[str(path.relative_to(run_folder))] = hashlib.sha256(_lasting(path)).hexdigest()
-    return found
+    """Returns a hash of everything that finished runs left, by file."""
+    files = sorted(path for path in (folder / "runs").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(_lasting(path)).hexdigest() for path in files}
 
 
 def _lasting(path: Path) -> bytes:
     """Returns the content of a file without times and counts of attempts."""
     import numpy as np
+    import torch
+
+    from dip_exp.fit.generations import content_of
 
     if path.name == "record.json":
         record = json.loads(path.read_text())
         for name in VOLATILE:
             record.pop(name, None)
         record["config"].pop("results")
-        record["baseline"].pop("seconds", None)
+        for restored in (record["baseline"] or {}, *record.get("rivals", {}).values()):
+            restored.pop("seconds", None)
         return json.dumps(record, sort_keys=True).encode()
     if path.name == "history.csv":
         rows = [line.split(",") for line in path.read_text().splitlines()]
@@ -156,7 +184,23 @@ def _lasting(path: Path) -> bytes:
     if path.name == "outputs.npz":
         with np.load(io.BytesIO(path.read_bytes())) as arrays:
             return b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays))
+    if path.name == "state.pt":
+        return repr(list(_leaves(torch.load(io.BytesIO(content_of(path)), weights_only=True)))).encode()
     return b"" if path.name == "attempts" else path.read_bytes()
+
+
+def _leaves(state: Any, key: str = "") -> Iterator[tuple[str, object]]:
+    """Yields the values of a checkpoint, but for its times; tensors as a hash of their numbers."""
+    import torch
+
+    if isinstance(state, dict):
+        for name, value in state.items():
+            if "seconds" not in str(name):
+                yield from _leaves(value, f"{key}.{name}")
+    elif isinstance(state, torch.Tensor):
+        yield key, hashlib.sha256(state.numpy().tobytes()).hexdigest()
+    else:
+        yield key, state
 
 
 def half_written(folder: Path) -> list[str]:
@@ -210,40 +254,42 @@ def disk_full() -> None:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A run that nothing disturbed: what it left, its writes, and its seconds."""
+    """A command that nothing disturbed: what it left, its writes, and its seconds."""
 
+    command: str
     left: dict[str, str]
     writes: int
     seconds: float
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "Undisturbed":
+    def in_folder(cls, command: str, folder: Path) -> "Undisturbed":
         """Returns it, run here. Raises RuntimeError if it did not end."""
         began = time.monotonic()
-        ended = run(folder)
+        ended = run(command, folder)
         if ended.status != 0:
             raise RuntimeError(f"the undisturbed run ended with status {ended.status}: {ended.said}")
-        return cls(result(folder), ended.writes, time.monotonic() - began)
+        return cls(command, result(folder), ended.writes, time.monotonic() - began)
 
 
 def trial(folder: Path, kind: str, whole: Undisturbed, chance: random.Random, write: int) -> list[str]:
     """Returns what went wrong in a trial; [] if nothing did. write: the number of the write that is disturbed."""
     if kind in ("write", "damage"):
-        first = run(folder, at_the(write, killed))
+        first = run(whole.command, folder, at_the(write, killed))
     elif kind == "full":
-        first = run(folder, at_the(write, disk_full, and_later=True))
+        first = run(whole.command, folder, at_the(write, disk_full, and_later=True))
     else:
         number = signal.Signals[chance.choice(SIGNALS)]
-        first = run(folder, when=(chance.uniform(0, whole.seconds), number))
+        first = run(whole.command, folder, when=(chance.uniform(0, whole.seconds), number))
     wrong = [f"left behind: {problem}" for problem in half_written(folder)]
     if "Traceback" in first.said:
         wrong.append(f"a traceback: {first.said[-300:]}")
-    finished = bool(list(folder.glob("runs/*/record.json")))  # the disk filled up when all was written
+    records = sum("record.json" in name for name in whole.left)
+    finished = len(list(folder.glob("runs/*/record.json"))) == records  # the disk filled up when all was written
     if kind == "full" and not finished and (first.status not in (1, 2) or "error:" not in first.said):
         wrong.append(f"a full disk ended with status {first.status}: {first.said[-300:]}")
     if kind == "damage":
         damage(folder, chance)
-    last = run(folder)
+    last = run(whole.command, folder)
     if last.status != 0:
         return [*wrong, f"the same command ended with status {last.status}: {last.said[-300:]}"]
     left = result(folder)
@@ -262,16 +308,21 @@ def trials(count: int, writes: int, chance: random.Random) -> Iterator[tuple[str
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int, nargs="?", default=200)
+    parser.add_argument("--of", choices=COMMANDS, default="run", help="what is disturbed (run)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", type=Path, default=ROOT / "results/tables/torture.csv", help="where the counts go")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # a process with threads of OpenMP's cannot be forked
     import lightning.pytorch  # noqa: F401  # the forks share what is imported here
+    import numpy as np
     import torch  # noqa: F401
+    from PIL import Image
 
     chance, good, tried = random.Random(given.seed), Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as temporary:
-        whole = Undisturbed.in_folder(Path(temporary) / "whole")
+        noise = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+        Image.fromarray(noise).save(Path(temporary) / PICTURE)
+        whole = Undisturbed.in_folder(given.of, Path(temporary) / "whole")
         print(f"undisturbed: {whole.seconds:.1f} s, {whole.writes} writes, {len(whole.left)} files", flush=True)
         for number, (kind, write) in enumerate(trials(given.count, whole.writes, chance), 1):
             folder = Path(temporary) / f"{number}"
@@ -285,20 +336,19 @@ def main() -> int:
 
 
 def _tell(good: Counter[str], tried: Counter[str], whole: Undisturbed, given: argparse.Namespace) -> None:
+    """Prints the counts and puts them into the table, in the place of earlier ones of the same command."""
     from scripts.bench.common import machine, write_table
 
-    rows = [
-        {
-            "kind": kind,
-            "same_bits": good[kind],
-            "trials": tried[kind],
-            "writes_of_a_run": whole.writes,
-            "seed": given.seed,
-        }
+    new = [
+        {"of": given.of, "kind": kind, "same_bits": good[kind], "trials": tried[kind], "writes": whole.writes}
         for kind in KINDS
     ]
-    rows = [{**row, "machine": machine()} for row in rows]
-    write_table(given.table, tuple(rows[0]), rows)
+    new = [{**row, "seed": given.seed, "machine": machine()} for row in new]
+    kept: list[dict[str, Any]] = []
+    if given.table.is_file():
+        with given.table.open(newline="", encoding="utf-8") as file:
+            kept = [row for row in csv.DictReader(file) if row["of"] != given.of]
+    write_table(given.table, tuple(new[0]), [*kept, *new])
     print(f"{good.total()} of {tried.total()} ended with the same bits: {dict(good)}")
 
 

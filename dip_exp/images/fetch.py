@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from dip_exp.errors import Refused
 from dip_exp.images import sets
@@ -20,6 +21,9 @@ Source = Callable[[Entry, Path], Path]
 
 WEIGHTS = "weights"
 """The set of network weights, which is fetched only if it is named."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+TIMEOUT_SECONDS = 30
 
 OTHER = "is not the declared file: its sha256 is another"
 
@@ -143,9 +147,13 @@ def _get(entry: Entry, target: Path, source: Source) -> Result:
 
 
 def network(host: str = sets.HOST) -> Source:
-    """Returns the source that downloads from the public repositories. Raises Refused if `host` is not http(s)."""
-    if not host.startswith(("https://", "http://")):
-        raise Refused(f"--host {host!r} is no address; it begins with https:// or http://, like {sets.HOST}")
+    """Returns the source that downloads from the public repositories.
+
+    Raises Refused if `host` is no address that begins with https://; on this machine itself, http:// will do.
+    """
+    address = urlsplit(host)
+    if address.scheme != "https" and (address.scheme, address.hostname) not in {("http", name) for name in LOOPBACK}:
+        raise Refused(f"--host {host!r} is no address that begins with https://, like {sets.HOST}")
     import pooch
     import requests
 
@@ -154,7 +162,9 @@ def network(host: str = sets.HOST) -> Source:
     def download(entry: Entry, folder: Path) -> Path:
         url = entry.url(host)
         try:
-            return Path(pooch.retrieve(url, f"sha256:{entry.sha256}", "download", folder))
+            return Path(
+                pooch.retrieve(url, f"sha256:{entry.sha256}", "download", folder, downloader=_within(entry.size))
+            )
         except requests.HTTPError as error:
             raise FetchError(f"the server answers {error}") from None
         except requests.Timeout:
@@ -168,6 +178,27 @@ def network(host: str = sets.HOST) -> Source:
         raise FetchError(f"{reason}: {url}")
 
     return download
+
+
+def _within(size: int) -> Any:
+    """Returns a downloader for pooch that takes no more bytes than were declared, and never leaves https for http."""
+    import requests
+
+    def get(url: str, path: Any, _: Any) -> None:
+        with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS) as answer:
+            answer.raise_for_status()
+            steps = [*answer.history, answer]
+            if url.startswith("https://") and not all(step.url.startswith("https://") for step in steps):
+                raise FetchError(f"the server sends us on to an address without https: {answer.url}")
+            left = size
+            with Path(path).open("wb") as file:
+                for part in answer.iter_content(2**16):
+                    left -= len(part)
+                    if left < 0:
+                        raise FetchError(f"more than the declared {size:,} bytes came; nothing was kept: {url}")
+                    file.write(part)
+
+    return get
 
 
 def folder(root: Path) -> Source:

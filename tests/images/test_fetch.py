@@ -297,6 +297,34 @@ def test_from_a_folder_by_path_and_by_content(main: Main, server: Server, tmp_pa
     assert server.asked == []
 
 
+def test_a_server_that_sends_without_end_is_cut_off(
+    main: Main, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """More than was declared is not even kept for its hash."""
+    path = ENTRIES["one/a"].url("")
+    server.files[path] = CONTENTS["one/a"] + bytes(10**6)
+    assert main("one/a", "--host", server.host, "--into", tmp_path / "data") == 1
+    size = len(CONTENTS["one/a"])
+    assert f"more than the declared {size:,} bytes came; nothing was kept" in capsys.readouterr().err
+    assert files_in(tmp_path / "data") == {}
+
+
+def test_a_download_never_leaves_https(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    class Answer:
+        url, history = "http://elsewhere/a.png", ()
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def raise_for_status(self) -> None: ...
+
+    monkeypatch.setattr("requests.get", lambda *_, **__: Answer())
+    with pytest.raises(fetch.FetchError, match=r"an address without https: http://elsewhere/a\.png"):
+        fetch._within(10)("https://mirror/a.png", str(tmp_path / "a"), None)
+
+
 def test_a_source_is_not_believed(tmp_path: Path):
     """A file that changes between being found and being copied does not get in."""
     lie = put(tmp_path, "hand/changed", CONTENTS["one/b"])
@@ -366,7 +394,9 @@ def test_no_name_lists(main: Main, tmp_path: Path, capsys: pytest.CaptureFixture
     ("words", "told"),
     [
         (["thre", "one", "four"], "no set is called 'four', 'thre'; there are: one, two, all"),
-        (["one", "--host", "mirror.org"], "--host 'mirror.org' is no address; it begins with https:// or http://"),
+        (["one", "--host", "mirror.org"], "--host 'mirror.org' is no address that begins with https://"),
+        (["one", "--host", "http://mirror.org"], "--host 'http://mirror.org' is no address that begins with https://"),
+        (["one", "--host", "file:///etc"], "--host 'file:///etc' is no address that begins with https://"),
         (["one", "--from", "no/such"], "--from 'no/such' is no folder; name the one that holds the files"),
         (["--from", "."], "no set is named; there are: one, two, all"),
         (["--replace"], "no set is named"),
