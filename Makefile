@@ -19,7 +19,7 @@ endif
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo docs bench test test-long test-all mutants lint format run sweep paper collect figures clean
+.PHONY: help install demo docs bench test test-long test-all mutants audit torture lint format run sweep paper collect figures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -71,8 +71,21 @@ test-long: $(VENV)/.installed ## those that start whole programs: two minutes mo
 test-all: $(VENV)/.installed ## every test: the slow, gpu and network ones too
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m ''
 
+torture: $(VENV)/.installed ## kill runs at every write and at random moments, and compare the bits: ten minutes of one core
+	$(BIN)/python scripts/torture.py $(ARGS)
+
 mutants: $(VENV)/.installed ## change the code in one place at a time, and list what no test notices: half an hour of one core
 	nice -n 10 $(BIN)/python scripts/mutants.py $(ARGS)
+
+$(VENV)/.audit: $(VENV)/.installed
+	$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install -q 'pip-audit>=2.7,<3'
+	touch $@
+
+audit: $(VENV)/.audit ## known vulnerabilities of what is installed, by PyPI's database, and a bill of materials: sbom.json
+	SITE=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	$(VENV)/audit/bin/pip-audit --path "$$SITE" --progress-spinner off -f cyclonedx-json -o sbom.json; \
+	$(VENV)/audit/bin/pip-audit --path "$$SITE" --progress-spinner off --strict
 
 lint: $(VENV)/.installed ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -35,6 +35,8 @@ LOST_WORKER = (
 )
 """What is said when a launcher finds that one of its processes has not come back."""
 
+AGAIN = "[results=FOLDER, or make room; the same command does what is missing]"
+
 STARTED: list[bool] = []
 """Non-empty once a job has begun in this process. Before that, an error concerns the configuration or another
 process."""
@@ -104,6 +106,8 @@ def job(cfg: DictConfig) -> float | None:
         told = str(stop) if isinstance(stop, Interrupted) else "nothing was recorded"
         print(f"\ninterrupted: {told}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    finally:
+        HELD.again()
 
 
 def _restored(cfg: DictConfig, done: dict[str, Any]) -> Path:
@@ -297,6 +301,10 @@ def _explained() -> None:
     try:
         job()
     except SystemExit as end:
+        if end.code == 1 and isinstance(end.__context__, OSError):  # Hydra writes files of its own for a multirun
+            HELD.take()
+            print(f"error: the folder of the multirun cannot be written ({end.__context__})  {AGAIN}", file=sys.stderr)
+            raise
         if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):
             said = HELD.take()
             if type(end.__context__).__module__.partition(".")[0] in ("joblib", "ray"):

@@ -227,6 +227,8 @@ def half_written(folder: Path) -> list[str]:
 def damage(folder: Path, chance: random.Random) -> None:
     """Damages the newest checkpoint as a power loss may: cut short, emptied, or with zeros in it."""
     for path in folder.glob("runs/*/checkpoint.pt"):
+        if (path.parent / "record.json").exists():
+            continue  # it was flushed to the disk before the record was written
         whole = path.read_bytes()
         place = chance.randrange(len(whole))
         path.write_bytes(chance.choice([whole[:place], b"", whole[:place] + bytes(min(512, len(whole) - place))]))

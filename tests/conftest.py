@@ -27,7 +27,7 @@ from dip_exp.runs.run import run as run_one
 
 config.register()
 
-settings.register_profile("thorough", max_examples=3000, deadline=None)
+settings.register_profile("thorough", max_examples=10000, deadline=None)
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.progress=off", "logger=none", "threads=1")

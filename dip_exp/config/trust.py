@@ -41,8 +41,8 @@ HYDRAS = "hydra"
 SWEEP = ("hydra", "sweeper", "params")
 """What a file may set of Hydra's part: the sweep of an experiment."""
 
-MOST_FILES, MOST_BYTES, MOST_ALIASES = 2000, 1_000_000, 16
-"""More of a folder, a file, or YAML's aliases (which can make a few lines into gigabytes) are not read."""
+MOST_FILES, MOST_BYTES, MOST_ALIASES, MOST_DEEP = 2000, 1_000_000, 16, 50
+"""More of a folder, a file, YAML's aliases (which can make a few lines into gigabytes) or its levels are not read."""
 
 
 def trusted(value: Any) -> list[str]:
@@ -127,9 +127,12 @@ def _check_file(path: Path, root: Path) -> None:
     if any(_is_reserved(word) for word in (*inner.parts, *headers)):
         raise _refused(path, "is a part of Hydra's own configuration")
     try:
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader))
-        if aliases > MOST_ALIASES:
-            raise Refused(f"{path}: it has {aliases} YAML aliases, and at most {MOST_ALIASES} are read")
+        aliases = depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            aliases += isinstance(event, yaml.AliasEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if aliases > MOST_ALIASES or depth > MOST_DEEP:
+                raise ValueError(f"more than {MOST_ALIASES} aliases, or {MOST_DEEP} levels")
         tree = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Refused(f"{path}: it cannot be read as YAML ({' '.join(str(error).split())})") from error

@@ -48,7 +48,7 @@ def facts(fitted: "Fitted", scores: dict[str, dict[str, float | None]], threads:
     }
 
 
-NEEDED = {"run_id": str, "config": dict, "identity": dict, "scores": dict, "stop": dict}
+NEEDED = {"run_id": str, "config": dict, "scores": dict, "stop": dict}
 """The fields of every schema that readers rely on, and their types."""
 
 

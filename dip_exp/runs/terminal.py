@@ -76,6 +76,7 @@ class Held:
 
     def __init__(self) -> None:
         self._before: TextIO | None = None
+        self._within = False
         self._kept = _Kept()
 
     def __reduce__(self) -> tuple[type["Held"], tuple[()]]:
@@ -85,11 +86,18 @@ class Held:
     @contextmanager
     def back(self) -> Iterator[None]:
         """Keeps back what is written to standard error, until `release` is called or the block ends."""
-        self._before, sys.stderr = sys.stderr, self._kept
+        self._within = True
+        self.again()
         try:
             yield
         finally:
+            self._within = False
             self.release()
+
+    def again(self) -> None:
+        """Within `back`, keeps back what follows, after a `release`."""
+        if self._within and self._before is None:
+            self._before, sys.stderr = sys.stderr, self._kept
 
     def take(self) -> str:
         """Returns what was kept back and forgets it."""
