@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -301,9 +302,10 @@ def _explained() -> None:
     try:
         job()
     except SystemExit as end:
-        if end.code == 1 and isinstance(end.__context__, OSError):  # Hydra writes files of its own for a multirun
+        cause = end.__context__  # Hydra writes files of its own for a multirun; an option it lacks is an OSError, too
+        if end.code == 1 and isinstance(cause, OSError) and not isinstance(cause, HydraException):
             HELD.take()
-            print(f"error: the folder of the multirun cannot be written ({end.__context__})  {AGAIN}", file=sys.stderr)
+            print(f"error: the folder of the multirun cannot be written ({cause})  {AGAIN}", file=sys.stderr)
             raise
         if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):
             said = HELD.take()

@@ -33,6 +33,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.progress=off", "logger=none", "threads=1")
 Runner = Callable[..., dict[str, Any]]
 
+A_RECORD = {"run_id": "0123456789ab", "config": {}, "scores": {}, "stop": {}}
+"""What makes a file the record of a finished run."""
+
 
 ON_ONE_WORKER = ("rebuilt", "paper")
 """Module fixtures that take long to make: the tests of each run on one worker, and it is made once."""

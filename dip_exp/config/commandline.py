@@ -51,7 +51,7 @@ def settings_of(words: list[str]) -> list[str]:
 
 def places_of(words: list[str]) -> list[str]:
     """Returns the places besides this package where a command line looks for options: folders, and pkg://PACKAGE."""
-    options, settings = _parted(words)
+    options, settings = _parted(_with_out(words))
     found, rest = _named_in(settings, "hydra.searchpath", r"[^\[\]'\",\s]+"), list(options)
     while rest:
         option, equals, value = rest.pop(0).partition("=")

@@ -112,6 +112,7 @@ main()
 """
 
 
+@pytest.mark.long
 def test_a_class_of_the_users_own_runs_if_its_package_is_trusted(tmp_path: Path):
     (tmp_path / "my_lab.py").write_text(MY_LAB)
     (tmp_path / "start.py").write_text(START.format(folder=str(tmp_path)))

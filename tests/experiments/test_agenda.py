@@ -21,7 +21,7 @@ from dip_exp.errors import Refused
 from dip_exp.experiments import agenda, collect, launch, plan, processes, sweeps
 from dip_exp.experiments.agenda import Agenda
 from dip_exp.runs.folder import RunFolder, lock_of
-from tests.conftest import ROOT, SMOKE
+from tests.conftest import A_RECORD, ROOT, SMOKE
 from tests.test_launchers import RAY, wait_for
 
 NAMES = ["fig2_curves", "fig6_region"]
@@ -53,7 +53,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Agend
 def finish(work: Agenda, entry: plan.Entry, seconds: float) -> None:
     folder = RunFolder(work.ask.results, entry.run_id)
     folder.path.mkdir(parents=True)
-    folder.finish({"seconds": seconds})
+    folder.finish({**A_RECORD, "seconds": seconds})
 
 
 # -- what is started ---------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return set_to
 
 
-FINISHES = "(folder / 'record.json').write_text('{\"seconds\": 1}')"
+FINISHES = f"(folder / 'record.json').write_text({json.dumps({**A_RECORD, 'seconds': 1})!r})"
 GOES_ON = "(folder / 'checkpoint.pt').write_text(''); time.sleep(60)"
 
 

@@ -16,7 +16,7 @@ from dip_exp.images import sets
 from dip_exp.runs import checkpoints
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import identify
-from tests.conftest import ROOT, jobs_of
+from tests.conftest import A_RECORD, ROOT, jobs_of
 
 LISTED = [
     *("tab_superres", "fig2_curves", "tab_denoise", "trajectories", "fig8_depth", "fig6_region", "fig7_text"),
@@ -175,7 +175,7 @@ def test_looking_again_sees_what_was_finished_meanwhile(tmp_path: Path):
     first, second, third, fourth = plan.entries(["fig2_curves"], ask)
     begin(tmp_path, first.run_id, 500)
     begin(tmp_path, second.run_id, 1)
-    RunFolder(tmp_path, second.run_id).finish({})
+    RunFolder(tmp_path, second.run_id).finish({**A_RECORD})
     (tmp_path / "tables/mini").mkdir(parents=True)
     (tmp_path / "tables/mini/runs.csv").write_text(f"run_id,kind\n{third.run_id},last\n")
     looked = [plan.refreshed(entry, ask) for entry in (first, second, third, fourth)]

@@ -19,7 +19,7 @@ from dip_exp.experiments.tables import Tables
 from dip_exp.images import fetch, sets
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import GROUPS, identify
-from tests.conftest import ROOT, jobs_of
+from tests.conftest import A_RECORD, ROOT, jobs_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -208,7 +208,7 @@ def test_finished_and_tabled_runs_are_not_missing(tmp_path: Path):
     assert len(jobs) == 4
     folder = RunFolder(tmp_path, jobs[0].run_id)
     folder.path.mkdir(parents=True)
-    folder.finish({})
+    folder.finish({**A_RECORD})
     tables = tmp_path / "tables" / "mini"
     tables.mkdir(parents=True)
     (tables / "runs.csv").write_text(f"run_id,kind\n{jobs[1].run_id},last\n")

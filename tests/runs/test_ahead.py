@@ -11,6 +11,7 @@ from dip_exp.runs import ahead, report
 from dip_exp.runs.folder import RECORD, RunFolder
 from dip_exp.runs.order import Named, identify
 from dip_exp.runs.price import expected
+from tests.conftest import A_RECORD
 
 WORDS = ["task=denoise", "arch=skip_tiny", "optim.steps=5", "trainer=cpu", "threads=1"]
 CHOICES = {"task": "denoise", "arch": "skip_tiny"}
@@ -58,7 +59,7 @@ def test_finished_and_unreadable_pictures_take_no_time(
 ):
     folder = RunFolder(tmp_path, of(pictures[0], tmp_path).run_id)
     folder.path.mkdir(parents=True)
-    folder.finish({})
+    folder.finish({**A_RECORD})
     Path(pictures[1]).write_text("no picture")
     total = report.duration(seconds(pictures[2], tmp_path))
     assert f"3 pictures (1 already finished), one after the other: at most {total}" in said(pictures, capsys, tmp_path)
