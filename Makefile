@@ -65,7 +65,7 @@ bench: $(VENV)/.installed ## what a step costs beside the paper's loop: a quarte
 test: $(VENV)/.installed ## the default test suite: offline, on a CPU, about five minutes on two cores
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
-test-long: $(VENV)/.installed ## those that start whole programs: two minutes more, before a change is merged
+test-long: $(VENV)/.installed ## those that start whole programs: five minutes more, before a change is merged
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m 'long and not slow and not gpu and not network'
 
 test-all: $(VENV)/.installed ## every test: the slow, gpu and network ones too
