@@ -57,6 +57,8 @@ def places_of(words: list[str]) -> list[str]:
         option, equals, value = rest.pop(0).partition("=")
         if not equals and option in TAKES_A_VALUE:
             value = rest.pop(0) if rest else ""
+        if option in ("--config-name", "-cn"):
+            _check_inside(option, value)
         if option in ("--config-dir", "-cd"):
             found.append(value)
         if option in ("--config-path", "-cp"):  # a relative one starts at this package, says Hydra
@@ -249,10 +251,18 @@ def _check_removed(word: str) -> None:
     raise Refused(f"~{key}: every run has it, and it cannot be removed; give another value  [{instead}]")
 
 
+def _check_inside(what: str, value: str) -> None:
+    """Raises Refused if the name of an option leads out of the folders of options, whose files are checked."""
+    if ".." in re.split(r"[/\\,\s]", value):
+        raise Refused(f"{what}: given {value}; a file of options lies in a folder that is named  [--config-dir FOLDER]")
+
+
 def _check_given(word: str) -> None:
     """Raises Refused for a setting without a value, a group without an option, and a file where an option belongs."""
     key, value = key_of(word), word.partition("=")[2]
     options = catalogue.options(key)
+    if options or key in catalogue.optional() or "/" in key:
+        _check_inside(key, value)
     if value in ("", "''", '""') and not key.startswith("hydra"):
         named = NAMES_A_FILE.match(word)
         needed = "a value" if named is None else "a folder's name" if key in FOLDERS else "a file's name"

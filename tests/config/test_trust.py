@@ -220,6 +220,15 @@ def test_every_place_of_options_that_a_command_names_is_found(words: list[str], 
     assert commandline.places_of(words) == places
 
 
+@pytest.mark.parametrize("word", ["preset=../../own/p", "stop=fixed,../x", "+task/mask=../x", "hydra/launcher=../x"])
+def test_the_name_of_an_option_does_not_lead_elsewhere(word: str):
+    with pytest.raises(Refused, match=r"a file of options lies in a folder that is named  \[--config-dir"):
+        commandline.prepare(["-m", word])
+    with pytest.raises(Refused, match=r"--config-name: given ../p; "):
+        commandline.places_of(["--config-name", "../p", "image.path=../a.png"])
+    assert commandline.prepare(["out=../a.png"])
+
+
 def test_a_package_of_options_is_imported_only_if_it_is_trusted():
     with pytest.raises(Refused, match=r"pkg://my_lab.conf: the package 'my_lab' is not trusted .*\[trust=my_lab\]"):
         trust.check_sources(["pkg://my_lab.conf"], ["other"])
