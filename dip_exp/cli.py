@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dip_exp import config, provenance
 from dip_exp.component import located
-from dip_exp.config import commandline, explain
+from dip_exp.config import commandline, explain, resolvers
 from dip_exp.config.trust import check_sources
 from dip_exp.errors import Failed, Interrupted, Refused
 from dip_exp.runs import table, terminal
@@ -29,6 +29,7 @@ from dip_exp.runs.delivery import delivery
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 
 config.register()
+resolvers.refuse_environment()
 
 LOST_WORKER = (
     "a process of the launcher's is gone: it was killed, often by the system for want of memory; what is finished is "
@@ -69,6 +70,7 @@ def job(cfg: DictConfig) -> float | None:
     from dip_exp.runs.run import run
 
     STARTED.append(True)
+    resolvers.refuse_environment()
     terminal.prepare()
     HELD.release()
     hydra_config = HydraConfig.get()

@@ -5,6 +5,9 @@ import re
 import sys
 from importlib.resources import files
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
 from dip_exp.component import located
 from dip_exp.config import catalogue
 from dip_exp.config.explain import is_group, key_of, looks_like_a_file, swept, value_of
@@ -52,7 +55,8 @@ def settings_of(words: list[str]) -> list[str]:
 def places_of(words: list[str]) -> list[str]:
     """Returns the places besides this package where a command line looks for options: folders, and pkg://PACKAGE."""
     options, settings = _parted(_with_out(words))
-    found, rest = _named_in(settings, "hydra.searchpath", r"[^\[\]'\",\s]+"), list(options)
+    found = [place for word in settings if key_of(word) == "hydra.searchpath" for place in _listed(word)]
+    rest = list(options)
     while rest:
         option, equals, value = rest.pop(0).partition("=")
         if not equals and option in TAKES_A_VALUE:
@@ -69,6 +73,15 @@ def places_of(words: list[str]) -> list[str]:
 def trusted_by(settings: list[str]) -> list[str]:
     """Returns the packages that the words of a command line trust."""
     return _named_in(settings, "trust", r"\w+")
+
+
+def _listed(word: str) -> list[str]:
+    """Returns the items of an override's list."""
+    try:
+        value = OverridesParser.create().parse_override(word).value()
+    except HydraException:
+        return []  # Hydra refuses it
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 def _named_in(settings: list[str], key: str, pattern: str) -> list[str]:

@@ -54,6 +54,10 @@ def register() -> None:
     )
     for resolver in named:
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+
+def refuse_environment() -> None:
+    """Refuses variables of the environment in this process's configurations; for programs of ours alone."""
     OmegaConf.register_new_resolver("oc.env", _refuse_environment, replace=True)
 
 

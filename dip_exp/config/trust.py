@@ -72,6 +72,11 @@ def class_of(target: object, where: str, trust: Sequence[str] = ()) -> type:
         found = get_class(target)
     except Exception as error:
         raise ValueError(f"{key}: {target!r} cannot be found ({error})") from error
+    home = found.__module__.partition(".")[0]
+    if home != OWN and home not in trust:
+        raise ValueError(
+            f"{key}: {target!r} is {found.__module__}.{found.__qualname__}, which is not trusted to run here"
+        )
     if where not in MADE_OF and package != OWN:
         return found
     bases = tuple(_imported(base) for base in ([MADE_OF[where]] if where in MADE_OF else MADE_OF.values()))
@@ -99,6 +104,8 @@ def check_sources(sources: Sequence[str], trust: Sequence[str]) -> None:
                 raise Refused(f"{source}: the package {package!r} is not trusted to run here  [trust={package}]")
         elif HYDRAS not in trust:
             root = located(rest)
+            if not root.is_dir():
+                raise Refused(f"{source}: there is no such folder of options")
             for number, path in enumerate(_files(root)):
                 if number == MOST_FILES:
                     raise Refused(
@@ -107,17 +114,20 @@ def check_sources(sources: Sequence[str], trust: Sequence[str]) -> None:
                 _check_file(path, root)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yields every yaml file of a folder, hidden ones and those behind links among them: Hydra would read them too."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a link back to a folder above
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        yield from (Path(place, name) for name in sorted(names) if name.endswith((".yaml", ".yml")))
+def _files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Yields every yaml file of a folder, hidden ones and those behind links among them: Hydra would read them too. A
+    folder with several names is looked at under each, but not within itself. Raises Refused if one is unreadable."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        entries = sorted(folder.iterdir())
+        folders = [entry for entry in entries if entry.is_dir()]
+    except OSError as error:
+        raise Refused(f"{folder}: this folder of options cannot be read ({error})") from error
+    yield from (entry for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry not in folders)
+    for entry in folders:
+        yield from _files(entry, (*above, real))
 
 
 def _check_file(path: Path, root: Path) -> None:
@@ -168,7 +178,7 @@ def _routes(node: object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 
 def _is_reserved(key: str) -> bool:
     """Returns whether a key, a group or a package names Hydra's part, `trust` or a file elsewhere, or may come to."""
-    return re.search(r"\b(hydra|trust)\b|\.\./|\$\{", key) is not None
+    return re.search(r"\b(hydra|trust|overwrite)\b|\.\./|//|\$\{", key) is not None
 
 
 def _refused(path: Path, what: str) -> Refused:

@@ -133,7 +133,7 @@ class Checkpoint(pl.Callback):
     def save(self, fit: Fit) -> None:
         """Writes the fit's snapshot, unless the last one that was written is of the same step."""
         moment = (fit.history.done, fit.ended)
-        if moment == self._saved:
+        if moment == self._saved or fit.broken:  # a fit that broke off goes on from before that, and breaks off again
             return
         whole = io.BytesIO()  # torch's own file writer hides why it failed, but a full disk must be reported
         torch.save(fit.snapshot(), whole)

@@ -37,8 +37,11 @@ class Generations:
             file.write(content)
 
     def _age(self) -> None:
-        if self.path.is_file():
-            self.path.replace(self.before)
+        try:
+            content_of(self.path)  # a damaged one must not take the place of the one that is whole
+        except (Damaged, OSError):
+            return
+        self.path.replace(self.before)
 
     def newest(self) -> tuple[bytes, Path]:
         """Returns the content of the newest generation that is whole, and its file.

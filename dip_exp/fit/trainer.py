@@ -158,7 +158,9 @@ def _loaded(kept: Generations) -> State:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling can raise has no end
         reason = (str(error).splitlines() or [""])[0]
-        raise Refused(f"checkpoint: {kept.path} cannot be read ({reason}); delete it to begin again") from error
+        raise Refused(
+            f"checkpoint: {kept.path} cannot be read ({reason}); delete it and {kept.before.name} to begin again"
+        ) from error
 
 
 def _steps(fit: Fit) -> DataLoader:

@@ -126,7 +126,7 @@ class RunFolder:
 
         keep_state: keep the last checkpoint, as the run's state.
         """
-        if keep_state:
+        if keep_state and (self.checkpoint.is_file() or not self.state.is_file()):
             self.saved.keep_as(self.state)
         self.saved.drop()
         for half in self.path.glob(f"**/{UNFINISHED}"):

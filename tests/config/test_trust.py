@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from dip_exp import config
-from dip_exp.config import commandline, trust
+from dip_exp.config import commandline, resolvers, trust
 from dip_exp.config.catalogue import groups, options
 from dip_exp.errors import Refused
 from tests import warm
@@ -287,5 +287,7 @@ def _read(folder: Path, group: str, option: str) -> Any:
 
 def test_a_variable_of_the_environment_is_no_value():
     config.register()
+
+    resolvers.refuse_environment()
     with pytest.raises(InterpolationResolutionError, match=r"oc.env: given HOME; .* would get into the record"):
         _ = OmegaConf.create({"a": "${oc.env:HOME}"}).a
