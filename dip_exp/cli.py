@@ -22,7 +22,7 @@ from dip_exp import config, provenance
 from dip_exp.component import located
 from dip_exp.config import commandline, explain, resolvers
 from dip_exp.config.trust import check_sources
-from dip_exp.errors import Failed, Interrupted, Refused
+from dip_exp.errors import Failed, Interrupted, Refused, first_line
 from dip_exp.runs import table, terminal
 from dip_exp.runs.delivery import delivery
 
@@ -38,6 +38,7 @@ LOST_WORKER = (
 """What is said when a launcher finds that one of its processes has not come back."""
 
 AGAIN = "[results=FOLDER, or make room; the same command does what is missing]"
+"""What to do about a folder that cannot be written."""
 
 STARTED: list[bool] = []
 """Non-empty once a job has begun in this process. Before that, an error concerns the configuration or another
@@ -300,34 +301,46 @@ def _launchers(words: list[str]) -> list[str]:
 
 
 def _explained() -> None:
-    """Runs Hydra; an error in the words of the command line becomes one message, and exit status 2."""
+    """Runs Hydra; what it says of the words of the command line, of a launcher or of its own files becomes one message.
+
+    Exit status 2 if the words are wrong.
+    """
     try:
         job()
     except SystemExit as end:
-        cause = end.__context__  # Hydra writes files of its own for a multirun; an option it lacks is an OSError, too
-        if end.code == 1 and isinstance(cause, OSError) and not isinstance(cause, HydraException):
-            HELD.take()
-            print(f"error: the folder of the multirun cannot be written ({cause})  {AGAIN}", file=sys.stderr)
+        cause = end.__context__
+        if end.code != 1 or isinstance(cause, Refused | Failed):
             raise
-        if end.code == 1 and not STARTED and not isinstance(end.__context__, Refused | Failed):
-            said = HELD.take()
-            if type(end.__context__).__module__.partition(".")[0] in ("joblib", "ray"):
-                print(f"error: {LOST_WORKER}", file=sys.stderr)
-                raise
-            hint = explain.explain(sys.argv[1:], multirun=commandline.is_multirun(sys.argv))
-            if not hint and isinstance(end.__context__, OmegaConfBaseException):
-                hint = f"error: {_of_composing(end.__context__)}"
-            hint = hint or _in_one_line(said)
-            if hint:
-                print(hint, file=sys.stderr)
-                raise SystemExit(REFUSED) from None
-            sys.stderr.write(said)
+        if isinstance(cause, OSError) and not isinstance(cause, HydraException):  # a missing option is one
+            _say_instead(f"the folder of the multirun cannot be written ({cause})  {AGAIN}")
+        elif not STARTED and type(cause).__module__.partition(".")[0] in ("joblib", "ray"):
+            _say_instead(LOST_WORKER)
+        elif not STARTED and _say_what_is_wrong(cause):
+            raise SystemExit(REFUSED) from None
         raise
+
+
+def _say_instead(text: str) -> None:
+    """Prints one message in the place of what Hydra said."""
+    HELD.take()
+    print(f"error: {text}", file=sys.stderr)
+
+
+def _say_what_is_wrong(cause: BaseException | None) -> bool:
+    """Prints what is wrong with the words of the command line, and returns whether anything is: if not, what Hydra said
+    stays."""
+    said = HELD.take()
+    hint = explain.explain(sys.argv[1:], multirun=commandline.is_multirun(sys.argv))
+    if not hint and isinstance(cause, OmegaConfBaseException):
+        hint = f"error: {_of_composing(cause)}"
+    hint = hint or _in_one_line(said)
+    sys.stderr.write(f"{hint}\n" if hint else said)
+    return bool(hint)
 
 
 def _of_composing(error: OmegaConfBaseException) -> str:
     """Returns what is said of a value of the configuration that cannot be found."""
-    return f"{(str(error).splitlines() or [type(error).__name__])[0]}  [python run.py --cfg job shows where]"
+    return f"{first_line(error)}  [python run.py --cfg job shows where]"
 
 
 def _in_one_line(said: str) -> str:

@@ -18,3 +18,8 @@ class Interrupted(KeyboardInterrupt):
 
 class Damaged(ValueError):  # noqa: N818
     """The content of a checkpoint is not what was written into it."""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an error says, or its class if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

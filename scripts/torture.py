@@ -205,21 +205,17 @@ def _leaves(state: Any, key: str = "") -> Iterator[tuple[str, object]]:
 
 def half_written(folder: Path) -> list[str]:
     """Returns what is wrong with the records and checkpoints that a reader would find; [] if nothing is."""
-    from dip_exp.errors import Damaged
-    from dip_exp.fit.generations import Generations
+    from dip_exp.errors import Damaged, Refused
+    from dip_exp.runs.folder import RunFolder
 
     wrong = []
-    for path in folder.glob("runs/*/record.json"):
-        try:
-            json.loads(path.read_text())["scores"]
-        except (ValueError, KeyError) as error:
-            wrong.append(f"{path.name}: {error}")
     for path in folder.glob("runs/*"):
-        kept = Generations(path / "checkpoint.pt")
+        one = RunFolder(folder, path.name)
         try:
-            if kept.exist():
-                kept.newest()
-        except Damaged as error:
+            one.record()
+            if one.saved.exist():
+                one.saved.newest()
+        except (Damaged, Refused) as error:
             wrong.append(str(error))
     return wrong
 

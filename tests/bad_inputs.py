@@ -60,7 +60,7 @@ def both(*makers: Maker) -> Maker:
     return lambda folder: [make(folder) for make in makers]
 
 
-def png_of(width: int, height: int, rows: bytes = b"\0") -> bytes:
+def png_of(width: int, height: int, rows: bytes = b"\0\0") -> bytes:
     """Returns a PNG that claims a size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:

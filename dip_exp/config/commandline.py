@@ -1,6 +1,7 @@
 """In: the words of a command line. Out: the same words, with file names quoted for Hydra's grammar, and folders or
 globs of pictures turned into a multirun with one job per picture."""
 
+import contextlib
 import re
 import sys
 from importlib.resources import files
@@ -55,8 +56,7 @@ def settings_of(words: list[str]) -> list[str]:
 def places_of(words: list[str]) -> list[str]:
     """Returns the places besides this package where a command line looks for options: folders, and pkg://PACKAGE."""
     options, settings = _parted(_with_out(words))
-    found = [place for word in settings if key_of(word) == "hydra.searchpath" for place in _listed(word)]
-    rest = list(options)
+    found, rest = _items(settings, "hydra.searchpath"), list(options)
     while rest:
         option, equals, value = rest.pop(0).partition("=")
         if not equals and option in TAKES_A_VALUE:
@@ -72,20 +72,18 @@ def places_of(words: list[str]) -> list[str]:
 
 def trusted_by(settings: list[str]) -> list[str]:
     """Returns the packages that the words of a command line trust."""
-    return _named_in(settings, "trust", r"\w+")
+    return _items(settings, "trust")
 
 
-def _listed(word: str) -> list[str]:
-    """Returns the items of an override's list."""
-    try:
-        value = OverridesParser.create().parse_override(word).value()
-    except HydraException:
-        return []  # Hydra refuses it
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
-
-
-def _named_in(settings: list[str], key: str, pattern: str) -> list[str]:
-    return [name for word in settings if key_of(word) == key for name in re.findall(pattern, " ".join(swept(word)))]
+def _items(settings: list[str], key: str) -> list[str]:
+    """Returns the items of the lists that are given for a key; a single value is a list of one."""
+    found: list[str] = []
+    for word in settings:
+        if key_of(word) == key:
+            with contextlib.suppress(HydraException):  # Hydra refuses it
+                value = OverridesParser.create().parse_override(word).value()
+                found += [str(item) for item in (value if isinstance(value, list) else [value])]
+    return found
 
 
 TILES = "tiles"

@@ -177,7 +177,8 @@ def _routes(node: object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 
 
 def _is_reserved(key: str) -> bool:
-    """Returns whether a key, a group or a package names Hydra's part, `trust` or a file elsewhere, or may come to."""
+    """Returns whether a key, a group or a package names Hydra's part, what the command line alone may set (`trust`,
+    `overwrite`) or a file elsewhere, or may come to."""
     return re.search(r"\b(hydra|trust|overwrite)\b|\.\./|//|\$\{", key) is not None
 
 

@@ -84,10 +84,8 @@ def estimate(job: sweeps.Job, ask: Ask, known: dict[str, float]) -> float | None
     settings = job.named.config
     if any(not located(path).exists() for path, _ in config.files(settings).values()):
         return None
-    role, shape = (
-        settings["image"]["role"],
-        _shape(json.dumps({key: settings[key] for key in ("image", "trust")}, sort_keys=True)),
-    )
+    role = settings["image"]["role"]
+    shape = _shape(json.dumps({key: settings[key] for key in ("image", "trust")}, sort_keys=True))
     optim = {key: value for key, value in settings["optim"].items() if key not in ("steps", "lr", "average")}
     key = str([settings[key] for key in ("arch", "input", "stop", "trainer", "precision", "threads")])
     key += str([optim, free_of(settings), shape, role])

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from dip_exp.errors import Failed, Refused
+from dip_exp.errors import Failed, Refused, first_line
 from dip_exp.fit.history import History
 from dip_exp.fit.posterior import Posterior
 from dip_exp.fit.rollback import Rollback
@@ -98,10 +98,8 @@ class Fit(pl.LightningModule):
             try:
                 self._take_up(self._resumed, optimizer)
             except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-                reason = (str(error).splitlines() or [""])[0]
-                raise Refused(
-                    f"checkpoint: it does not fit this run ({type(error).__name__}: {reason}); delete it to begin again"
-                ) from error
+                why = f"{type(error).__name__}: {first_line(error)}"
+                raise Refused(f"checkpoint: it does not fit this run ({why}); delete it to begin again") from error
         self._looked_at = self.start
         self._seconds_before = float(self.history.seconds[self.start - 1]) if self.start else 0.0
         self._began, self._cpu_began = time.perf_counter(), time.process_time()

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dip_exp.archs.fast import heap
 from dip_exp.component import Positive, component
-from dip_exp.errors import Interrupted, Refused
+from dip_exp.errors import Interrupted, Refused, first_line
 from dip_exp.fit.callbacks import Checkpoint
 from dip_exp.fit.generations import Generations
 from dip_exp.fit.history import Row
@@ -157,9 +157,9 @@ def _loaded(kept: Generations) -> State:
         content, _ = kept.newest()
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling can raise has no end
-        reason = (str(error).splitlines() or [""])[0]
         raise Refused(
-            f"checkpoint: {kept.path} cannot be read ({reason}); delete it and {kept.before.name} to begin again"
+            f"checkpoint: {kept.path} cannot be read ({first_line(error)}); delete it and {kept.before.name} to begin "
+            "again"
         ) from error
 
 

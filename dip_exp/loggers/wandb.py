@@ -15,6 +15,7 @@ import numpy as np
 from lightning.pytorch.loggers import Logger
 
 from dip_exp.component import Positive, component
+from dip_exp.errors import first_line
 from dip_exp.fit.callbacks import Curve, is_round
 from dip_exp.fit.module import Fit
 from dip_exp.loggers.logger import Run, Session, Watch
@@ -48,7 +49,7 @@ class Wandb(Watch):
                 logger = self._logger(run, offline=offline)
             except Exception as error:  # a logger that fails must not end the run
                 instead = "without it" if offline else "offline"
-                log.warning("logger: W&B did not answer (%s): going on %s", _first_line(error), instead)
+                log.warning("logger: W&B did not answer (%s): going on %s", first_line(error), instead)
             else:
                 shielded = _Shield()
                 return _WandbSession(logger, [curve, _WandbWatch(logger, shielded)], shielded)
@@ -99,10 +100,6 @@ def _has_key() -> bool:
         return False
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 FINISH_TIMEOUT_SECONDS = 60.0
 """How long the end of a run may wait for an upload; the rest stays on disk for `wandb sync`."""
 
@@ -132,7 +129,7 @@ class _Shield:
         try:
             yield
         except Exception as error:
-            if (why := _first_line(error)) not in self.failures:
+            if (why := first_line(error)) not in self.failures:
                 self.failures.add(why)
                 log.warning("logger: W&B failed (%s); the run and its record are not affected", why)
 

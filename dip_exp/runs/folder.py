@@ -11,7 +11,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from dip_exp import provenance
 from dip_exp.atomic import UNFINISHED, write_bytes, write_text
-from dip_exp.errors import Failed, Refused
+from dip_exp.errors import Failed, Refused, first_line
 from dip_exp.fit.generations import Generations
 from dip_exp.runs.record import Record, check_whole, upgrade
 
@@ -161,9 +161,8 @@ def sound(path: object) -> Iterator[None]:
     try:
         yield
     except (ValueError, csv.Error, OSError) as error:  # pandas' own errors are ValueErrors, and so is a wrong encoding
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise Refused(
-            f"table: {path} is damaged ({reason})  [git checkout {path}, or collect the runs again]"
+            f"table: {path} is damaged ({first_line(error)})  [git checkout {path}, or collect the runs again]"
         ) from error
 
 

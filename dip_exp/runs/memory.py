@@ -13,7 +13,7 @@ from dip_exp import config as cfgs
 from dip_exp.component import Settings
 from dip_exp.config import commandline, explain
 from dip_exp.config.build import build, refusing
-from dip_exp.errors import Failed, Refused
+from dip_exp.errors import Failed, Refused, first_line
 from dip_exp.runs.order import Order
 from dip_exp.runs.report import duration
 
@@ -101,7 +101,7 @@ def ran_out(order: Order, trainer: Any, error: BaseException) -> Failed:
     there = "" if room is None else f", and {_gb(room)} can be had now"
     bounds = [bound for bound in (room, None if want is None else LESS * want) if bound is not None]
     offer = _offered(order, trainer.device, min(bounds)) if bounds else ""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = first_line(error)
     return Failed(
         f"memory: {order.what} found no more of it on {trainer.device.type} ({reason}){predicted}{there}{offer}\n"
         f"  [or end what else uses it; the same command goes on from the last checkpoint]"

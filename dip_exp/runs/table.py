@@ -10,6 +10,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from dip_exp.atomic import write_text
+from dip_exp.errors import first_line
 from dip_exp.runs.report import duration
 
 PICTURE = "image.path="
@@ -39,7 +40,7 @@ def restored(done: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def refused(error: Exception) -> dict[str, Any]:
     """Returns what the table says of a job that ended without a record."""
-    return {"why": (str(error).splitlines() or [type(error).__name__])[0]}
+    return {"why": first_line(error)}
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:

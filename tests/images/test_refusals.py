@@ -1,8 +1,6 @@
 """What is no whole single picture is refused before anything else, in words that say what to do."""
 
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dip_exp import images
+from tests.bad_inputs import png_of
 
 RNG = np.random.default_rng(13)
 
@@ -22,25 +21,17 @@ def picture_file(path: Path) -> Path:
     return path
 
 
-def png_claiming(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
-
-
 @pytest.mark.parametrize(
     ("data", "text"),
     [
         (b"", r"the file is empty \(0 bytes\)"),
         (b"GIF89a, or so it says", "not a readable PNG, JPEG, TIFF or WebP picture; save it as one"),
         (b"II*\0" + bytes(40), "broken|holds 0 pages"),
-        (png_claiming(1, 1)[:40], "broken or cut off|not a readable"),
-        (png_claiming(0, 5), "0x5|not a readable"),
-        (png_claiming(9000, 9000), "9000x9000, more than the 67108864 pixels that are accepted; crop or shrink"),
-        (png_claiming(10000, 10000), "more than the 67108864 pixels that are accepted"),
-        (png_claiming(60000, 60000), "more than the 67108864 pixels that are accepted"),
+        (png_of(1, 1)[:40], "broken or cut off|not a readable"),
+        (png_of(0, 5), "0x5|not a readable"),
+        (png_of(9000, 9000), "9000x9000, more than the 67108864 pixels that are accepted; crop or shrink"),
+        (png_of(10000, 10000), "more than the 67108864 pixels that are accepted"),
+        (png_of(60000, 60000), "more than the 67108864 pixels that are accepted"),
     ],
 )
 def test_files_that_are_no_picture_are_refused(tmp_path: Path, data: bytes, text: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dip_exp.component import PathText, component, located
+from dip_exp.errors import first_line
 from dip_exp.images.files import file_sha256
 from dip_exp.shapes import Float, Float32
 
@@ -130,7 +131,7 @@ def _read(path: Path, declared: str | None) -> State:
             f".state_dict(), NEW), and give NEW"
         ) from error
     except Exception as error:
-        raise ValueError(f"net: {path} cannot be read ({(str(error).splitlines() or [''])[0]})") from error
+        raise ValueError(f"net: {path} cannot be read ({first_line(error)})") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
