@@ -109,8 +109,10 @@ class Fit(pl.LightningModule):
     def on_train_end(self) -> None:
         """Computes the last picture while network and z are still on the device of the fit."""
         last = self.last_picture()
-        self.final_picture = self.x_hat if self.broken and not bool(torch.isfinite(last).all()) else last
-        self.history.consider_last(self.final_picture)
+        if self.broken and not bool(torch.isfinite(last).all()):
+            last = self.x_hat
+        self.final_picture = last
+        self.history.consider_last(last)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         optimizer = self.optimizers(use_pl_optimizer=False)
@@ -281,6 +283,7 @@ class Fit(pl.LightningModule):
             "stop": self.stop.state(),
             "history": self.history.state(),
             "average": self.average,
+            "x_hat": self.x_hat,
             "kept": self.kept,
             "kept_steps": self.kept_steps,
             "rollback": None if self.rollback is None else self.rollback.state(),
@@ -324,6 +327,7 @@ class Fit(pl.LightningModule):
         if snapshot["average"].shape != self.average.shape:  # copying would stretch it
             raise ValueError(f"its average has the shape {tuple(snapshot['average'].shape)}")
         self.average.copy_(snapshot["average"])
+        self.x_hat = snapshot.get("x_hat", self.average).to(self.device)  # older checkpoints lack it
         self.kept = {kind: picture.to(self.device) for kind, picture in snapshot["kept"].items()}
         self.kept_steps = {kind: step.to(self.device) for kind, step in snapshot["kept_steps"].items()}
         if self.rollback is not None:

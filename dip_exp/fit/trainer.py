@@ -158,8 +158,8 @@ def _loaded(kept: Generations) -> State:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling can raise has no end
         raise Refused(
-            f"checkpoint: {kept.path} cannot be read ({first_line(error)}); delete it and {kept.before.name} to begin "
-            "again"
+            f"checkpoint: {kept.path} cannot be read ({first_line(error)}); delete it to begin again, and "
+            f"{kept.before.name} with it"
         ) from error
 
 

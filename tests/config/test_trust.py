@@ -182,6 +182,36 @@ def test_a_link_to_another_folder_is_followed(own: Path, tmp_path: Path):
         trust.check_sources([str(own)], [])
 
 
+def test_a_folder_with_two_names_is_looked_at_under_both(own: Path):
+    """Under one of them it is a part of Hydra's configuration, whichever comes first."""
+    (own / "aaa/launcher").mkdir(parents=True)
+    (own / "aaa/launcher/ray.yaml").write_text("n_jobs: 1\n")
+    trust.check_sources([str(own)], [])
+    (own / "hydra").symlink_to(own / "aaa")
+    with pytest.raises(Refused, match="is a part of Hydra's own configuration"):
+        trust.check_sources([str(own)], [])
+
+
+@pytest.mark.parametrize("text", ["defaults: [//tmp/x]\n", "defaults: [{/stop: //tmp/x}]\n", "overwrite: true\n"])
+def test_a_file_names_no_absolute_place_and_overwrites_nothing(own: Path, text: str):
+    (own / "preset/mine.yaml").write_text(GLOBAL + text)
+    with pytest.raises(Refused, match=r"mine\.yaml sets "):
+        trust.check_sources([str(own)], [])
+
+
+def test_a_folder_of_options_that_is_not_there_is_refused(tmp_path: Path):
+    with pytest.raises(Refused, match=r"file://.*gone: there is no such folder of options"):
+        trust.check_sources([f"file://{tmp_path / 'gone'}"], [])
+
+
+def test_a_trusted_package_stands_for_its_own_classes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "my_tools.py").write_text("import subprocess\n\n\nclass Part:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert trust.class_of("my_tools.Part", "task.mask.missing", ["my_tools"]).__name__ == "Part"
+    with pytest.raises(ValueError, match=r"is subprocess\.Popen, which is not trusted to run here"):
+        trust.class_of("my_tools.subprocess.Popen", "task.mask.missing", ["my_tools"])
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -211,6 +241,7 @@ def test_too_many_files_are_not_read(own: Path, monkeypatch: pytest.MonkeyPatch)
         (["-cd", "a", "stop=mine"], ["a"]),
         (["--config-dir=a b", "-m"], ["a b"]),
         (["-m", "--config-dir", "a", "hydra.searchpath=[file://b,'pkg://c.d']"], ["file://b", "pkg://c.d", "a"]),
+        (["hydra.searchpath=['file:///a b,c']"], ["file:///a b,c"]),
         (["-cp", "/x"], ["/x"]),
         (["-cp", "pkg://mine"], ["pkg://mine"]),
         (["seed=1", "-m", "--cfg", "job"], []),

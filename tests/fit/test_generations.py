@@ -5,6 +5,7 @@ import os
 import signal
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,25 @@ def test_killed_between_the_two_names_the_one_before_is_used(kept: Generations):
     kept.path.rename(kept.before)
     assert kept.exist()
     assert kept.newest() == (FIRST, kept.before)
+
+
+def test_a_damaged_one_never_takes_the_place_of_the_one_that_is_whole(kept: Generations, monkeypatch: Any):
+    """Damaged, gone on from the one before, and killed again while the next is written."""
+    kept.write(FIRST)
+    kept.write(SECOND)
+    kept.path.write_bytes(kept.path.read_bytes()[:-1])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            kept.write(b"the third")
+    assert kept.newest() == (FIRST, kept.before)
+    kept.write(b"the third")
+    assert content_of(kept.before) == FIRST
+    assert kept.newest() == (b"the third", kept.path)
 
 
 def test_the_one_that_is_whole_becomes_the_state(kept: Generations, tmp_path: Path):

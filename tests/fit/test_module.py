@@ -415,6 +415,21 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_step():
         ends_well.run(poisoned)
 
 
+def test_a_fit_that_broke_off_is_gone_on_with_from_before(tmp_path: Path):
+    """Killed between its end and its record: the same command does it again and ends alike."""
+
+    def poison(fit: Fit) -> None:
+        with torch.no_grad():
+            next(fit.net.parameters()).fill_(torch.nan)
+
+    trainer = Trainer(accelerator="cpu", progress="off", diverged="stop", checkpoint_seconds=1e-9)
+    whole = trainer.run(make(), callbacks=[At(3, poison)])
+    first, again = (trainer.run(make(), callbacks=[At(3, poison)], checkpoint=tmp_path / "c.pt") for _ in range(2))
+    assert (first.reason, again.reason) == (whole.reason, whole.reason)
+    assert again.steps == 3
+    assert same(whole, again)
+
+
 class Bursting(torch.optim.Adam):
     """Adam whose fourth update makes every weight infinite, as one gradient that overflows does."""
 

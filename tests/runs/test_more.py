@@ -11,6 +11,7 @@ import pytest
 
 from dip_exp import images
 from dip_exp.errors import Refused
+from dip_exp.fit.generations import Generations
 from dip_exp.fit.module import Fit
 from tests.conftest import Runner
 
@@ -145,6 +146,18 @@ def test_what_a_killed_process_left_of_a_finished_run_is_tidied_by_the_next(own:
     taken.clear()
     own("here", "task=superres", "more=2")
     assert taken == [10, 11]
+
+
+def test_tidying_twice_keeps_the_last_state(own: Callable):
+    """Killed between the two: the checkpoint before the last one is still there."""
+    _, folder = own("here", "task=superres")
+    state = (folder / "state.pt").read_bytes()
+    older = Generations(folder / "older.pt")
+    older.write(b"an older one")
+    older.path.rename(folder / "checkpoint.before.pt")
+    own("here", "task=superres")
+    assert (folder / "state.pt").read_bytes() == state
+    assert not (folder / "checkpoint.before.pt").exists()
 
 
 def test_a_run_that_its_rule_ended_has_no_more(own: Callable):
