@@ -62,7 +62,7 @@ figures: $(VENV)/.installed ## every figure and table from what is committed, in
 bench: $(VENV)/.installed ## what a step costs beside the paper's loop: a quarter of an hour, on an idle machine
 	$(BIN)/python scripts/bench/steps.py $(ARGS)
 
-test: $(VENV)/.installed ## the default test suite: offline, on a CPU, about five minutes on two cores
+test: $(VENV)/.installed ## the default test suite: offline, on a CPU, about four minutes on two cores
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 test-long: $(VENV)/.installed ## those that start whole programs: five minutes more, before a change is merged

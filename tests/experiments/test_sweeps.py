@@ -32,6 +32,7 @@ PACKAGED = ("astronaut", "chelsea", "camera", "rocket")
 TUNING = "coffee"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("scale", ["paper", "mini"])
 def test_every_job_of_every_experiment_composes_and_builds(name: str, scale: str):

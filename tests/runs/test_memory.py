@@ -49,6 +49,7 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[2:] for line in text.splitlines() if line.startswith("  python")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["superres", "denoise"])
 @pytest.mark.parametrize("more", [(), ("image.box=[5,9,300,280]",), ("image.shrink_to=290",)])
 def test_every_command_that_is_named_fits(task: str, more: tuple[str, ...], path: Path, tmp_path: Path):
