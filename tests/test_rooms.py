@@ -23,6 +23,7 @@ ROOMS = [
     ["fit"],
     ["cost"],
     ["loggers"],
+    ["pages"],
     ["config"],
     ["runs"],
     ["experiments"],
@@ -35,7 +36,7 @@ ROOMS = [
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
 PLAIN = set(ROOMS[0])
 MODULES = sorted((ROOT / "dip_exp").rglob("*.py"))
-TORCH_FREE = ["images", "metrics", "observe", "config", "runs", "experiments", "figures"]
+TORCH_FREE = ["images", "metrics", "observe", "pages", "config", "runs", "experiments", "figures"]
 """Rooms none of whose modules imports torch when it is imported."""
 
 

@@ -81,19 +81,13 @@ def already(done: Record, folder: Path, more: str = "") -> None:
 
 def closing(done: Record, folder: Path, more: str = "") -> None:
     """Prints the scores of each output kind, the time, and the folder. more: a sentence about going on, or ""."""
-    scores = done["scores"]
-    if scores:
-        columns = ["psnr", "ssim", *(["psnr_missing"] if any("psnr_missing" in row for row in scores.values()) else [])]
-        width = max(14, *(len(kind) + 2 for kind in scores))
-        heads = {"psnr": "PSNR dB", "ssim": "SSIM", "psnr_missing": "missing dB"}
-        lines = [
-            "",
-            f"{'':{width}}{''.join(f'{heads[c]:>12}' for c in columns)}  step    (protocol {done['protocol']})",
-        ]
-        for kind, row in scores.items():
-            values = "".join(_cell(row.get(column), 4 if column == "ssim" else 2) for column in columns)
-            step = done["steps_of"].get(kind, "")
-            lines.append(f"{kind:{width}}{values}  {step!s:7} {_meaning(done, kind)}")
+    heads, rows = scores(done)
+    if rows:
+        width = max(14, *(len(row[0]) + 2 for row in rows))
+        values = heads[1:-2]
+        lines = ["", f"{'':{width}}{''.join(f'{head:>12}' for head in values)}  step    (protocol {done['protocol']})"]
+        for kind, *cells, step, meaning in rows:
+            lines.append(f"{kind:{width}}{''.join(f'{cell:>12}' for cell in cells)}  {step:7} {meaning}")
     else:
         lines = ["", "nothing is scored: there is no truth to score against"]
     lines += [
@@ -108,6 +102,24 @@ def closing(done: Record, folder: Path, more: str = "") -> None:
         f"everything:       {folder}",
     ]
     note("\n".join(lines))  # one write, so that the tables of parallel jobs do not mix
+
+
+def scores(done: Record) -> tuple[list[str], list[list[str]]]:
+    """Returns a run's final table as text: its heads, and a row for each scored output kind; no rows without a truth."""
+    found = done["scores"]
+    columns = {"psnr": "PSNR dB", "ssim": "SSIM"}
+    if any("psnr_missing" in row for row in found.values()):
+        columns["psnr_missing"] = "missing dB"
+    rows = [
+        [
+            kind,
+            *(_cell(row.get(column), 4 if column == "ssim" else 2).strip() for column in columns),
+            str(done["steps_of"].get(kind, "")),
+            _meaning(done, kind),
+        ]
+        for kind, row in found.items()
+    ]
+    return ["output kind", *columns.values(), "step", "meaning"], rows
 
 
 def delivered(path: Path) -> None:

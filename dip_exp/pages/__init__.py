@@ -1,0 +1,1 @@
+"""Runs and tables as HTML that opens from a file, without a server or a network."""

@@ -1,0 +1,117 @@
+"""Pictures as data URIs, which together stay below a number of bytes."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from dip_exp.images.picture import shown
+from dip_exp.shapes import Float32
+
+BUDGET = 3_500_000
+"""Bytes of all pictures of a page; as text they are a third more."""
+
+LOSSLESS = 100
+
+
+@dataclass(frozen=True)
+class Level:
+    """How pictures are encoded: the quality (LOSSLESS, or WebP's from 1 to 99) and the longest side in pixels of those
+    that are to be exact, and of the others."""
+
+    exact: int
+    exact_side: int
+    other: int
+    other_side: int
+
+
+LEVELS = (
+    Level(LOSSLESS, 1024, 85, 1024),
+    Level(LOSSLESS, 1024, 70, 768),
+    Level(LOSSLESS, 1024, 60, 512),
+    Level(92, 1024, 60, 512),
+    Level(85, 1024, 50, 384),
+    Level(75, 768, 40, 256),
+)
+"""Tried in this order until the pictures fit into the budget; the last is used in any case."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """A picture to be embedded: (1, C, H, W) in [0, 1]. exact: its pixels are to be looked at, one by one."""
+
+    x: Float32[np.ndarray, "1 C H W"]
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A picture as a data URI. width, height: those of the picture itself, in pixels. exact: the URI holds every pixel
+    as 8 bits. shown: the longest side in the URI, in pixels."""
+
+    uri: str
+    width: int
+    height: int
+    exact: bool
+    shown: int
+
+
+def embedded(wanted: Mapping[str, Wanted], budget: int = BUDGET) -> dict[str, Embedded]:
+    """Returns the pictures as WebP in data URIs, by the same names, at the best level that fits into `budget` bytes."""
+    made: dict[str, tuple[bytes, Embedded]] = {}
+    for level in LEVELS:
+        made = {name: _encoded(one, level) for name, one in wanted.items()}
+        if sum(len(data) for data, _ in made.values()) <= budget:
+            break
+    return {name: one for name, (_, one) in made.items()}
+
+
+def thumbnail(x: Float32[np.ndarray, "1 C H W"], side: int) -> bytes:
+    """Returns a WebP of x (1, C, H, W) whose longest side is `side` pixels at most."""
+    return _webp(_fitted(_image(x), side), 80)
+
+
+def _encoded(one: Wanted, level: Level) -> tuple[bytes, Embedded]:
+    quality, side = (level.exact, level.exact_side) if one.exact else (level.other, level.other_side)
+    whole = _image(one.x)
+    image = _fitted(whole, side)
+    data = _webp(image, quality)
+    uri = "data:image/webp;base64," + base64.b64encode(data).decode("ascii")
+    exact = quality == LOSSLESS and image.size == whole.size
+    return data, Embedded(uri, *whole.size, exact=exact, shown=max(image.size))
+
+
+def _image(x: Float32[np.ndarray, "1 C H W"]) -> Image.Image:
+    pixels = np.round(shown(x)[0] * 255).astype(np.uint8).transpose(1, 2, 0)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _fitted(image: Image.Image, side: int) -> Image.Image:
+    if max(image.size) <= side:
+        return image
+    share = side / max(image.size)
+    size = [max(1, round(length * share)) for length in image.size]
+    return image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+
+
+def _webp(image: Image.Image, quality: int) -> bytes:
+    data = io.BytesIO()
+    if quality == LOSSLESS:
+        image.save(data, "WEBP", lossless=True, quality=50, method=2, exact=True)
+    else:
+        image.save(data, "WEBP", quality=quality, method=4)
+    return data.getvalue()
+
+
+def spaced(count: int, most: int) -> Sequence[int]:
+    """Returns at most `most` places of `count` rows (from 0): half of them evenly spaced, half of them by their
+    logarithm, since a fit moves most in its first steps."""
+    if count <= most:
+        return range(count)
+    half = most // 2
+    even = np.linspace(0, count - 1, most - half)
+    early = np.geomspace(1, count, half) - 1
+    return [int(place) for place in np.unique(np.round(np.concatenate([even, early])).astype(int))]

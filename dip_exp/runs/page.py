@@ -1,0 +1,213 @@
+"""In: the folder of a finished run, mean or tiled picture. Out: its report.html. No torch."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from dip_exp import images
+from dip_exp.atomic import write_text
+from dip_exp.metrics import calibration, kinds
+from dip_exp.pages import one_run
+from dip_exp.pages.one_run import Box, Facts, Iterate, Mark, Number, RunPage, Side
+from dip_exp.runs import report
+from dip_exp.runs.folder import RunFolder
+from dip_exp.runs.record import Record
+from dip_exp.shapes import Float32
+
+NAME = "report.html"
+
+GROUPS = ("task", "arch", "input", "optim", "stop", "image", "experiment", "variant")
+"""The choices that a page names, if the run has them."""
+
+Arrays = dict[str, Float32[np.ndarray, "1 _ _ _"]]
+
+
+def write(folder: RunFolder, done: Record) -> Path:
+    """Writes the page of a finished run into its folder, and returns its path. Raises OSError."""
+    path = folder.path / NAME
+    write_text(path, one_run.html(page(folder, done)))
+    return path
+
+
+def page(folder: RunFolder, done: Record) -> RunPage:
+    """Returns what the page of a finished run shows: all is read from its folder. Raises OSError."""
+    arrays = _arrays(folder.path)
+    columns = _columns(folder.path / "history.csv")
+    sides = _sides(arrays, done)
+    names = [side.name for side in sides]
+    first = next((name for name in (kinds.OBSERVATION, "truth") if name in names), names[0])
+    picture, settings = done["picture"], done["config"]
+    heads, scores = report.scores(done)
+    return RunPage(
+        title=f"{done['choices']['task']}: {picture['name']}",
+        subtitle=_subtitle(done),
+        sides=list(one_run.in_words(sides)),
+        pair=(first, names[0]),
+        iterates=list(_iterates(folder.path / "snapshots", columns)),
+        columns=columns,
+        marks=_marks(done) if columns else [],
+        boxes=_boxes(done),
+        heads=heads,
+        scores=scores,
+        remarks=[*done["notes"], *done["remarks"]],
+        facts=_facts(done),
+        command=done["command"],
+        config=OmegaConf.to_yaml(OmegaConf.create(settings)),
+    )
+
+
+def _arrays(folder: Path) -> Arrays:
+    """Returns the pictures of a folder by output kind: its arrays, or those of its PNG files where it has none."""
+    path = folder / "outputs.npz"
+    if path.is_file():
+        with np.load(path) as arrays:
+            return dict(arrays)
+    found = {"restored": images.read(folder / "restored.png").x}
+    observed = folder / f"{kinds.OBSERVATION}.png"
+    return found | ({kinds.OBSERVATION: images.read(observed).x} if observed.is_file() else {})
+
+
+def _sides(arrays: Arrays, done: Record) -> list[Side]:
+    """Returns the pictures to look at, the result first; of pictures that are the same, the first."""
+    result = done["result"] if done["result"] in arrays else "restored"
+    order = [result, "truth", kinds.OBSERVATION, "guide", kinds.BASELINE]
+    estimates = [name for name in dict.fromkeys([*order, *arrays]) if name in arrays and not kinds.kind(name).is_map]
+    found: list[Side] = []
+    for name in estimates:
+        x = arrays[name]
+        if any(np.array_equal(x, side.x) for side in found):
+            continue
+        exact = name in order
+        found.append(Side(name, _label(name, done), _note(done["scores"].get(name)), x, _file(name), exact))
+    return [*found, *_maps(arrays, {side.name: side.label for side in found})]
+
+
+def _file(name: str) -> str:
+    return "" if name == "truth" else f"{name}.png"
+
+
+def _maps(arrays: Arrays, labels: dict[str, str]) -> Iterator[Side]:
+    """Yields the maps: the error of the result (the first label) and of the classical restorer, and standard
+    deviations. labels: of the pictures, by output kind."""
+    for name in dict.fromkeys([next(iter(labels)), kinds.BASELINE]):
+        if "truth" in arrays and name in labels and arrays[name].shape == arrays["truth"].shape:
+            yield one_run.error_map(arrays[name], arrays["truth"], labels[name])
+    for name in (kinds.POSTERIOR_STD, kinds.STD):
+        if name in arrays:
+            drawn, white = calibration.shown(arrays[name])
+            said = f"white: {white:.3g} and more"
+            yield Side(name, kinds.kind(name).meaning, said, drawn, _file(name), is_map=True)
+
+
+def _label(name: str, done: Record) -> str:
+    """Returns what an output kind is, in a few words."""
+    restorers = {kinds.BASELINE: done["baseline"], **done["rivals"]}
+    if name in (done["result"], "restored"):
+        return "restored"
+    if restorers.get(name):
+        return str(restorers[name]["name"])
+    if name in done["stop"]["told"]:
+        return f"chosen by {name.removeprefix('stopped_')}"
+    return name if name == kinds.OBSERVATION else kinds.kind(name).meaning
+
+
+def _note(row: dict[str, float | None] | None) -> str:
+    """Returns a score in words."""
+    row = row or {}
+    told = [] if row.get("psnr") is None else [f"{row['psnr']:.2f} dB"]
+    return ", ".join([*told, *([] if row.get("ssim") is None else [f"SSIM {row['ssim']:.3f}"])])
+
+
+def _columns(path: Path) -> dict[str, list[Number]]:
+    """Returns the curve of a run, steps counted from 1; {} without one."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return {}
+    from_zero = 1 - int(rows[0]["step"])  # older runs counted from 0
+    numbers = {
+        name: [float(row[name]) if row.get(name) else None for row in rows] for name in ("loss", "psnr", "psnr_average")
+    }
+    return {"step": [int(row["step"]) + from_zero for row in rows], **numbers}
+
+
+def _iterates(folder: Path, columns: dict[str, list[Number]]) -> Iterator[Iterate]:
+    psnr = dict(zip(columns.get("step", ()), columns.get("psnr", ()), strict=True))
+    for path in sorted(folder.glob("*.png")):
+        step = int(path.stem)
+        value = psnr.get(step)
+        yield Iterate(step, images.read(path).x, "" if value is None else f"{value:.2f} dB")
+
+
+def _marks(done: Record) -> list[Mark]:
+    """Returns the chosen steps: the result's, those of rules that only watched, and the oracles'."""
+    steps, scores, stop = done["steps_of"], done["scores"], done["stop"]
+
+    def said(kind: str) -> str:
+        psnr = scores.get(kind, {}).get("psnr")
+        return f"step {steps[kind]:,}" + ("" if psnr is None else f", {psnr:.2f} dB")
+
+    found = []
+    if kinds.STOPPED in steps:
+        found.append(Mark(steps[kinds.STOPPED], f"result: {said(kinds.STOPPED)}. {stop['reason']}", "result"))
+    for kind, told in stop["told"].items():
+        if kind in steps:
+            rule, ended = kind.removeprefix("stopped_"), told["ended"]
+            end = "would not have ended the run" if ended is None else f"would have ended the run at {ended:,}"
+            found.append(Mark(steps[kind], f"{rule} chose {said(kind)}; it {end}", "rule"))
+    for kind in kinds.ORACLES:
+        if kind in steps:
+            found.append(Mark(steps[kind], f"{kinds.kind(kind).meaning}: {said(kind)}", "oracle"))
+    return found
+
+
+def _boxes(done: Record) -> list[Box]:
+    """Returns the tiles of a merged picture, in its pixels."""
+    placed = done.get("tiles")
+    if placed is None:
+        return []
+    left, top = (min(box[side] for box in placed["boxes"]) for side in (0, 1))
+    factor = placed["factor"]
+    return [Box((x - left) * factor, (y - top) * factor, w * factor, h * factor) for x, y, w, h in placed["boxes"]]
+
+
+def _subtitle(done: Record) -> str:
+    choices = done["choices"]
+    if "tiles" in done:
+        what = f"merged from {len(done['tiles']['boxes'])} tiles"
+    elif "members" in done:
+        what = f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"
+    else:
+        what = f"seed {done['config']['seed']}"
+    return f"{choices['arch']}, {choices['optim']}, {what}; {done['steps']:,} steps in {report.duration(done['seconds'])}"
+
+
+def _facts(done: Record) -> list[Facts]:
+    picture, config, choices = done["picture"], done["config"], done["choices"]
+    width, height = picture["size"]
+    dirty = {True: ", with changes", False: "", None: ", changes unknown"}[done["dirty"]]
+    memory = done["peak_memory_bytes"]
+    rows = [
+        ("run", done["run_id"]),
+        ("picture", f"{picture['name']}, {width}x{height}, channels: {picture['channels']}, {picture['role']}"),
+        *((group, str(choices[group])) for group in GROUPS if choices.get(group)),
+        ("precision", config["precision"]),
+        ("seed", str(done.get("seeds", config["seed"])).replace("+", ", ")),
+        ("seed of the degradation", str(config["degrade_seed"])),
+        ("scored by", str(done["protocol"])),
+        ("steps", f"{done['steps']:,}, each {done['seconds_per_step']:.3g} s"),
+        *([("ended", done["stop"]["reason"])] if done["stop"]["reason"] else []),
+        ("device", f"{done['device']}, threads: {done['threads']}"),
+        *([] if memory is None else [("peak memory", f"{memory / 1e9:.2f} GB")]),
+        ("commit", f"{done['commit']}{dirty}"),
+        *((f"sha256 of {name}", value) for name, value in (done.get("sha256") or {}).items()),
+    ]
+    found = [Facts("This run", rows)]
+    if "members" in done:
+        found.append(Facts("Its runs", links=[(one, f"../{one}/{NAME}") for one in done["members"]]))
+    return [*found, Facts("Versions", [(name, str(version)) for name, version in done["versions"].items()])]
