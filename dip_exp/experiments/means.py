@@ -10,7 +10,7 @@ from dip_exp import images, metrics
 from dip_exp.atomic import write_arrays
 from dip_exp.experiments import sweeps
 from dip_exp.metrics import calibration
-from dip_exp.runs import report
+from dip_exp.runs import page, report
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.mean import combine, derived, identity, load
 
@@ -72,5 +72,5 @@ def _make(results: Path, members: list[str], seeds: str) -> None:
     images.write(folder.path / "mean.png", picture)
     images.write(folder.path / "std.png", calibration.shown(found.std)[0])
     scores = found.scores(metrics.PROTOCOLS[records[0]["protocol"]])
-    made = {"mean_of": KIND, "scores": {"mean": scores[KIND]}, **found.spread("mean", len(runs))}
-    folder.finish(derived(records, folder.run_id, seeds, made, ("seconds", "rollbacks")))
+    made = {"mean_of": KIND, "result": "mean", "scores": {"mean": scores[KIND]}, **found.spread("mean", len(runs))}
+    page.finish(folder, derived(records, folder.run_id, seeds, made, ("seconds", "rollbacks")))

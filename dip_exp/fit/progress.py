@@ -5,12 +5,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 import lightning.pytorch as pl
 import numpy as np
 from tqdm import tqdm
 
+from dip_exp.fit.history import Row
 from dip_exp.fit.module import Fit
 
 WINDOW_SECONDS = 30.0
@@ -136,26 +138,48 @@ def is_live(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+@dataclass(frozen=True, eq=False)
+class Now:
+    """How far a fit has come.
+
+    x: the average so far, (1, C, H, W). rows: the steps since the last time, at first all. pace: seconds per step
+    lately, or None. kept: {output kind: the step (from 1) that the stop rule has chosen so far}.
+    """
+
+    x: np.ndarray
+    rows: list[Row]
+    done: int
+    steps: int
+    pace: float | None
+    kept: dict[str, int]
+
+
 class Current(pl.Callback):
-    """Passes the average x_hat (1, C, H, W) as far as the fit has come to `write`, now and then.
+    """Passes how far the fit has come to `write`, now and then.
 
     The first time is after `PICTURE_SECONDS`; a slow disk or a large picture makes it rarer, so that all of it stays
     below `PICTURE_SHARE` of the time.
     """
 
-    def __init__(self, write: Callable[[np.ndarray], object], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, write: Callable[[Now], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
         self._next = clock() + PICTURE_SECONDS
+        self._recent = Recent()
+        self._told = 0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        now = self._clock()
+        assert isinstance(pl_module, Fit)
+        now, done = self._clock(), pl_module.history.done
+        self._recent.step(now, done)
         if now < self._next:
             return
-        assert isinstance(pl_module, Fit)
         picture = pl_module.average.float().cpu().numpy()
         if np.isfinite(picture).all():
-            self._write(picture)
+            kept = {kind: step for kind, at in pl_module.kept_steps.items() if (step := int(at) + 1) > 0}
+            rows = pl_module.history.rows(self._told)
+            self._write(Now(picture, rows, done, pl_module.optim.steps, self._recent.seconds_per_step, kept))
+            self._told = done
         after = self._clock()
         self._next = after + max(PICTURE_SECONDS, (after - now) / PICTURE_SHARE)

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from PIL.Image import Image
 
 from dip_exp.pages.document import rendered
-from dip_exp.pages.pictures import Embedded, Wanted, embedded, spaced
+from dip_exp.pages.pictures import Embedded, Wanted, drawn, embedded, spaced
 from dip_exp.shapes import Float32
 
 POINTS = 900
@@ -17,13 +18,13 @@ Number = float | int | None
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """A picture of a run. x: (1, C, H, W) in [0, 1]. label: in a few words. note: its score, or what white is. file:
+    """A picture of a run. label: in a few words. note: its score, or what white is. file:
     its name beside the page. exact: to be looked at pixel by pixel. is_map: no picture, but a map of numbers."""
 
     name: str
     label: str
     note: str
-    x: Float32[np.ndarray, "1 C H W"]
+    image: Image
     file: str = ""
     exact: bool = False
     is_map: bool = False
@@ -31,10 +32,10 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
-    """The output x_hat (1, C, H, W) of a step, counted from 1."""
+    """The output x_hat of a step, counted from 1."""
 
     step: int
-    x: Float32[np.ndarray, "1 C H W"]
+    image: Image
     note: str = ""
 
 
@@ -104,8 +105,8 @@ def html(page: RunPage) -> str:
 
 
 def _embedded(page: RunPage) -> dict[str, Embedded]:
-    wanted = {side.name: Wanted(side.x, side.exact) for side in page.sides}
-    wanted |= {iterate_name(one.step): Wanted(one.x) for one in page.iterates}
+    wanted = {side.name: Wanted(side.image, side.exact) for side in page.sides}
+    wanted |= {iterate_name(one.step): Wanted(one.image) for one in page.iterates}
     return embedded(wanted)
 
 
@@ -145,8 +146,8 @@ def error_map(x: Float32[np.ndarray, "1 C H W"], truth: Float32[np.ndarray, "1 C
     """Returns the absolute error of a picture, all channels taken together; white is its 99th percentile."""
     error = np.abs(x - truth).mean(axis=1, keepdims=True)
     white = float(np.percentile(error, 99)) or 1.0
-    drawn = (error / white).clip(0, 1).astype(np.float32)
-    return Side(f"error of {name}", f"error of {name}", f"white: {white:.3g} and more", drawn, is_map=True)
+    shown = drawn((error / white).clip(0, 1).astype(np.float32))
+    return Side(f"error of {name}", f"error of {name}", f"white: {white:.3g} and more", shown, is_map=True)
 
 
 def in_words(sides: Sequence[Side]) -> Iterator[Side]:

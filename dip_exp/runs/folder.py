@@ -19,6 +19,8 @@ RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
 CURRENT = "current.png"
 STATE = "state.pt"
+PAGE = "report.html"
+LIVE, NEWS = "live.html", "live.js"
 
 
 class RunFolder:
@@ -47,6 +49,21 @@ class RunFolder:
     def current(self) -> Path:
         """The picture as far as the fit has come, while it goes on."""
         return self.path / CURRENT
+
+    @property
+    def page(self) -> Path:
+        """The page of the finished run."""
+        return self.path / PAGE
+
+    @property
+    def live(self) -> Path:
+        """The page of the run while the fit goes on."""
+        return self.path / LIVE
+
+    @property
+    def news(self) -> Path:
+        """How far the fit has come: what the live page reads again and again."""
+        return self.path / NEWS
 
     def record(self) -> Record | None:
         """Returns the finished run's record, upgraded to the current schema, or None. Raises Refused if the file is
@@ -113,16 +130,15 @@ class RunFolder:
                 shutil.copyfile(picture, target / picture.name)
         write_bytes(self.checkpoint, shorter.state.read_bytes())
 
-    def finish(self, record: Record, *, keep_state: bool = False) -> None:
-        """Writes the record, which marks the run as finished, and tidies up."""
+    def finish(self, record: Record) -> None:
+        """Writes the record, which marks the run as finished."""
         shared = provenance.without_home(record)
         write_text(self.path / RECORD, json.dumps(shared, indent=2, allow_nan=False) + "\n")
-        self.tidy(keep_state=keep_state)
 
     def tidy(self, *, keep_state: bool) -> None:
-        """Deletes what a finished run has no use for: checkpoints, the current picture, files that a killed process was
-        writing, and the run that this one replaces. A process that was killed after writing its record leaves this to
-        the next one. Raises OSError.
+        """Deletes what a finished run has no use for: checkpoints, the live page and its picture, files that a killed
+        process was writing, and the run that this one replaces. A process that was killed after writing its record
+        leaves this to the next one. Raises OSError.
 
         keep_state: keep the last checkpoint, as the run's state.
         """
@@ -131,7 +147,8 @@ class RunFolder:
         self.saved.drop()
         for half in self.path.glob(f"**/{UNFINISHED}"):
             half.unlink(missing_ok=True)
-        self.current.unlink(missing_ok=True)
+        for path in (self.current, self.live, self.news):
+            path.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)
 
 

@@ -20,7 +20,7 @@ from dip_exp.component import Settings, located
 from dip_exp.errors import Refused
 from dip_exp.images.sheet import side_by_side
 from dip_exp.metrics import calibration, kinds
-from dip_exp.runs import report
+from dip_exp.runs import page, report
 from dip_exp.runs.delivery import delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.order import identify
@@ -113,6 +113,7 @@ def derived(records: Sequence[Record], run_id: str, seeds: str, made: Record, su
         "members": [one["run_id"] for one in records],
         "seeds": seeds,
         "steps_of": {},
+        "remarks": [],
         **made,
     }
 
@@ -159,6 +160,7 @@ def run_mean(
     done = None if force else folder.record()
     if done is not None and done["attempts"] == attempts(folders):
         report.note("already finished (nothing was computed; force=true does all of it again)")
+        page.ensure(folder)
     else:
         done = _computed(folder, folders, members, choices, command)
     report.combined(done, folder.path)
@@ -241,7 +243,7 @@ def _write(
     }
     seeds = "+".join(str(one["config"]["seed"]) for one in records)
     done = derived(records, folder.run_id, seeds, made, ("seconds", "steps", "rollbacks"))
-    folder.finish(done)
+    page.finish(folder, done)
     return done
 
 

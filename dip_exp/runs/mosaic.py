@@ -16,7 +16,7 @@ from dip_exp.component import located
 from dip_exp.config import commandline
 from dip_exp.errors import Refused
 from dip_exp.images.tiling import merged
-from dip_exp.runs import report
+from dip_exp.runs import page, report
 from dip_exp.runs.delivery import Delivery, delivery
 from dip_exp.runs.folder import RunFolder, writing
 from dip_exp.runs.mean import attempts, derived
@@ -45,6 +45,7 @@ def run_tiles(
     done = None if cfg.force else folder.record()
     if done is not None and done["attempts"] == attempts(list(tiling.folders.values())):
         report.note("already finished (nothing was computed; force=true does all of it again)")
+        page.ensure(folder)
     else:
         if tiling.left:
             begin(tiling, out)
@@ -144,13 +145,12 @@ def _write(folder: RunFolder, tiling: Tiling, command: list[str]) -> Record:
         "scores": scores,
         "baseline": None,
         "rivals": {},
-        "remarks": [],
         "stop": {"reason": "", "ended": None, "step": None, "told": {}},
         "peak_memory_bytes": max((one["peak_memory_bytes"] or 0 for one in records), default=None),
         "seconds_per_step": round(seconds / steps, 6),
     }
     done = derived(records, folder.run_id, str(tiling.cfg.seed), made, ("seconds", "steps", "rollbacks"))
-    folder.finish(done)
+    page.finish(folder, done)
     return done
 
 

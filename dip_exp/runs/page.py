@@ -1,7 +1,8 @@
 """In: the folder of a finished run, mean or tiled picture. Out: its report.html. No torch."""
 
 import csv
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,31 +13,55 @@ from dip_exp.atomic import write_text
 from dip_exp.metrics import calibration, kinds
 from dip_exp.pages import one_run
 from dip_exp.pages.one_run import Box, Facts, Iterate, Mark, Number, RunPage, Side
+from dip_exp.pages.pictures import drawn
 from dip_exp.runs import report
-from dip_exp.runs.folder import RunFolder
+from dip_exp.runs.folder import PAGE, RunFolder
 from dip_exp.runs.record import Record
 from dip_exp.shapes import Float32
-
-NAME = "report.html"
 
 GROUPS = ("task", "arch", "input", "optim", "stop", "image", "experiment", "variant")
 """The choices that a page names, if the run has them."""
 
-Arrays = dict[str, Float32[np.ndarray, "1 _ _ _"]]
+Arrays = Mapping[str, Float32[np.ndarray, "1 _ _ _"]]
+
+
+def finish(folder: RunFolder, done: Record, *, keep_state: bool = False) -> None:
+    """Writes a record, which marks the run as finished, and its page; then tidies its folder. Raises OSError if the
+    record cannot be written.
+
+    The page comes after the record: whatever becomes of it, the run is finished. keep_state: as for `tidy`.
+    """
+    folder.finish(done)
+    _try(folder)
+    folder.tidy(keep_state=keep_state)
+
+
+def ensure(folder: RunFolder) -> None:
+    """Writes the page of a finished run, unless it is there."""
+    if not folder.page.is_file():
+        _try(folder)
+
+
+def _try(folder: RunFolder) -> None:
+    """Writes the page of a run whose record is written. A page that cannot be written is told of."""
+    done = folder.record()
+    try:
+        if done is not None:
+            write(folder, done)
+    except OSError as error:
+        report.note(f"note: {folder.page} could not be written ({error}); the same command tries it again")
 
 
 def write(folder: RunFolder, done: Record) -> Path:
     """Writes the page of a finished run into its folder, and returns its path. Raises OSError."""
-    path = folder.path / NAME
-    write_text(path, one_run.html(page(folder, done)))
-    return path
+    write_text(folder.page, one_run.html(page(folder, done)))
+    return folder.page
 
 
 def page(folder: RunFolder, done: Record) -> RunPage:
     """Returns what the page of a finished run shows: all is read from its folder. Raises OSError."""
-    arrays = _arrays(folder.path)
     columns = _columns(folder.path / "history.csv")
-    sides = _sides(arrays, done)
+    sides = _pictures(folder.path, done)
     names = [side.name for side in sides]
     first = next((name for name in (kinds.OBSERVATION, "truth") if name in names), names[0])
     picture, settings = done["picture"], done["config"]
@@ -54,20 +79,21 @@ def page(folder: RunFolder, done: Record) -> RunPage:
         scores=scores,
         remarks=[*done["notes"], *done["remarks"]],
         facts=_facts(done),
-        command=done["command"],
+        command=done.get("command", ""),
         config=OmegaConf.to_yaml(OmegaConf.create(settings)),
     )
 
 
-def _arrays(folder: Path) -> Arrays:
-    """Returns the pictures of a folder by output kind: its arrays, or those of its PNG files where it has none."""
+def _pictures(folder: Path, done: Record) -> list[Side]:
+    """Returns the pictures of a folder, from its arrays, or from its PNG files where it has none. One array at a time
+    is in memory, because those of a large picture are larger than the page."""
     path = folder / "outputs.npz"
     if path.is_file():
         with np.load(path) as arrays:
-            return dict(arrays)
+            return _sides(arrays, done)
     found = {"restored": images.read(folder / "restored.png").x}
     observed = folder / f"{kinds.OBSERVATION}.png"
-    return found | ({kinds.OBSERVATION: images.read(observed).x} if observed.is_file() else {})
+    return _sides(found | ({kinds.OBSERVATION: images.read(observed).x} if observed.is_file() else {}), done)
 
 
 def _sides(arrays: Arrays, done: Record) -> list[Side]:
@@ -75,14 +101,13 @@ def _sides(arrays: Arrays, done: Record) -> list[Side]:
     result = done["result"] if done["result"] in arrays else "restored"
     order = [result, "truth", kinds.OBSERVATION, "guide", kinds.BASELINE]
     estimates = [name for name in dict.fromkeys([*order, *arrays]) if name in arrays and not kinds.kind(name).is_map]
-    found: list[Side] = []
+    found: dict[bytes, Side] = {}
     for name in estimates:
-        x = arrays[name]
-        if any(np.array_equal(x, side.x) for side in found):
-            continue
-        exact = name in order
-        found.append(Side(name, _label(name, done), _note(done["scores"].get(name)), x, _file(name), exact))
-    return [*found, *_maps(arrays, {side.name: side.label for side in found})]
+        image = drawn(arrays[name])
+        side = Side(name, _label(name, done), _note(done["scores"].get(name)), image, _file(name), name in order)
+        found.setdefault(hashlib.sha256(image.tobytes()).digest(), side)
+    sides = list(found.values())
+    return [*sides, *_maps(arrays, {side.name: side.label for side in sides})]
 
 
 def _file(name: str) -> str:
@@ -93,13 +118,15 @@ def _maps(arrays: Arrays, labels: dict[str, str]) -> Iterator[Side]:
     """Yields the maps: the error of the result (the first label) and of the classical restorer, and standard
     deviations. labels: of the pictures, by output kind."""
     for name in dict.fromkeys([next(iter(labels)), kinds.BASELINE]):
-        if "truth" in arrays and name in labels and arrays[name].shape == arrays["truth"].shape:
-            yield one_run.error_map(arrays[name], arrays["truth"], labels[name])
+        if "truth" in arrays and name in labels:
+            x, truth = arrays[name], arrays["truth"]
+            if x.shape == truth.shape:
+                yield one_run.error_map(x, truth, labels[name])
     for name in (kinds.POSTERIOR_STD, kinds.STD):
         if name in arrays:
-            drawn, white = calibration.shown(arrays[name])
+            shown, white = calibration.shown(arrays[name])
             said = f"white: {white:.3g} and more"
-            yield Side(name, kinds.kind(name).meaning, said, drawn, _file(name), is_map=True)
+            yield Side(name, kinds.kind(name).meaning, said, drawn(shown), _file(name), is_map=True)
 
 
 def _label(name: str, done: Record) -> str:
@@ -141,7 +168,7 @@ def _iterates(folder: Path, columns: dict[str, list[Number]]) -> Iterator[Iterat
     for path in sorted(folder.glob("*.png")):
         step = int(path.stem)
         value = psnr.get(step)
-        yield Iterate(step, images.read(path).x, "" if value is None else f"{value:.2f} dB")
+        yield Iterate(step, drawn(images.read(path).x), "" if value is None else f"{value:.2f} dB")
 
 
 def _marks(done: Record) -> list[Mark]:
@@ -184,7 +211,8 @@ def _subtitle(done: Record) -> str:
         what = f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"
     else:
         what = f"seed {done['config']['seed']}"
-    return f"{choices['arch']}, {choices['optim']}, {what}; {done['steps']:,} steps in {report.duration(done['seconds'])}"
+    cost = f"{done['steps']:,} steps in {report.duration(done['seconds'])}"
+    return f"{choices['arch']}, {choices['optim']}, {what}; {cost}"
 
 
 def _facts(done: Record) -> list[Facts]:
@@ -209,5 +237,5 @@ def _facts(done: Record) -> list[Facts]:
     ]
     found = [Facts("This run", rows)]
     if "members" in done:
-        found.append(Facts("Its runs", links=[(one, f"../{one}/{NAME}") for one in done["members"]]))
+        found.append(Facts("Its runs", links=[(one, f"../{one}/{PAGE}") for one in done["members"]]))
     return [*found, Facts("Versions", [(name, str(version)) for name, version in done["versions"].items()])]

@@ -9,6 +9,7 @@ import numpy as np
 from dip_exp.metrics import kinds
 from dip_exp.metrics.kinds import BASELINE, KINDS
 from dip_exp.runs import winners
+from dip_exp.runs.folder import PAGE
 from dip_exp.runs.record import Record
 
 if TYPE_CHECKING:
@@ -99,13 +100,21 @@ def closing(done: Record, folder: Path, more: str = "") -> None:
         f"{done['steps']} steps in {duration(done['seconds'])} ({done['seconds_per_step']:.3g} s each)",
         f"restored picture: {folder / 'restored.png'}",
         f"side by side:     {folder / 'comparison.png'}",
+        *_of_the_page(folder),
         f"everything:       {folder}",
     ]
     note("\n".join(lines))  # one write, so that the tables of parallel jobs do not mix
 
 
+def _of_the_page(folder: Path) -> list[str]:
+    """Returns a line that names the run's page, if it is there."""
+    path = folder / PAGE
+    return [f"to look at it:    {path}"] if path.is_file() else []
+
+
 def scores(done: Record) -> tuple[list[str], list[list[str]]]:
-    """Returns a run's final table as text: its heads, and a row for each scored output kind; no rows without a truth."""
+    """Returns a run's final table as text: its heads, and a row for each scored output kind. Without a truth there are
+    no rows."""
     found = done["scores"]
     columns = {"psnr": "PSNR dB", "ssim": "SSIM"}
     if any("psnr_missing" in row for row in found.values()):
@@ -177,6 +186,7 @@ def combined(done: Record, folder: Path) -> None:
         f"restored picture: {folder / 'restored.png'}",
         f"its spread:       {folder / 'std.png'}",
         f"side by side:     {folder / 'comparison.png'}",
+        *_of_the_page(folder),
         f"everything:       {folder}",
     ]
     note("\n".join(lines))
@@ -198,6 +208,7 @@ def tiled(done: Record, folder: Path) -> None:
         *(f"note: {told}" for told in done["remarks"]),
         f"{done['steps']} steps in {duration(done['seconds'])} over {len(done['members'])} runs",
         f"restored picture: {folder / 'restored.png'}",
+        *_of_the_page(folder),
         f"everything:       {folder}",
     ]
     note("\n".join(lines))

@@ -17,7 +17,7 @@ from dip_exp.component import located
 from dip_exp.config import precision
 from dip_exp.config.build import build, refusing
 from dip_exp.errors import Damaged, Interrupted
-from dip_exp.runs import memory, report
+from dip_exp.runs import memory, page, report
 from dip_exp.runs import more as going_on
 from dip_exp.runs.delivery import Delivery, delivery
 from dip_exp.runs.folder import RunFolder, writing
@@ -70,6 +70,7 @@ def _finished(named: Named, folder: RunFolder) -> Record | None:
     if record is not None:
         with contextlib.suppress(OSError):  # it may be somebody else's, and read-only
             folder.tidy(keep_state=going_on.keeps_state(named))
+            page.ensure(folder)
         report.already(record, folder.path, going_on.hint(record, folder))
     return record
 
@@ -156,7 +157,9 @@ def _announce(order: Order, parts: Parts) -> None:
     how = f"of {order.choices['optim']} in {order.config['precision']} on {device.type}"
     report.opening(what, parts.problem, parts.price, steps, how, order.smaller, sooner=sooner)
     if parts.price.seconds * steps > report.WATCHED_ABOVE_SECONDS:
-        report.note(f"current picture: {order.folder.current} (renewed as the fit goes on)")
+        report.note(
+            f"watch it: {order.folder.live} (current picture, curve, time left; in any browser, in some seconds)"
+        )
 
 
 def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -> Record:
@@ -181,12 +184,12 @@ def _fit_and_write(order: Order, parts: Parts, shorter: going_on.Begun | None) -
                 parts.fit,
                 precision=order.config["precision"],
                 logger=session.logger,
-                callbacks=[*session.callbacks, *_snapshots(folder.path), _current(folder), _pace(parts)],
+                callbacks=[*session.callbacks, *_snapshots(folder.path), _current(order, parts), _pace(parts)],
                 checkpoint=folder.checkpoint,
             )
             record = write(order, parts.problem, fitted, attempt)
             session.results(record["scores"])
-            folder.finish(record, keep_state=going_on.keeps_state(order.named))
+            page.finish(folder, record, keep_state=going_on.keeps_state(order.named))
             failed = False
     except (RuntimeError, MemoryError) as error:
         if not memory.is_shortage(error):
@@ -237,11 +240,12 @@ def _snapshots(folder: Path) -> "list[Callback]":
     return [Snapshots(lambda step, x_hat: images.write(folder / "snapshots" / f"{step:06d}.png", x_hat))]
 
 
-def _current(folder: RunFolder) -> "Current":
-    """Returns the callback that shows how far the fit has come, in `current.png`."""
+def _current(order: Order, parts: Parts) -> "Current":
+    """Returns the callback that shows how far the fit has come."""
     from dip_exp.fit.progress import Current
+    from dip_exp.runs.live import Live
 
-    return Current(lambda average: images.write(folder.current, average))
+    return Current(Live(order, parts.problem, sooner=parts.fit.stop.ends))
 
 
 def _pace(parts: Parts) -> "Pace":

@@ -4,13 +4,12 @@ import io
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from dip_exp.fit import progress
 from dip_exp.fit.module import Fit
-from dip_exp.fit.progress import Current, Progress, Recent, progress_line
+from dip_exp.fit.progress import Current, Now, Progress, Recent, progress_line
 
 
 def paced(*paces: float) -> float | None:
@@ -61,7 +60,11 @@ def fit(done: int = 0, **more: Any) -> Any:
     made = Fit.__new__(Fit)
     torch.nn.Module.__init__(made)
     made.__dict__.update(
-        history=SimpleNamespace(done=done), optim=SimpleNamespace(steps=400_000), checked=False, start=0
+        history=SimpleNamespace(done=done, rows=lambda since: []),
+        optim=SimpleNamespace(steps=400_000),
+        checked=False,
+        start=0,
+        kept_steps={},
     )
     made.__dict__.update(more)
     return made
@@ -88,17 +91,32 @@ def test_lines_without_a_terminal_are_few_and_never_written_over(monkeypatch: py
 def test_the_current_picture_takes_less_than_a_hundredth_of_the_time(cost: float):
     clock, seen = Clock(), []
 
-    def write(picture: np.ndarray) -> None:
+    def write(now: Now) -> None:
         clock.now += cost
-        seen.append(picture)
+        seen.append(now.x)
 
-    current = Current(write, clock)
+    current, average, done = Current(write, clock), torch.ones(1, 3, 2, 2), 0
     while clock.now < 2000:
-        clock.now += 0.5
-        current.on_train_batch_end(None, fit(average=torch.ones(1, 3, 2, 2)), None, None, 0)  # type: ignore[arg-type]
+        clock.now, done = clock.now + 0.5, done + 1
+        current.on_train_batch_end(None, fit(done, average=average), None, None, 0)  # type: ignore[arg-type]
     assert len(seen) >= 3
     assert len(seen) * cost < 0.01 * clock.now
     assert seen[0].shape == (1, 3, 2, 2)
+
+
+def test_what_is_told_has_every_step_once_the_pace_and_the_rules_choice():
+    clock, seen = Clock(), []
+    current, average = Current(seen.append, clock), torch.ones(1, 1, 2, 2)
+    kept = {"stopped": torch.tensor(3), "stopped_emv": torch.tensor(-1)}  # counted from 0; -1: nothing yet
+    for done in range(1, 101):
+        clock.now += 0.25
+        rows = SimpleNamespace(done=done, rows=lambda since, done=done: list(range(since + 1, done + 1)))
+        now = fit(done, average=average, history=rows, kept_steps=kept)
+        current.on_train_batch_end(None, now, None, None, 0)  # type: ignore[arg-type]
+    assert [step for now in seen for step in now.rows] == list(range(1, seen[-1].done + 1))
+    assert len(seen) >= 4
+    assert seen[-1].pace == pytest.approx(0.25)
+    assert seen[-1].kept == {"stopped": 4}
 
 
 def test_a_picture_that_is_not_finite_is_not_shown():

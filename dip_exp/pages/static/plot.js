@@ -2,16 +2,16 @@
 // Curves over steps. panels: [{title, log, lines: [{label, colour, dash, x, y}]}]; marks: [{step, label, sort}].
 
 class Plot {
-  constructor(root, panels, marks = []) {
+  constructor(root, panels, marks = [], { cursor = null, logarithmic = true } = {}) {
     this.panels = panels.filter((panel) => panel.lines.length);
     this.marks = marks;
-    this.logarithmic = true;
+    this.logarithmic = logarithmic;
     this.steps = [...new Set(this.panels.flatMap((panel) => panel.lines.flatMap((line) => line.x)))].sort((a, b) => a - b);
-    this.cursor = null;
+    this.cursor = cursor;
     this.here = null;
     this.told = make("output", { "aria-live": "polite" });
     this.box = make("div", { class: "plot" });
-    const check = make("input", { type: "checkbox", checked: true, onchange: (event) => { this.logarithmic = event.target.checked; this.draw(); } });
+    const check = make("input", { type: "checkbox", checked: logarithmic, onchange: (event) => { this.logarithmic = event.target.checked; this.draw(); } });
     root.replaceChildren(make("div", { class: "bar" }, make("label", {}, check, "logarithmic steps"), this.told), this._legend(), this.box, this._list());
     this.draw();
     new ResizeObserver(() => { if (this.box.clientWidth !== this.width) this.draw(); }).observe(this.box);
