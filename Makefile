@@ -19,7 +19,7 @@ endif
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo docs bench test test-long test-all mutants audit torture lint format run sweep paper collect figures clean
+.PHONY: help install demo docs bench test test-long test-all mutants audit torture lint format run sweep paper collect figures report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ collect: $(VENV)/.installed ## fold finished runs into results/tables
 
 figures: $(VENV)/.installed ## every figure and table from what is committed, in seconds
 	$(BIN)/python scripts/figures.py
+
+report: $(VENV)/.installed ## a page on which all runs can be filtered, sorted and compared: results/report/index.html
+	$(BIN)/python scripts/report.py $(ARGS)
 
 bench: $(VENV)/.installed ## what a step costs beside the paper's loop: a quarter of an hour, on an idle machine
 	$(BIN)/python scripts/bench/steps.py $(ARGS)

@@ -86,7 +86,7 @@ def _collect(results: Path, scale: str, experiments: Iterable[str], allow_dirty:
                     refused[job.run_id] = (name, _why_refused(done, name, scale, job))
                 continue
             if job.run_id not in taken:  # a run that two experiments share gets its rows once
-                rows += _rows(done)
+                rows += rows_of(done)
                 curves += _curve(results, done)
                 calibrations += _calibration(done)
                 taken.add(job.run_id)
@@ -157,9 +157,9 @@ def _progress(name: str, listing: DataFrame, runs: DataFrame, refused: tuple[str
     return Collected(name, len(wanted), len(done), float(seconds), refused)
 
 
-def _rows(done: Record) -> list[Row]:
+def rows_of(done: Record) -> list[Row]:
     """Returns a record as rows of runs.csv, one per output kind. An unscored run has one row, of kind `stopped`."""
-    settings, choices, picture = done["config"], done["choices"], done["picture"]
+    settings, choices, picture, classical = done["config"], done["choices"], done["picture"], done["baseline"]
     facts = {
         "run_id": done["run_id"],
         **{group: choices.get(group) for group in ("task", "arch", "input", "optim", "stop", "image")},
@@ -172,8 +172,7 @@ def _rows(done: Record) -> list[Row]:
         "weights": done["weights"],
         "steps": done["steps"],
         "stop_reason": done["stop"]["reason"],
-        "baseline": done["baseline"]["name"],
-        "baseline_seconds": done["baseline"]["seconds"],
+        **({} if classical is None else {"baseline": classical["name"], "baseline_seconds": classical["seconds"]}),
         **{key: done["versions"].get(key) for key in ("torch", "dip_exp")},
         "members": " ".join(done.get("members", [])) or None,
     }

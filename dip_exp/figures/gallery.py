@@ -44,6 +44,18 @@ def _rooms() -> dict[str, str]:
     return found
 
 
+def described(name: str) -> list[str]:
+    """Returns sentences about an experiment: its title and source, the paper's numbers, and ours."""
+    about = sweeps.about(name) or {}
+    return [f"{about['title']}: {about['cite']}", *(f"{who}: {about[who]}" for who in ("paper", "ours") if about[who])]
+
+
+def table_of(name: str, tables: Tables) -> Table | None:
+    """Returns the table of a figure's experiment; None if it has none, or no runs."""
+    parts = vars(_module(name))
+    return parts["table"](tables) if "table" in parts and len(tables.of(name)) else None
+
+
 def rebuild(results: Path, chosen: list[str], scales: list[str]) -> None:
     """Draws the chosen figures (by default all) that have runs, for each scale, and prints what is missing.
 
@@ -155,7 +167,8 @@ def _page(tables: Tables, place: Path) -> str:
 def _section(tables: Tables, place: Path, name: str) -> str:
     """Returns an experiment's section of the page: figure, table, checks, the paper's numbers, and provenance."""
     picture, cells = place / f"{name}.png", place / f"{name}.md"
-    parts = [f"## {name}", f"{(_module(name).__doc__ or '').strip()}", _about(name)]
+    about = "\n".join(f"- {line}" for line in described(name))
+    parts = [f"## {name}", f"{(_module(name).__doc__ or '').strip()}", about]
     if picture.is_file():
         parts.append(f"![{name}]({name}.png)")
     if cells.is_file():
@@ -168,13 +181,6 @@ def _section(tables: Tables, place: Path, name: str) -> str:
     if beside:
         parts.append(comparison.markdown(beside))
     return "\n\n".join([*parts, _origin(tables, name)])
-
-
-def _about(name: str) -> str:
-    """Returns an experiment's description from its overlay: citation, the paper's numbers, and ours."""
-    about = sweeps.about(name) or {}
-    said = [f"{about['title']}: {about['cite']}", *(f"{who}: {about[who]}" for who in ("paper", "ours") if about[who])]
-    return "\n".join(f"- {line}" for line in said)
 
 
 def _origin(tables: Tables, name: str) -> str:

@@ -128,10 +128,12 @@ def data_of(page: RunPage, pictures: Mapping[str, Embedded]) -> dict[str, object
     }
 
 
-def thinned(columns: Mapping[str, Sequence[Number]], wanted: Sequence[int] = ()) -> dict[str, list[Number]]:
-    """Returns the columns of a curve with at most `POINTS` rows, and those of the steps `wanted`."""
+def thinned(
+    columns: Mapping[str, Sequence[Number]], wanted: Sequence[int] = (), most: int = POINTS
+) -> dict[str, list[Number]]:
+    """Returns the columns of a curve with at most `most` rows, and those of the steps `wanted`."""
     steps = columns.get("step", ())
-    places = sorted({*spaced(len(steps), POINTS), *(place for place, step in enumerate(steps) if step in set(wanted))})
+    places = sorted({*spaced(len(steps), most), *(place for place, step in enumerate(steps) if step in set(wanted))})
     return {name: [_short(values[place]) for place in places] for name, values in columns.items()}
 
 

@@ -60,7 +60,7 @@ def write(folder: RunFolder, done: Record) -> Path:
 
 def page(folder: RunFolder, done: Record) -> RunPage:
     """Returns what the page of a finished run shows: all is read from its folder. Raises OSError."""
-    columns = _columns(folder.path / "history.csv")
+    columns = curve(folder.path / "history.csv")
     sides = _pictures(folder.path, done)
     names = [side.name for side in sides]
     first = next((name for name in (kinds.OBSERVATION, "truth") if name in names), names[0])
@@ -148,7 +148,7 @@ def _note(row: dict[str, float | None] | None) -> str:
     return ", ".join([*told, *([] if row.get("ssim") is None else [f"SSIM {row['ssim']:.3f}"])])
 
 
-def _columns(path: Path) -> dict[str, list[Number]]:
+def curve(path: Path) -> dict[str, list[Number]]:
     """Returns the curve of a run, steps counted from 1; {} without one."""
     if not path.is_file():
         return {}

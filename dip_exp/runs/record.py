@@ -3,6 +3,7 @@
 Every reader gets records through `upgrade`, so no other code handles older schemas.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from dip_exp import provenance
@@ -67,13 +68,20 @@ def upgrade(record: Record) -> Record:
         return record
     stop = {"told": {}, "reason": "", **record.get("stop", {})}
     stop.setdefault("ended", not stop["reason"].startswith("optim.steps: "))  # schema 1 says it only here
-    made = {"rivals": {}, "remarks": [], "notes": [], "weights": None, "diverged": False, "result": _result(record)}
+    made = {
+        "rivals": {},
+        "remarks": [],
+        "notes": [],
+        "weights": None,
+        "diverged": False,
+        "result": result_among(record.get("scores", {})),
+    }
     return {**made, **record, "stop": stop, "schema": SCHEMA}
 
 
-def _result(record: Record) -> str:
-    """Returns the kind that restored.png shows, for a record that does not name it: the last kind derived from
-    `stopped`, or `stopped` itself. This works because kinds were scored in the order in which they were made."""
-    own = [kind for kind in kinds.of_the_seed(record.get("scores", {})) if not kind.startswith(f"{kinds.STOPPED}_")]
+def result_among(names: Iterable[str]) -> str:
+    """Returns the kind that restored.png shows, where it is not named: of a run's scored kinds, the last one derived
+    from `stopped`, or `stopped` itself. This works because kinds are scored in the order in which they are made."""
+    own = [kind for kind in kinds.of_the_seed(names) if not kind.startswith(f"{kinds.STOPPED}_")]
     made = [kind for kind in own if kind not in (kinds.LAST, kinds.AVERAGE, kinds.POSTERIOR)]
     return made[-1] if made else kinds.STOPPED
