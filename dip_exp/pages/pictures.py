@@ -2,8 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from PIL import Image
@@ -36,7 +36,10 @@ LEVELS = (
     Level(85, 1024, 50, 384),
     Level(75, 768, 40, 256),
 )
-"""Tried in this order until the pictures fit into the budget; the last is used in any case."""
+"""Tried in this order until the pictures fit into the budget; then the last one with ever smaller sides."""
+
+LEAST_SIDE = 16
+"""In pixels. Smaller pictures show nothing, whatever the budget."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +68,19 @@ def embedded(wanted: Mapping[str, Wanted], budget: int = BUDGET, *, effort: int 
     effort: of the encoder, from 0 (quick) to 6 (small).
     """
     made: dict[str, tuple[bytes, Embedded]] = {}
-    for level in LEVELS:
+    for level in _levels():
         made = {name: _encoded(one, level, effort) for name, one in wanted.items()}
         if sum(len(data) for data, _ in made.values()) <= budget:
             break
     return {name: one for name, (_, one) in made.items()}
+
+
+def _levels() -> Iterator[Level]:
+    yield from LEVELS
+    exact, _, other, side = astuple(LEVELS[-1])
+    while side > LEAST_SIDE:
+        side //= 2
+        yield Level(exact, 2 * side, other, side)
 
 
 def drawn(x: Float32[np.ndarray, "1 C H W"]) -> Image.Image:
@@ -121,7 +132,7 @@ def spaced(count: int, most: int) -> Sequence[int]:
     logarithm, since a fit moves most in its first steps."""
     if count <= most:
         return range(count)
-    half = most // 2
+    half = (most - 1) // 2
     even = np.linspace(0, count - 1, most - half)
     early = np.geomspace(1, count, half) - 1
     return [int(place) for place in np.unique(np.round(np.concatenate([even, early])).astype(int))]

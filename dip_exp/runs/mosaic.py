@@ -4,6 +4,7 @@
 """
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from dip_exp.component import located
 from dip_exp.config import commandline
 from dip_exp.errors import Refused
 from dip_exp.images.tiling import merged
+from dip_exp.metrics import kinds
 from dip_exp.runs import page, report
 from dip_exp.runs.delivery import Delivery, delivery
 from dip_exp.runs.folder import RunFolder, writing
@@ -132,6 +134,8 @@ def _write(folder: RunFolder, tiling: Tiling, command: list[str]) -> Record:
         like = replace(picture, alpha=np.where(hole, np.float32(1), picture.alpha))
     folder.begin(afresh=True)
     images.write_restored(folder.path, restored, like)
+    del restored
+    _write_observation(folder, tiling, tile)
     seconds, steps = (sum(one[key] for one in records) for key in ("seconds", "steps"))
     placed = {"side": grid.side, "overlap": grid.overlap, "factor": factor, "boxes": tiling.boxes}
     made = {
@@ -152,6 +156,20 @@ def _write(folder: RunFolder, tiling: Tiling, command: list[str]) -> Record:
     done = derived(records, folder.run_id, str(tiling.cfg.seed), made, ("seconds", "steps", "rollbacks"))
     page.finish(folder, done)
     return done
+
+
+def _write_observation(folder: RunFolder, tiling: Tiling, tile: Callable[[str, int], np.ndarray]) -> None:
+    """Writes what was observed of the whole picture. tile: a tile's picture of an output kind.
+
+    A picture that was degraded here, tile by tile, is merged again, unless its observation has another size.
+    """
+    observed = tiling.picture.x
+    if tiling.cfg.image.role == "clean":
+        first, (width, height) = next(iter(tiling.named)), tiling.grid.tile
+        if tile(kinds.OBSERVATION, first).shape[2:] != (height, width):
+            return
+        observed = merged(tiling.grid, partial(tile, kinds.OBSERVATION), 1)
+    images.write(folder.path / f"{kinds.OBSERVATION}.png", np.nan_to_num(observed))
 
 
 def _load(folder: RunFolder, kind: str) -> Float32[np.ndarray, "1 _ _ _"]:

@@ -41,6 +41,7 @@
     filters.text = make("input", { type: "search", placeholder: "words", "aria-label": "words in any column", oninput: changed });
     filters.seen = make("input", { type: "checkbox", onchange: changed });
     bar.append(filters.text, make("label", {}, filters.seen, "with pictures"), make("button", { type: "button", onclick: reset }, "reset"));
+    find("#tray").addEventListener("click", () => { find("#compared").scrollIntoView(); find("#compare select, #compare button")?.focus({ preventScroll: true }); });
     find("#more").addEventListener("click", () => { everything = true; show(); });
     const head = make("tr", {}, make("th", { scope: "col" }, "compare"), make("th", { scope: "col" }, ""));
     COLUMNS.forEach(([title], place) => head.append(make("th", { scope: "col", "aria-sort": "none" }, make("button", { type: "button", onclick: () => sort(place) }, title))));
@@ -107,6 +108,8 @@
   function compare() {
     const root = find("#compare"), several = [...chosen].map((id) => byId.get(id)).filter(Boolean);
     find("#hint").hidden = several.length > 0;
+    find("#tray").hidden = several.length === 0;
+    find("#tray").textContent = `${several.length} side by side ↓`;
     if (!several.length) { root.replaceChildren(); return; }
     if (curves === null && !compare.asked) { compare.asked = true; ask(data.curves); }
     const kinds = [...new Set(several.flatMap((run) => Object.keys(run.pictures)))];
