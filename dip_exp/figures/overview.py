@@ -199,14 +199,17 @@ def _address(path: Path, place: Path) -> str:
 
 
 def _against(results: Path) -> Grid | None:
-    """Returns the paper's numbers beside ours."""
-    lines = comparison.lines(Tables(results, "paper"), sweeps.of_the_paper())
+    """Returns the paper's numbers beside ours; None without tables of the paper's scale."""
+    tables = Tables(results, "paper")
+    if not len(tables.jobs):
+        return None
+    lines = comparison.lines(tables, sweeps.of_the_paper())
     rows = [
         (one.what, one.protocol, one.printed, one.pictures, one.ours or f"not run yet: {one.command}", one.difference)
         for one in lines
     ]
     head = ("", "protocol: output kind", "paper", "authors' pictures", "ours", "difference")
-    return Grid("The paper's numbers and ours", head, rows, words=6) if rows else None
+    return Grid("The paper's numbers and ours", head, rows, words=6)
 
 
 def _figures(tables: Tables, results: Path) -> Iterable[Shown]:

@@ -1,0 +1,93 @@
+"""The page of many runs: from what is committed alone, and with what was computed here."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+
+from dip_exp.experiments.tables import Tables
+from dip_exp.figures import gallery, overview
+from tests.conftest import ROOT, Runner
+
+
+def rows_of(place: Path) -> list[dict[str, Any]]:
+    text = (place.parent / "runs.js").read_text().removeprefix("dip_exp_runs(").removesuffix(");\n")
+    found = json.loads(text)
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+def curves_of(place: Path) -> dict[str, Any]:
+    return json.loads((place.parent / "curves.js").read_text().removeprefix("dip_exp_curves(").removesuffix(");\n"))
+
+
+def is_there(place: Path, address: str) -> bool:
+    return (place.parent / unquote(address)).is_file()
+
+
+@pytest.mark.long
+def test_from_the_committed_tables_alone(tmp_path: Path):
+    for part in ("tables", "reference", "figures"):
+        shutil.copytree(ROOT / "results" / part, tmp_path / "results" / part, ignore=shutil.ignore_patterns("local"))
+    place = overview.build(tmp_path / "results")
+    rows, text = rows_of(place), place.read_text()
+    each = [Tables(tmp_path / "results", scale) for scale in overview.SCALES]
+    assert {row["id"] for row in rows} == {str(run) for one in each for run in one.runs.run_id}
+    assert set(curves_of(place)) == {str(run) for one in each for run in one.curves.run_id}
+    for one in each:
+        for name in gallery.names():
+            assert (f'id="{one.scale}-{name}"' in text) == bool(len(one.of(name)))
+    addresses = [address for row in rows for address in [*row["pictures"].values(), row["thumb"]] if address]
+    assert addresses
+    assert all(is_there(place, address) for address in addresses)
+    assert all(row["page"] is None for row in rows)
+    known = {str(run): one for one in each for run in one.runs.run_id.unique()}
+    for row in rows[::50]:
+        table = known[row["id"]].runs
+        own = table[table.run_id == row["id"]]
+        psnr = own[own.kind == row["result"]].psnr.iloc[0]
+        assert (row["psnr"] is None and np.isnan(psnr)) or row["psnr"] == pytest.approx(psnr, rel=1e-5)
+        assert row["task"] == own.task.iloc[0]
+
+
+def test_what_was_computed_here_is_shown_too(run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture):
+    done = run("task=denoise", "optim.steps=5", "rivals=none")
+    results = tmp_path / "results"
+    (results / "runs/0123456789ab").mkdir()
+    (results / "runs/0123456789ab/record.json").write_text("{")
+    place = overview.build(results)
+    assert "left out: record: " in capsys.readouterr().out
+    (row,) = rows_of(place)
+    assert row["id"] == done["run_id"]
+    assert row["psnr"] == pytest.approx(done["scores"][done["result"]]["psnr"], rel=1e-4)
+    assert set(row["pictures"]) >= {"observation", done["result"]}
+    assert all(is_there(place, address) for address in [*row["pictures"].values(), row["thumb"], row["page"]])
+    assert curves_of(place)[row["id"]]["step"] == [1, 2, 3, 4, 5]
+
+
+def test_a_page_is_made_for_a_run_that_has_none(run: Runner, tmp_path: Path):
+    done = run("task=denoise", "optim.steps=5", "rivals=none")
+    report = tmp_path / "results/runs" / done["run_id"] / "report.html"
+    report.unlink()
+    (row,) = rows_of(overview.build(tmp_path / "results"))
+    assert row["page"] is None
+    (row,) = rows_of(overview.build(tmp_path / "results", pages=True))
+    assert report.is_file()
+    assert row["page"] is not None
+
+
+def test_a_thumbnail_is_made_anew_when_its_picture_is(run: Runner, tmp_path: Path):
+    done = run("task=denoise", "optim.steps=5", "rivals=none")
+    place = overview.build(tmp_path / "results")
+    (thumb,) = place.parent.glob("thumbs/*")
+    os.utime(thumb, (1e9, 1e9))
+    overview.build(tmp_path / "results")
+    assert thumb.stat().st_mtime > 1e9
+    before = thumb.stat().st_mtime_ns
+    overview.build(tmp_path / "results")
+    assert thumb.stat().st_mtime_ns == before
+    assert thumb.stem == done["run_id"]

@@ -1,0 +1,89 @@
+"""The page of a run that goes on: it follows the news, and ends at the report; whatever is said stays text."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dip_exp.pages import live
+from dip_exp.pages.live import LivePage, News
+from tests.pages.conftest import Browser
+
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
+
+BAD = "</script><script>window.got = 1</script><img src=x onerror='window.got = 2'>"
+
+
+def tell(folder: Path, done: int, written: float, kept: dict[str, int] | None = None) -> None:
+    """Writes what a run writes now and then."""
+    columns = {
+        "step": list(range(1, done + 1)),
+        "loss": [1 / step for step in range(1, done + 1)],
+        "psnr": [None] * done,
+        "psnr_average": [20.0] * done,
+    }
+    Image.new("RGB", (60, 40), (done % 256, 0, 0)).save(folder / "current.png")
+    news = News(done, 1000, 0.5, columns, kept or {}, written, 5.0)
+    (folder / "live.js").write_text(live.script(news))
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[[str], Path]:
+    def make(title: str) -> Path:
+        page = LivePage(
+            title, "skip", {"observation": Image.new("RGB", (60, 40), "green")}, (60, 40), "current.png", "live.js",
+            "report.html", "Its stop rule may end it sooner.", title,
+        )  # fmt: skip
+        place = tmp_path / "live.html"
+        place.write_text(live.html(page), encoding="utf-8")
+        return place
+
+    return make
+
+
+def test_it_follows_the_news_and_ends_at_the_report(browser: Browser, made: Callable[[str], Path], tmp_path: Path):
+    place = made("denoise: a")
+    tell(tmp_path, 100, 1e9)
+    browser.open(place)
+    browser.wait(
+        "document.querySelector('#state').textContent.startsWith('step 100 of 1,000, about 8 min left; loss 0.01')"
+    )
+    assert browser.texts("#state")[0].endswith("PSNR of the average 20.00 dB")
+    assert browser.texts(".stage .name") == ["observation", "so far, step 100"]
+    assert browser.js("return document.title") == "10% denoise: a"
+    tell(tmp_path, 400, 4e9, {"stopped": 250})
+    browser.wait("document.querySelector('#state').textContent.startsWith('step 400')")
+    assert browser.texts("#rule") == ["Its stop rule may end it sooner. Chosen so far: stopped: step 250."]
+    browser.wait("document.querySelector('.stage .half img').naturalWidth === 60")
+    assert browser.texts(".stage .name.b") == ["so far, step 400"]
+    assert browser.js("return document.querySelector('#progress').value") == 400
+    (tmp_path / "report.html").write_text("<!doctype html><link rel=icon href=data:,><title>the report</title>")
+    (tmp_path / "live.js").unlink()
+    browser.wait("document.title === 'the report'")
+    assert all("live.js" in one for one in browser.complaints())  # the browser tells that it is gone
+
+
+def test_a_run_that_is_silent_for_long_is_told_of(browser: Browser, made: Callable[[str], Path], tmp_path: Path):
+    place = made("a")
+    tell(tmp_path, 100, 1e9)
+    browser.open(place)
+    browser.wait("document.querySelector('#state').textContent.startsWith('no news for')")
+
+
+def test_strings_stay_text(browser: Browser, made: Callable[[str], Path], tmp_path: Path):
+    place = made(BAD)
+    tell(tmp_path, 10, 4e9, {BAD: 5})
+    browser.open(place)
+    browser.wait("document.querySelector('#rule').textContent.includes('step 5')")
+    assert browser.texts("h1") == [BAD]
+    assert browser.js("return window.got ?? null") is None
+
+
+def test_the_news_are_one_call_with_plain_json(tmp_path: Path):
+    tell(tmp_path, 3, 1.5, {"emv": 2})
+    text = (tmp_path / "live.js").read_text()
+    told = json.loads(text.removeprefix("dip_exp_news(").removesuffix(");\n"))
+    assert told["curve"]["step"] == [1, 2, 3]
+    assert told["kept"] == {"emv": 2}
