@@ -1,11 +1,15 @@
 """The benchmarks run: what they time is what they say, on networks too small to tell anything."""
 
+import csv
+from pathlib import Path
+
 import pytest
 import torch
 from torch.func import stack_module_state
 
 from dip_exp import config
-from scripts.bench import estimate, loops, pair, presets, seeds
+from dip_exp.fit import progress
+from scripts.bench import estimate, loops, pages, pair, presets, seeds
 from tests.conftest import SMOKE
 
 TINY = [word for word in SMOKE if "experiment" not in word] + ["image.shrink_to=32", "arch=skip_tiny", "optim.steps=3"]
@@ -109,3 +113,20 @@ def test_a_preset_is_timed_and_scored(tmp_path, monkeypatch):
     assert row["size"] == "32x21"
     assert float(row["psnr"]) > 5
     assert row["classical"] == "biharmonic"
+
+
+def test_pages_are_timed_and_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(progress, "PICTURE_SECONDS", 0.05)
+    found = [*pages.reports(tmp_path, (32,)), *pages.shares(tmp_path, (32,), 0.3)]
+    assert [(row[0], row[3]) for row in found] == [("report", "s"), ("report", "MB"), ("live page", "%")]
+    assert all(row[2] > 0 for row in found)
+    place = pages._page_of(tmp_path, 30)
+    assert place.is_file()
+    assert (tmp_path / "runs.js").read_text().count('"mini"') == 30
+
+
+def test_the_page_of_speed_prints_the_committed_costs_of_pages():
+    with pages.RESULT.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    block = pages.DOCUMENT.read_text().partition(pages.BEGIN)[2].partition(pages.END)[0]
+    assert block.strip() == pages.summary(rows)

@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks: a process's environment, the machine's name, and writing a table."""
+"""Shared parts of the benchmarks: a process's environment, the machine's name, and writing tables."""
 
 import csv
 import os
@@ -33,3 +33,9 @@ def write_table(path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) 
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def put_block(page: Path, begin: str, end: str, text: str) -> None:
+    """Replaces what stands between two markers of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")

@@ -22,7 +22,7 @@ from dip_exp import config  # noqa: E402
 from dip_exp.runs.order import GROUPS  # noqa: E402
 from dip_exp.runs.record import Record  # noqa: E402
 from dip_exp.runs.run import run  # noqa: E402
-from scripts.bench.common import machine, write_table  # noqa: E402
+from scripts.bench.common import machine, put_block, write_table  # noqa: E402
 
 RESULT = ROOT / "results/tables/bench_presets.csv"
 TASKS = ("denoise", "superres", "inpaint", "jpeg")
@@ -103,8 +103,7 @@ def _mean(rows: list[dict[str, str]], key: str) -> str:
 def write(rows: list[dict[str, Any]]) -> None:
     """Writes the table, and its means into the page."""
     write_table(RESULT, COLUMNS, rows)
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{summary(table())}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    put_block(PAGE, BEGIN, END, summary(table()))
 
 
 def main() -> None:
