@@ -26,6 +26,11 @@ class Generations:
         """The file of the generation before."""
         return self.path.with_name(f"{self.path.stem}.before{self.path.suffix}")
 
+    @property
+    def to_begin_again(self) -> str:
+        """What to do to begin without them, in words: with the newest gone alone, the one before would be used."""
+        return f"delete {self.path} and {self.before.name} to begin again"
+
     def exist(self) -> bool:
         """Returns whether there is anything to go on from."""
         return self.path.is_file() or self.before.is_file()

@@ -69,6 +69,7 @@ class Fit(pl.LightningModule):
         self.final_picture: Tensor | None = None
         self._cpu_before: float | None = 0.0
         self._resumed: State | None = None
+        self._instead = ""
 
     @property
     def optimised(self) -> list[nn.Parameter]:
@@ -99,7 +100,7 @@ class Fit(pl.LightningModule):
                 self._take_up(self._resumed, optimizer)
             except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
                 why = f"{type(error).__name__}: {first_line(error)}"
-                raise Refused(f"checkpoint: it does not fit this run ({why}); delete it to begin again") from error
+                raise Refused(f"checkpoint: it does not fit this run ({why}); {self._instead}") from error
         self._looked_at = self.start
         self._seconds_before = float(self.history.seconds[self.start - 1]) if self.start else 0.0
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
@@ -290,20 +291,21 @@ class Fit(pl.LightningModule):
             "posterior": None if self.posterior is None else self.posterior.state(),
         }
 
-    def resume(self, snapshot: State) -> None:
+    def resume(self, snapshot: State, instead: str = "begin again without it") -> None:
         """Makes the fit continue from a `snapshot`; to be called before the trainer starts. A snapshot that ended with
         fewer steps than `optim.steps` now says, and not by its stop rule, continues too.
 
-        Raises ValueError if the snapshot is of another observation, seed or stop rule, or no snapshot at all.
+        instead: what to do if it is refused, in words. Raises ValueError if the snapshot is of another observation,
+        seed or stop rule, or no snapshot at all.
         """
         if not isinstance(snapshot, dict) or not {"of", "start", "ended", "reason"} <= set(snapshot):
-            raise ValueError("checkpoint: it is no snapshot of a fit; delete the file to begin again")
+            raise ValueError(f"checkpoint: it is no snapshot of a fit; {instead}")
         if snapshot["of"] != self._of():
-            raise ValueError("checkpoint: it is of another observation or seed; give another file, or delete it")
+            raise ValueError(f"checkpoint: it is of another observation or seed; give another file, or {instead}")
         rule = type(self.stop).__name__
         if snapshot.get("rule", rule) != rule:
-            raise ValueError(f"checkpoint: it is of the stop rule {snapshot['rule']}; given {rule}; delete the file")
-        self._resumed = snapshot
+            raise ValueError(f"checkpoint: it is of the stop rule {snapshot['rule']}; given {rule}; {instead}")
+        self._resumed, self._instead = snapshot, instead
         self.start = snapshot["start"]
         self._cpu_before = snapshot.get("cpu_seconds")
         by_rule = snapshot["ended"] and not snapshot["reason"].startswith(

@@ -111,7 +111,7 @@ class Trainer:
         fit.breaks_off = self.diverged == "stop"
         kept = None if checkpoint is None else Generations(checkpoint)
         if kept is not None and kept.exist():
-            fit.resume(_loaded(kept))
+            fit.resume(_loaded(kept), kept.to_begin_again)
         progress = [Progress()] if self.progress == "auto" else []
         saver = [] if kept is None else [Checkpoint(kept, self.checkpoint_seconds)]
         received: list[int] = []
@@ -157,10 +157,7 @@ def _loaded(kept: Generations) -> State:
         content, _ = kept.newest()
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling can raise has no end
-        raise Refused(
-            f"checkpoint: {kept.path} cannot be read ({first_line(error)}); delete it to begin again, and "
-            f"{kept.before.name} with it"
-        ) from error
+        raise Refused(f"checkpoint: {kept.path} cannot be read ({first_line(error)}); {kept.to_begin_again}") from error
 
 
 def _steps(fit: Fit) -> DataLoader:

@@ -158,8 +158,37 @@ def test_a_snapshot_with_a_part_of_another_kind_is_refused(key: str, tmp_path: P
     whole = io.BytesIO()
     torch.save({**snapshot, key: 3}, whole)
     Generations(checkpoint).write(whole.getvalue())
-    with pytest.raises(Refused, match=r"checkpoint: it does not fit this run \(.*; delete it to begin again"):
+    with pytest.raises(
+        Refused, match=r"checkpoint: it does not fit this run \(.*; delete .*c.before.pt to begin again"
+    ):
         run(make(), checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        (lambda snapshot: 3, {}),
+        (lambda snapshot: {**snapshot, "average": 3}, {}),
+        (lambda snapshot: {**snapshot, "rule": "Another"}, {}),
+        (lambda snapshot: snapshot, {"seed": 4}),
+        (lambda snapshot: {**snapshot, "start": object}, {}),  # nothing that is read as numbers
+    ],
+)
+def test_whoever_is_refused_a_checkpoint_reads_that_both_files_go(change: Any, other: dict[str, Any], tmp_path: Path):
+    """With the newest deleted alone, the one before it would be refused in the same words."""
+    kept = Generations(tmp_path / "mine.pt")
+    with pytest.raises(Interrupted):
+        run(make(**other), At(3, lambda _: _interrupt()), checkpoint=kept.path)
+    changed = io.BytesIO()
+    torch.save(change(torch.load(io.BytesIO(kept.newest()[0]), weights_only=True)), changed)
+    for _ in range(2):
+        kept.write(changed.getvalue())
+    for path in (kept.path, kept.before):
+        with pytest.raises((ValueError, Refused), match="checkpoint: ") as refused:
+            run(make(), checkpoint=kept.path)
+        assert f"delete {kept.path} and {kept.before.name} to begin again" in str(refused.value)
+        path.unlink()
+    assert same(run(make()), run(make(), checkpoint=kept.path))
 
 
 def test_a_pickle_that_would_run_a_program_is_refused(tmp_path: Path):
