@@ -1,5 +1,6 @@
 """A run's folder under results/runs: lock, attempt counter, and record (written last). No torch."""
 
+import contextlib
 import csv
 import json
 import shutil
@@ -94,6 +95,13 @@ class RunFolder:
             lock.acquire()
         return lock
 
+    def tidy_if_free(self, *, keep_state: bool) -> None:
+        """Tidies a finished run, unless another process holds its lock: a forced run may have begun, and writes there.
+        Raises OSError."""
+        with contextlib.suppress(Timeout), lock_of(self.results, self.run_id).acquire(blocking=False):
+            if (self.path / RECORD).is_file():  # a forced run may have begun and ended before this lock
+                self.tidy(keep_state=keep_state)
+
     def begin(self, *, afresh: bool) -> int:
         """Makes the folder and returns the number of this attempt at the run, counted from 1.
 
@@ -138,7 +146,7 @@ class RunFolder:
     def tidy(self, *, keep_state: bool) -> None:
         """Deletes what a finished run has no use for: checkpoints, the live page and its picture, files that a killed
         process was writing, and the run that this one replaces. A process that was killed after writing its record
-        leaves this to the next one. Raises OSError.
+        leaves this to the next one. The caller holds the run's lock. Raises OSError.
 
         keep_state: keep the last checkpoint, as the run's state.
         """

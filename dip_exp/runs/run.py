@@ -64,12 +64,16 @@ def run(
     return record
 
 
-def _finished(named: Named, folder: RunFolder) -> Record | None:
-    """Returns a finished run's record and prints it; None if the run is to be computed."""
+def _finished(named: Named, folder: RunFolder, *, locked: bool = False) -> Record | None:
+    """Returns a finished run's record and prints it; None if the run is to be computed.
+
+    locked: whether the caller holds the run's lock.
+    """
     record = None if named.config["force"] else folder.record()
     if record is not None:
         with contextlib.suppress(OSError):  # it may be somebody else's, and read-only
-            folder.tidy(keep_state=going_on.keeps_state(named))
+            tidy = folder.tidy if locked else folder.tidy_if_free
+            tidy(keep_state=going_on.keeps_state(named))
             page.ensure(folder)
         report.already(record, folder.path, going_on.hint(record, folder))
     return record
@@ -101,7 +105,7 @@ def compute(order: Order, out: Delivery | None = None) -> Record:
     with writing(folder.path, refuse=True):
         lock = folder.lock(lambda: report.note("another process is at this run: waiting for it"))
     try:
-        return _finished(order.named, folder) or _fit_and_write(order, parts, shorter)
+        return _finished(order.named, folder, locked=True) or _fit_and_write(order, parts, shorter)
     finally:
         lock.release()
 

@@ -1,6 +1,7 @@
 """More steps: the longer run is the ordinary one, and going on from a shorter one changes no bit of it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dip_exp import images
 from dip_exp.errors import Refused
 from dip_exp.fit.generations import Generations
 from dip_exp.fit.module import Fit
+from dip_exp.runs.folder import RunFolder, lock_of
 from tests.conftest import Runner
 
 
@@ -146,6 +148,47 @@ def test_what_a_killed_process_left_of_a_finished_run_is_tidied_by_the_next(own:
     taken.clear()
     own("here", "task=superres", "more=2")
     assert taken == [10, 11]
+
+
+def test_a_finished_run_that_another_process_is_at_is_told_of_and_left_alone(own: Callable):
+    """A forced run that has just begun, and has not moved this one aside yet, will write here."""
+    done, folder = own("here", "task=superres")
+    left = [folder / ".0123.part", folder / "checkpoint.pt", folder.with_name(f".{folder.name}.before") / "x.png"]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    with lock_of(folder.parents[1], folder.name):
+        assert own("here", "task=superres")[0] == done
+        assert all(path.exists() for path in left)
+    assert own("here", "task=superres")[0] == done
+    assert not any(path.exists() for path in left)
+
+
+def test_what_a_forced_run_has_put_aside_meanwhile_is_left_alone(own: Callable, monkeypatch: pytest.MonkeyPatch):
+    """It begins when the record of this one has just been read, and is killed at its first checkpoint."""
+    done, folder = own("here", "task=superres")
+    aside = folder.with_name(f".{folder.name}.before")
+    read = RunFolder.record
+
+    def reading(self: RunFolder) -> Any:
+        record = read(self)
+        self.begin(afresh=True)
+        self.saved.write(b"some steps")
+        return record
+
+    monkeypatch.setattr(RunFolder, "record", reading)
+    assert own("here", "task=superres")[0] == done
+    assert (folder / "checkpoint.pt").exists()
+    assert (aside / "before.record.json").exists()
+
+
+def test_a_finished_run_whose_lock_cannot_be_made_is_told_of(own: Callable):
+    """A folder of results that is read-only, and was never locked."""
+    done, folder = own("here", "task=superres")
+    locks = folder.parents[1] / ".locks"
+    shutil.rmtree(locks)
+    locks.write_bytes(b"")  # no folder can be made in its place, not even by root
+    assert own("here", "task=superres")[0] == done
 
 
 def test_tidying_twice_keeps_the_last_state(own: Callable):
