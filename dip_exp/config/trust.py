@@ -41,6 +41,10 @@ HYDRAS = "hydra"
 SWEEP = ("hydra", "sweeper", "params")
 """What a file may set of Hydra's part: the sweep of an experiment."""
 
+DESTINATIONS = re.compile(r"(?<![\w/-])(out|results|folder|force|mode|entity)(?![\w/-])")
+"""The settings that say where files go, what they replace, and who gets to see them: W&B's `mode` and `entity`. Trusted
+by `HYDRAS` alone, a folder sets them."""
+
 MOST_FILES, MOST_BYTES, MOST_ALIASES, MOST_DEEP = 2000, 1_000_000, 16, 50
 """More of a folder, a file, YAML's aliases (which can make a few lines into gigabytes) or its levels are not read."""
 
@@ -150,7 +154,7 @@ def _check_file(path: Path, root: Path) -> None:
         if route[:3] == SWEEP[: len(route[:3])]:
             route = route[3:]
         for key in route:
-            if _is_reserved(key):
+            if _is_reserved(key) or DESTINATIONS.search(key):
                 raise _refused(path, f"sets {key!r}")
 
 
@@ -165,8 +169,9 @@ def _text(path: Path) -> str:
 
 def _routes(node: object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yields the keys that lead to every node of a file. Options that it names, in a defaults list or for a sweep,
-    count as keys."""
+    count as keys, and so does what stands for the whole logger: an interpolation may hold its keys."""
     names_options = "defaults" in above or (above[:3] == SWEEP and not above[-1].endswith("path"))
+    names_options = names_options or above[-1:] == ("logger",)
     yield (*above, node) if isinstance(node, str) and names_options else above
     if isinstance(node, dict):
         for key, value in node.items():
@@ -185,6 +190,6 @@ def _is_reserved(key: str) -> bool:
 def _refused(path: Path, what: str) -> Refused:
     return Refused(
         f"{path} {what}; a file of options that is not this package's may set a run's options and an experiment's "
-        f"sweep alone, because Hydra's part can run any program; if you know this folder: trust={HYDRAS} on the "
-        f"command line"
+        f"sweep alone, because Hydra's part can run any program, and your command says where files go and who sees "
+        f"them; if you know this folder: trust={HYDRAS} on the command line"
     )

@@ -63,6 +63,13 @@ FILES = {
     ),
     "a file elsewhere": ("preset/mine.yaml", GLOBAL + "defaults:\n- /stop: ../../elsewhere\n", ["preset=mine"]),
     "an interpolated key": ("preset/mine.yaml", GLOBAL + "'${{scale}}': x\n", ["preset=mine"]),
+    "a picture somewhere else": ("preset/mine.yaml", GLOBAL + "out: {ran}/x.png\n", ["preset=mine"]),
+    "results somewhere else": ("preset/mine.yaml", GLOBAL + "results: {ran}\n", ["preset=mine"]),
+    "results of a sweep": (
+        "experiment/mine.yaml",
+        GLOBAL + "hydra: {{sweeper: {{params: {{results: '{ran}'}}}}}}\n",
+        ["experiment=mine", "-m"],
+    ),
     "trust itself": ("preset/mine.yaml", GLOBAL + "trust: [subprocess]\n", ["preset=mine"]),
     "a hidden folder": (".stop/mine.yaml", GLOBAL + f"hydra: {{{{callbacks: {IN_HYDRA}}}}}\n", ["stop=fixed"]),
     "a tag of Python's": ("preset/mine.yaml", "x: !!python/object/apply:os.system [touch {ran}]\n", ["preset=mine"]),
@@ -154,6 +161,8 @@ def own(tmp_path: Path) -> Path:
         f"{GLOBAL}defaults:\n- override /optim: muon\n- _self_\noptim: {{lr: 0.1}}\n",
         f"{GLOBAL}hydra: {{sweeper: {{params: {{seed: '0,1', image.path: '../scans/a.png'}}}}}}\n",
         "stop: {trust_region: 3, hydraulic: 2}\n",
+        f"{GLOBAL}defaults:\n- override /logger: wandb\n- override /stop: fade-out\nlogger: {{every: 5}}\n",
+        f"{GLOBAL}task: {{net: /srv/results/net.pt}}\nimage: {{path: ../out/a.png}}\n",
     ],
 )
 def test_a_file_of_plain_options_is_fine(own: Path, text: str):
@@ -197,6 +206,34 @@ def test_a_file_names_no_absolute_place_and_overwrites_nothing(own: Path, text: 
     (own / "preset/mine.yaml").write_text(GLOBAL + text)
     with pytest.raises(Refused, match=r"mine\.yaml sets "):
         trust.check_sources([str(own)], [])
+
+
+ONLINE = "_target_: dip_exp.loggers.wandb.Wandb\nmode: online\n"
+THIEF = "${oc.select:x,{_target_:dip_exp.loggers.wandb.Wandb,mode:online,entity:thief}}"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("logger/mine.yaml", ONLINE),
+        ("logger/mine.yaml", "entity: thief\n"),
+        ("preset/mine.yaml", f"{GLOBAL}logger: {{folder: /srv/public}}\n"),
+        ("preset/mine.yaml", f"# @package logger\n{ONLINE}"),
+        ("preset/mine.yaml", f"{GLOBAL}logger: {THIEF}\n"),
+        ("experiment/mine.yaml", f"{GLOBAL}hydra: {{sweeper: {{params: {{+logger.mode: online}}}}}}\n"),
+        ("experiment/mine.yaml", f"{GLOBAL}hydra: {{sweeper: {{params: {{logger: '{{mode: online}}'}}}}}}\n"),
+        ("preset/mine.yaml", f"{GLOBAL}force: true\n"),
+        ("preset/mine.yaml", f"{GLOBAL}results: /srv/public\n"),
+        ("preset/mine.yaml", f"{GLOBAL}out: /srv/public/x.png\n"),
+    ],
+)
+def test_where_files_go_and_who_sees_them_is_for_the_command_to_say(own: Path, file: str, text: str):
+    path = own / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    with pytest.raises(Refused, match=r"mine\.yaml sets .*trust=hydra on the command line"):
+        trust.check_sources([str(own)], [])
+    trust.check_sources([str(own)], ["hydra"])
 
 
 def test_a_folder_of_options_that_is_not_there_is_refused(tmp_path: Path):
