@@ -6,14 +6,14 @@
 Each trial is one of: killed at a write (`write`), the disk full from a write on (`full`), a signal at a random moment
 (`signal`), and a power loss that also damages the newest checkpoint (`damage`). Then the same command is given until it
 ends by itself. All pictures, the history and the record (but for times and the number of attempts) must be those of a
-run that nothing disturbed. Between the two, no record may be there that is not whole. Prints a line for each failure,
-writes the counts to results/tables/torture.csv, and exits with status 1 if there was any.
+run that nothing disturbed, and no step that a checkpoint had may have been taken again. Between the two, no record may
+be there that is not whole. Prints a line for each failure, writes the counts to results/tables/torture.csv, and exits
+with status 1 if there was any.
 """
 
 import argparse
 import contextlib
 import csv
-import errno
 import hashlib
 import io
 import json
@@ -31,6 +31,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from scripts.faults import Writes, at_the, disk_full, killed  # noqa: E402
 
 RUN = [
     *("task=inpaint", "image.shrink_to=32", "arch=skip_narrow", "arch.down=[4,4]", "arch.up=[4,4]", "arch.skip=[2,2]"),
@@ -56,6 +58,9 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGUSR1")
 KINDS = ("write", "full", "signal", "damage")
 LIMIT_SECONDS = 120.0
 
+ROUNDED = 1e-4
+"""The seconds of a curve are rounded to as much."""
+
 VOLATILE = (
     "attempt",
     "attempts",
@@ -77,30 +82,6 @@ class Ended:
     status: int
     said: str
     writes: int
-
-
-class Writes:
-    """Counts what a process changes in a folder, and calls `at` with the count before each change.
-
-    Python tells audit hooks of every file that is opened, renamed or deleted; an exception of theirs comes out of the
-    call itself.
-    """
-
-    def __init__(self, folder: Path, at: Callable[[int], None]) -> None:
-        self.folder, self.at, self.count = str(folder), at, 0
-        sys.addaudithook(self._told)
-
-    def _told(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, mode, flags = args
-            writes = set(mode or "") & set("wax+") or (mode is None and flags & (os.O_WRONLY | os.O_RDWR))
-        elif event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"):
-            path, writes = args[0], True
-        else:
-            return
-        if writes and isinstance(path, str | os.PathLike) and os.fspath(path).startswith(self.folder):
-            self.count += 1
-            self.at(self.count)
 
 
 def run(
@@ -220,6 +201,34 @@ def half_written(folder: Path) -> list[str]:
     return wrong
 
 
+def steps_kept(folder: Path) -> dict[Path, list[float]]:
+    """Returns the seconds of the steps in each checkpoint from which a run will go on, by the file of its curve."""
+    import torch
+
+    from dip_exp.errors import Damaged
+    from dip_exp.runs.folder import RunFolder
+
+    kept = {}
+    for path in folder.glob("runs/*"):
+        with contextlib.suppress(FileNotFoundError, Damaged):  # none, or none that is whole: it begins again
+            content, _ = RunFolder(folder, path.name).saved.newest()
+            state = torch.load(io.BytesIO(content), weights_only=True)
+            kept[path / "history.csv"] = state["history"]["seconds"].tolist()
+    return kept
+
+
+def taken_again(kept: dict[Path, list[float]]) -> list[str]:
+    """Returns which runs took steps again that they had kept; [] if none did. A step that is taken again has the same
+    numbers, but happens at another time."""
+    wrong = []
+    for path, seconds in kept.items():
+        with path.open(newline="", encoding="utf-8") as file:
+            curve = [float(row["seconds"]) for row in csv.DictReader(file)]
+        if any(abs(one - other) > ROUNDED for one, other in zip(seconds, curve, strict=False)):
+            wrong.append(f"{path.parent.name} took steps again of which a checkpoint had {len(seconds)}")
+    return wrong
+
+
 def damage(folder: Path, chance: random.Random) -> None:
     """Damages the newest checkpoint as a power loss may: cut short, emptied, or with zeros in it."""
     for path in folder.glob("runs/*/checkpoint.pt"):
@@ -228,26 +237,6 @@ def damage(folder: Path, chance: random.Random) -> None:
         whole = path.read_bytes()
         place = chance.randrange(len(whole))
         path.write_bytes(chance.choice([whole[:place], b"", whole[:place] + bytes(min(512, len(whole) - place))]))
-
-
-def at_the(number: int, does: Callable[[], None], *, and_later: bool = False) -> Callable[[int], None]:
-    """Returns a function of the count of writes that acts at one of them, or from it on."""
-
-    def at(count: int) -> None:
-        if count == number or (and_later and count > number):
-            does()
-
-    return at
-
-
-def killed() -> None:
-    """Kills this process as a power loss would: nothing of it is run any more."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def disk_full() -> None:
-    """Refuses a write as a full disk does."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @dataclass(frozen=True)
@@ -287,9 +276,11 @@ def trial(folder: Path, kind: str, whole: Undisturbed, chance: random.Random, wr
         wrong.append(f"a full disk ended with status {first.status}: {first.said[-300:]}")
     if kind == "damage":
         damage(folder, chance)
+    kept = steps_kept(folder)
     last = run(whole.command, folder)
     if last.status != 0:
         return [*wrong, f"the same command ended with status {last.status}: {last.said[-300:]}"]
+    wrong += taken_again(kept)
     left = result(folder)
     names = sorted(name for name in {*left, *whole.left} if left.get(name) != whole.left.get(name))
     return [*wrong, *([f"other bits in {', '.join(names)}"] if names else [])]
