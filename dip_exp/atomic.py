@@ -46,6 +46,13 @@ def flush_folder(folder: Path) -> None:
             os.close(number)
 
 
+def drop_unfinished(folder: Path) -> None:
+    """Deletes what killed processes were writing in a folder and below; nobody else may be writing there. Raises
+    OSError."""
+    for half in folder.glob(f"**/{UNFINISHED}"):
+        half.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Writes bytes to a file."""
     with writing_whole(path) as file:

@@ -2,11 +2,15 @@
 
 import errno
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+SOME_BYTES = 10
+"""The part of a file that `cut_short` leaves."""
 
 
 class Writes:
@@ -46,6 +50,13 @@ def at_the(number: int, does: Callable[[], None], *, and_later: bool = False) ->
 def killed() -> None:
     """Kills this process as a power loss would: nothing of it is run any more."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def cut_short() -> None:
+    """Kills this process in the middle of the next file that it writes: some bytes of it are there, and no more."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SOME_BYTES, SOME_BYTES))
 
 
 def disk_full() -> None:

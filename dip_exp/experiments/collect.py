@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dip_exp import images
-from dip_exp.atomic import write_text
+from dip_exp.atomic import drop_unfinished, write_text
 from dip_exp.experiments import means, sweeps, tables
 from dip_exp.metrics import kinds
 from dip_exp.runs.folder import RunFolder, lock_of, sound
@@ -93,6 +93,7 @@ def _collect(results: Path, scale: str, experiments: Iterable[str], allow_dirty:
             if job.first:
                 _panels(results, scale, name, done)
     target.mkdir(parents=True, exist_ok=True)
+    drop_unfinished(target)
     runs = _upsert(target / "runs.csv", tables.RUN_COLUMNS, rows, "run_id", ["run_id", "kind"])
     _upsert(target / "curves.csv", tables.CURVE_COLUMNS, curves, "run_id", ["run_id", "step"])
     calibrated = target / "calibration.csv"

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from dip_exp import provenance
-from dip_exp.atomic import UNFINISHED, write_bytes, write_text
+from dip_exp.atomic import drop_unfinished, write_bytes, write_text
 from dip_exp.errors import Failed, Refused, first_line
 from dip_exp.fit.generations import Generations
 from dip_exp.runs.record import Record, check_whole, upgrade
@@ -153,8 +153,7 @@ class RunFolder:
         if keep_state and (self.checkpoint.is_file() or not self.state.is_file()):
             self.saved.keep_as(self.state)
         self.saved.drop()
-        for half in self.path.glob(f"**/{UNFINISHED}"):
-            half.unlink(missing_ok=True)
+        drop_unfinished(self.path)
         for path in (self.current, self.live, self.news):
             path.unlink(missing_ok=True)
         shutil.rmtree(self._aside, ignore_errors=True)

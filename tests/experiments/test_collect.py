@@ -1,6 +1,8 @@
 """Finished runs become committed tables: nothing is lost, nothing private gets in, means say what they are of."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,13 +13,14 @@ import pandas as pd
 import pytest
 
 from dip_exp import config, images, metrics, provenance
-from dip_exp.atomic import write_arrays
+from dip_exp.atomic import UNFINISHED, write_arrays
 from dip_exp.experiments import collect, means, sweeps
 from dip_exp.experiments.tables import CALIBRATION_COLUMNS, JOB_COLUMNS, RUN_COLUMNS, Tables
 from dip_exp.figures.parts import pictures
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.order import GROUPS
 from dip_exp.runs.run import run as run_one
+from scripts import faults
 from tests.conftest import ROOT
 
 NAME = "fig4_denoise"
@@ -348,6 +351,65 @@ def test_an_experiment_s_job_already_in_the_tables_is_not_run_again(tiny: Callab
     assert run_one(config.layered(words), choices, ["run.py"]) is not None  # a user who asks for it gets it
     done = run_one(config.layered([*words, "recompute=true"]), choices, ["run.py"], tabled=True)
     assert done is not None
+
+
+# -- stopped in the middle ---------------------------------------------------------------------------------------------
+
+
+def tabled(results: Path) -> dict[str, bytes]:
+    """Returns the tables and panels as a reader finds them, by name."""
+    found = [path for path in (results / "tables").rglob("*") if path.is_file() and not path.match(UNFINISHED)]
+    return {str(path.relative_to(results)): path.read_bytes() for path in found}
+
+
+FAILED = 255
+"""The exit status of a process that ended with an error; lower ones count."""
+
+
+def collected_apart(results: Path, names: list[str], at: Callable[[int], None]) -> int:
+    """Collects in a process of its own, which calls `at` before each of its changes of the tables, and returns their
+    number; -1 if it did not end by itself, or with an error."""
+    child = os.fork()
+    if child == 0:
+        try:
+            writes = faults.Writes(results / "tables", at)
+            collect.collect(results, "mini", names)
+            os._exit(writes.count)
+        finally:
+            os._exit(FAILED)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return -1 if status == FAILED else max(status, -1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [faults.killed, faults.cut_short, faults.disk_full])
+def test_stopped_at_any_write_each_table_is_the_old_or_the_new_one_and_the_next_time_all_are_new(
+    tiny: Callable, fault: Callable[[], None], tmp_path: Path
+):
+    names = [NAME, "supp14_sparse"]
+    results = tiny(NAME)
+    collect.collect(results, "mini", [NAME])
+    old = tabled(results)
+    tiny("supp14_sparse")
+    shutil.copytree(results, tmp_path / "whole")
+    count = collected_apart(tmp_path / "whole", names, lambda _: None)
+    new = tabled(tmp_path / "whole")
+    assert all(old[name] != new[name] for name in old if name.endswith(".csv"))
+    stopped = 0
+    for write in range(1, count + 1):
+        folder = tmp_path / f"{write}"
+        shutil.copytree(results, folder)
+        ended = collected_apart(folder, names, faults.at_the(write, fault))
+        left = tabled(folder)
+        assert ended == -1 or left == new  # a folder that is there already need not be made
+        stopped += ended == -1
+        assert set(old) <= set(left) <= set(new)
+        assert all(text in (old.get(name), new[name]) for name, text in left.items()), (write, count)
+        collect.collect(folder, "mini", names)
+        assert tabled(folder) == new
+        assert not list(folder.glob(f"tables/**/{UNFINISHED}"))
+        shutil.rmtree(folder)
+    assert stopped > len(new)
 
 
 # -- the scripts, as they are called -----------------------------------------------------------------------------------
