@@ -149,6 +149,9 @@ def _lasting(path: Path) -> bytes:
     import torch
 
     from dip_exp.fit.generations import content_of
+    from dip_exp.pages import one_run
+    from dip_exp.runs import page
+    from dip_exp.runs.folder import RunFolder
 
     if path.name == "record.json":
         record = json.loads(path.read_text())
@@ -167,6 +170,9 @@ def _lasting(path: Path) -> bytes:
             return b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays))
     if path.name == "state.pt":
         return repr(list(_leaves(torch.load(io.BytesIO(content_of(path)), weights_only=True)))).encode()
+    if path.name == "report.html":  # it holds times: it must be what its folder says
+        folder = RunFolder(path.parents[2], path.parent.name)
+        return str(path.read_text() == one_run.html(page.page(folder, folder.record() or {}))).encode()
     return b"" if path.name == "attempts" else path.read_bytes()
 
 

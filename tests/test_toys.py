@@ -210,6 +210,7 @@ def test_toys_of_one_module_and_one_yaml_each_pass_the_laws_of_their_kinds(tmp_p
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", chosen),
+            *("-m", "not slow and not gpu and not network"),
             *(f"tests/{place}" for place in PLACES),
         ],
         cwd=tmp_path,
