@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from PIL import Image
-
 from dip_exp.atomic import write_bytes, write_text
-from dip_exp.errors import Refused
+from dip_exp.errors import Refused, first_line
 from dip_exp.experiments import sweeps
 from dip_exp.experiments.collect import rows_of
 from dip_exp.experiments.tables import RUN_COLUMNS, Tables, folder
@@ -20,7 +19,7 @@ from dip_exp.metrics import kinds
 from dip_exp.pages import index
 from dip_exp.pages.index import Grid, IndexPage, Shown
 from dip_exp.pages.one_run import Number, thinned
-from dip_exp.pages.pictures import thumbnail
+from dip_exp.pages.pictures import opened, thumbnail
 from dip_exp.runs import page, report
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.record import Record, result_among
@@ -36,6 +35,9 @@ THUMB = 96
 
 POINTS = 120
 """Points of a curve at most."""
+
+CURVE = ("step", "loss", "psnr_average")
+"""The columns of a curve that are compared."""
 
 FACTS = (
     *("task", "arch", "input", "optim", "lr", "stop", "picture", "width", "height", "seed", "degrade_seed"),
@@ -67,11 +69,15 @@ def build(results: Path, *, pages: bool = False) -> Path:
     known = {row["id"] for row in rows}
     for run_id, done in here.items():
         path = RunFolder(results, run_id).path
-        pictures[run_id] = {**_of_run(path, done), **pictures.get(run_id, {})}
-        curves[run_id] = thinned(page.curve(path / "history.csv"), most=POINTS)
+        pictures[run_id] = {**pictures.get(run_id, {}), **_of_run(path, done)}
+        with _left_out(path / "history.csv"):
+            whole = thinned(page.curve(path / "history.csv"), most=POINTS)
+            curves[run_id] = {name: whole[name] for name in CURVE if name in whole}
         if run_id not in known:
             rows += _of_record(done)
     for row in rows:
+        if row["id"] in here:
+            _choose(row, here[row["id"]]["result"])
         _show(row, pictures.get(row["id"], {}), results)
     write_text(place / index.RUNS, index.runs_script(rows))
     write_text(place / index.CURVES, index.curves_script({run: one for run, one in curves.items() if one.get("step")}))
@@ -83,18 +89,28 @@ def build(results: Path, *, pages: bool = False) -> Path:
 
 
 def _here(results: Path, *, pages: bool) -> Iterator[tuple[str, Record]]:
-    """Yields the finished runs in results/runs. A damaged one is told of and left out."""
+    """Yields the finished runs in results/runs, by the names of their folders. A damaged one is told of and left
+    out."""
     for path in sorted((results / "runs").glob("[!.]*")):
         one = RunFolder(results, path.name)
-        try:
+        with _left_out(path):
             done = one.record()
-        except Refused as error:
-            report.note(f"left out: {error}")
-            continue
-        if done is not None:
+            if done is None:
+                continue
+            if done["run_id"] != path.name:
+                raise ValueError(f"its record is that of the run {done['run_id']}")
             if pages:
-                page.ensure(one)
-            yield done["run_id"], done
+                page.complete(one)
+            yield path.name, done
+
+
+@contextmanager
+def _left_out(path: Path) -> Iterator[None]:
+    """Tells of a file or folder that cannot be read, and goes on without it."""
+    try:
+        yield
+    except (Refused, OSError, ValueError, KeyError, TypeError) as error:
+        report.note(f"left out: {path}: {first_line(error)}")
 
 
 def _experiments(tables: Tables) -> dict[str, list[str]]:
@@ -119,16 +135,19 @@ def _rows(runs: DataFrame, scale: str, experiments: Mapping[str, list[str]]) -> 
             str(kind): [_number(psnr), _number(ssim)]
             for kind, psnr, ssim in zip(of.kind, of.psnr, of.ssim, strict=True)
         }
-        result = result_among(scores)
-        psnr, ssim = scores.get(result, [None, None])
         best = [value for kind in kinds.ORACLES if kind in scores and (value := scores[kind][0]) is not None]
         facts = {name: _plain(of.iloc[0][name]) for name in FACTS}
-        scored = {"psnr": psnr, "ssim": ssim, "classical": scores.get(kinds.BASELINE, [None])[0]}
-        found.append(
-            {"id": str(run), "scale": scale, "experiments": experiments.get(str(run), []), **facts, "result": result}
-            | {**scored, "best": max(best, default=None), "scores": scores}
-        )
+        row = {"id": str(run), "scale": scale, "experiments": experiments.get(str(run), []), **facts, "scores": scores}
+        row |= {"classical": scores.get(kinds.BASELINE, [None])[0], "best": max(best, default=None)}
+        _choose(row, result_among(scores))
+        found.append(row)
     return found
+
+
+def _choose(row: Row, result: str) -> None:
+    """Makes an output kind the result of a run's row."""
+    row["result"] = result
+    row["psnr"], row["ssim"] = row["scores"].get(result, [None, None])
 
 
 def _plain(value: Any) -> Number | str:
@@ -145,7 +164,7 @@ def _number(value: Any) -> float | None:
 
 def _curve(tables: Tables, run: str) -> dict[str, list[Number]]:
     kept = tables.curve(run)
-    columns = {name: [_number(value) for value in kept[name]] for name in ("loss", "psnr", "psnr_average")}
+    columns = {name: [_number(value) for value in kept[name]] for name in CURVE[1:]}
     return {"step": [int(step) for step in kept.step], **columns}
 
 
@@ -166,28 +185,29 @@ def _panels(results: Path) -> dict[str, dict[str, Path]]:
 def _of_run(path: Path, done: Record) -> dict[str, Path]:
     """Returns the pictures in a run's folder, by output kind."""
     names = dict.fromkeys([kinds.OBSERVATION, *done["scores"], done["result"]])
-    return {name: path / f"{name}.png" for name in names if (path / f"{name}.png").is_file()}
+    found = {name: path / f"{name}.png" for name in names if (path / f"{name}.png").is_file()}
+    restored = path / "restored.png"
+    return found if done["result"] in found or not restored.is_file() else {**found, done["result"]: restored}
 
 
 def _show(row: Row, pictures: Kept, results: Path) -> None:
     """Adds the addresses of a run's pictures, thumbnail and page to its row."""
     place, one = results / PLACE, RunFolder(results, row["id"])
     row["pictures"] = {kind: _address(path, place) for kind, path in pictures.items()}
-    row["thumb"] = _thumb(row["id"], pictures, row["result"], place)
+    row["thumb"], row["thumb_of"] = _thumb(row["id"], pictures, row["result"], place)
     row["page"] = _address(one.page, place) if one.page.is_file() else None
 
 
-def _thumb(run: str, pictures: Kept, result: str, place: Path) -> str | None:
-    """Writes a run's thumbnail, unless there is a newer one, and returns its address; None without a picture."""
-    kind = next((kind for kind in (result, *kinds.of_the_seed(pictures), *pictures) if kind in pictures), None)
-    if kind is None:
-        return None
-    path = place / "thumbs" / f"{run}.webp"
-    if not path.is_file() or path.stat().st_mtime < pictures[kind].stat().st_mtime:
+def _thumb(run: str, pictures: Kept, result: str, place: Path) -> tuple[str | None, str]:
+    """Writes a run's thumbnail, unless there is a newer one, and returns its address and output kind: of the result, or
+    of another estimate that is no oracle; (None, "") without one."""
+    kind = next((kind for kind in (result, *kinds.of_the_seed(pictures)) if kind in pictures), "")
+    path = place / "thumbs" / f"{run}-{kind}.webp"
+    if kind and not (path.is_file() and path.stat().st_mtime >= pictures[kind].stat().st_mtime):
         path.parent.mkdir(exist_ok=True)
-        with Image.open(pictures[kind]) as image:
-            write_bytes(path, thumbnail(image.convert("RGB"), THUMB))
-    return _address(path, place)
+        with _left_out(pictures[kind]):
+            write_bytes(path, thumbnail(opened(pictures[kind])[0], THUMB))
+    return (_address(path, place), kind) if kind and path.is_file() else (None, "")
 
 
 def _address(path: Path, place: Path) -> str:

@@ -19,7 +19,8 @@ Number = float | int | None
 @dataclass(frozen=True, eq=False)
 class Side:
     """A picture of a run. label: in a few words. note: its score, or what white is. file:
-    its name beside the page. exact: to be looked at pixel by pixel. is_map: no picture, but a map of numbers."""
+    its address beside the page. exact: to be looked at pixel by pixel. is_map: no picture, but a map of numbers. size:
+    the (width, height) of the whole picture, if `image` is reduced."""
 
     name: str
     label: str
@@ -28,6 +29,7 @@ class Side:
     file: str = ""
     exact: bool = False
     is_map: bool = False
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,6 @@ class Box:
     top: int
     width: int
     height: int
-    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,14 @@ def html(page: RunPage) -> str:
         closed=True,
         page=page,
         pictures=pictures,
+        iterates={one.step: pictures[iterate_name(one.step)] for one in page.iterates},
         data=data_of(page, pictures),
         lossy=any(not one.exact for name, one in pictures.items() if name in {side.name for side in page.sides}),
     )
 
 
 def _embedded(page: RunPage) -> dict[str, Embedded]:
-    wanted = {side.name: Wanted(side.image, side.exact) for side in page.sides}
+    wanted = {side.name: Wanted(side.image, side.exact, side.size) for side in page.sides}
     wanted |= {iterate_name(one.step): Wanted(one.image) for one in page.iterates}
     return embedded(wanted)
 
@@ -133,7 +135,8 @@ def thinned(
 ) -> dict[str, list[Number]]:
     """Returns the columns of a curve with at most `most` rows, and those of the steps `wanted`."""
     steps = columns.get("step", ())
-    places = sorted({*spaced(len(steps), most), *(place for place, step in enumerate(steps) if step in set(wanted))})
+    kept = set(wanted)
+    places = sorted({*spaced(len(steps), most), *(place for place, step in enumerate(steps) if step in kept)})
     return {name: [_short(values[place]) for place in places] for name, values in columns.items()}
 
 

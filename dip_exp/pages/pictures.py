@@ -4,9 +4,10 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from dip_exp.images.picture import shown
 from dip_exp.shapes import Float32
@@ -44,22 +45,23 @@ LEAST_SIDE = 16
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """A picture to be embedded. exact: its pixels are to be looked at, one by one."""
+    """A picture to be embedded. exact: its pixels are to be looked at, one by one. size: the (width, height) of the
+    whole picture, if `image` is reduced."""
 
     image: Image.Image
     exact: bool = False
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Embedded:
     """A picture as a data URI. width, height: those of the picture itself, in pixels. exact: the URI holds every pixel
-    as 8 bits. shown: the longest side in the URI, in pixels."""
+    as 8 bits."""
 
     uri: str
     width: int
     height: int
     exact: bool
-    shown: int
 
 
 def embedded(wanted: Mapping[str, Wanted], budget: int = BUDGET, *, effort: int = 4) -> dict[str, Embedded]:
@@ -89,6 +91,19 @@ def drawn(x: Float32[np.ndarray, "1 C H W"]) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
+def opened(path: Path) -> tuple[Image.Image, tuple[int, int]]:
+    """Returns a PNG that this project wrote, as 8 bits and no larger than a page shows it, and its (width, height).
+
+    It has no limit of pixels, since a merged picture may be larger than what is accepted from outside. Raises OSError
+    or ValueError if it is damaged.
+    """
+    with PngImagePlugin.PngImageFile(path) as file:  # Image.open has a limit
+        size = file.size
+        image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if file.mode.startswith("I") else file
+        image = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+    return _fitted(image, LEVELS[0].exact_side), size
+
+
 def thumbnail(image: Image.Image, side: int) -> bytes:
     """Returns a WebP of the picture whose longest side is `side` pixels at most."""
     return _webp(_fitted(image, side), 80, 4)
@@ -106,8 +121,8 @@ def _encoded(one: Wanted, level: Level, effort: int) -> tuple[bytes, Embedded]:
     image = _fitted(one.image, side)
     data = _webp(image, quality, effort)
     uri = "data:image/webp;base64," + base64.b64encode(data).decode("ascii")
-    exact = quality == LOSSLESS and image.size == one.image.size
-    return data, Embedded(uri, *one.image.size, exact=exact, shown=max(image.size))
+    whole = one.size or one.image.size
+    return data, Embedded(uri, *whole, exact=quality == LOSSLESS and image.size == whole)
 
 
 def _fitted(image: Image.Image, side: int) -> Image.Image:

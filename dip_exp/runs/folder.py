@@ -1,6 +1,5 @@
 """A run's folder under results/runs: lock, attempt counter, and record (written last). No torch."""
 
-import contextlib
 import csv
 import json
 import shutil
@@ -95,12 +94,20 @@ class RunFolder:
             lock.acquire()
         return lock
 
-    def tidy_if_free(self, *, keep_state: bool) -> None:
-        """Tidies a finished run, unless another process holds its lock: a forced run may have begun, and writes there.
-        Raises OSError."""
-        with contextlib.suppress(Timeout), lock_of(self.results, self.run_id).acquire(blocking=False):
-            if (self.path / RECORD).is_file():  # a forced run may have begun and ended before this lock
-                self.tidy(keep_state=keep_state)
+    @contextmanager
+    def if_free(self) -> Iterator[bool]:
+        """Yields whether the run is finished and nobody is at it: a forced run may have begun, and writes there. If so,
+        its lock is held meanwhile. Raises OSError if the lock cannot be made."""
+        lock = lock_of(self.results, self.run_id)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield (self.path / RECORD).is_file()  # a forced run may have begun and ended before this lock
+        finally:
+            lock.release()
 
     def begin(self, *, afresh: bool) -> int:
         """Makes the folder and returns the number of this attempt at the run, counted from 1.

@@ -47,7 +47,7 @@ def run_tiles(
     done = None if cfg.force else folder.record()
     if done is not None and done["attempts"] == attempts(list(tiling.folders.values())):
         report.note("already finished (nothing was computed; force=true does all of it again)")
-        page.ensure(folder)
+        page.complete(folder)
     else:
         if tiling.left:
             begin(tiling, out)
@@ -134,6 +134,7 @@ def _write(folder: RunFolder, tiling: Tiling, command: list[str]) -> Record:
         like = replace(picture, alpha=np.where(hole, np.float32(1), picture.alpha))
     folder.begin(afresh=True)
     images.write_restored(folder.path, restored, like)
+    images.write(folder.path / f"{result}.png", restored)
     del restored
     _write_observation(folder, tiling, tile)
     seconds, steps = (sum(one[key] for one in records) for key in ("seconds", "steps"))

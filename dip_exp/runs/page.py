@@ -1,19 +1,23 @@
 """In: the folder of a finished run, mean or tiled picture. Out: its report.html. No torch."""
 
+import contextlib
 import csv
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
-from omegaconf import OmegaConf
+import yaml
 
-from dip_exp import images
 from dip_exp.atomic import write_text
+from dip_exp.errors import first_line
 from dip_exp.metrics import calibration, kinds
 from dip_exp.pages import one_run
 from dip_exp.pages.one_run import Box, Facts, Iterate, Mark, Number, RunPage, Side
-from dip_exp.pages.pictures import drawn
+from dip_exp.pages.pictures import drawn, opened
 from dip_exp.runs import report
 from dip_exp.runs.folder import PAGE, RunFolder
 from dip_exp.runs.record import Record
@@ -36,20 +40,28 @@ def finish(folder: RunFolder, done: Record, *, keep_state: bool = False) -> None
     folder.tidy(keep_state=keep_state)
 
 
-def ensure(folder: RunFolder) -> None:
-    """Writes the page of a finished run, unless it is there."""
-    if not folder.page.is_file():
-        _try(folder)
+def complete(folder: RunFolder, *, keep_state: bool = False, locked: bool = False) -> None:
+    """Does what is left to do of a finished run whose process was killed after its record: its page, and tidying up.
+    Nothing is done while another process is at the run, or where nothing can be written.
+
+    keep_state: as for `tidy`. locked: whether the caller holds the run's lock.
+    """
+    with contextlib.suppress(OSError), nullcontext(True) if locked else folder.if_free() as free:
+        if free:
+            if not folder.page.is_file() and os.access(folder.path, os.W_OK):
+                _try(folder)
+            folder.tidy(keep_state=keep_state)
 
 
 def _try(folder: RunFolder) -> None:
-    """Writes the page of a run whose record is written. A page that cannot be written is told of."""
-    done = folder.record()
+    """Writes the page of a run whose record is written. A page that cannot be made or written is told of."""
     try:
+        done = folder.record()
         if done is not None:
             write(folder, done)
-    except OSError as error:
-        report.note(f"note: {folder.page} could not be written ({error}); the same command tries it again")
+    except Exception as error:  # whatever is wrong with one of its files, the run itself is finished
+        why = first_line(error) or type(error).__name__
+        report.note(f"note: {folder.page} could not be made ({why}); the same command tries it again")
 
 
 def write(folder: RunFolder, done: Record) -> Path:
@@ -80,20 +92,26 @@ def page(folder: RunFolder, done: Record) -> RunPage:
         remarks=[*done["notes"], *done["remarks"]],
         facts=_facts(done),
         command=done.get("command", ""),
-        config=OmegaConf.to_yaml(OmegaConf.create(settings)),
+        config=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
     )
 
 
 def _pictures(folder: Path, done: Record) -> list[Side]:
-    """Returns the pictures of a folder, from its arrays, or from its PNG files where it has none. One array at a time
-    is in memory, because those of a large picture are larger than the page."""
+    """Returns the pictures of a folder: of its arrays, of which one at a time is in memory; or of the PNG files of a
+    tiled picture, which has no arrays and may be large."""
     path = folder / "outputs.npz"
     if path.is_file():
         with np.load(path) as arrays:
             return _sides(arrays, done)
-    found = {"restored": images.read(folder / "restored.png").x}
-    observed = folder / f"{kinds.OBSERVATION}.png"
-    return _sides(found | ({kinds.OBSERVATION: images.read(observed).x} if observed.is_file() else {}), done)
+    result = done["result"] if (folder / f"{done['result']}.png").is_file() else "restored"
+    found = []
+    for name in (result, kinds.OBSERVATION):
+        file = folder / f"{name}.png"
+        if file.is_file():
+            image, size = opened(file)
+            note = _note(done["scores"].get(done["result"] if name == result else name))
+            found.append(Side(name, _label(name, done), note, image, file.name, exact=True, size=size))
+    return found
 
 
 def _sides(arrays: Arrays, done: Record) -> list[Side]:
@@ -111,7 +129,8 @@ def _sides(arrays: Arrays, done: Record) -> list[Side]:
 
 
 def _file(name: str) -> str:
-    return "" if name == "truth" else f"{name}.png"
+    """Returns the address of a picture beside the page; names come from files, too."""
+    return "" if name == "truth" else quote(f"{name}.png", safe="")
 
 
 def _maps(arrays: Arrays, labels: dict[str, str]) -> Iterator[Side]:
@@ -165,10 +184,10 @@ def curve(path: Path) -> dict[str, list[Number]]:
 
 def _iterates(folder: Path, columns: dict[str, list[Number]]) -> Iterator[Iterate]:
     psnr = dict(zip(columns.get("step", ()), columns.get("psnr", ()), strict=True))
-    for path in sorted(folder.glob("*.png")):
+    for path in sorted(path for path in folder.glob("*.png") if path.stem.isdecimal()):
         step = int(path.stem)
         value = psnr.get(step)
-        yield Iterate(step, drawn(images.read(path).x), "" if value is None else f"{value:.2f} dB")
+        yield Iterate(step, opened(path)[0], "" if value is None else f"{value:.2f} dB")
 
 
 def _marks(done: Record) -> list[Mark]:
@@ -211,7 +230,8 @@ def _subtitle(done: Record) -> str:
         what = f"mean of {len(done['members'])} runs, seeds {done['seeds'].replace('+', ', ')}"
     else:
         what = f"seed {done['config']['seed']}"
-    cost = f"{done['steps']:,} steps in {report.duration(done['seconds'])}"
+    steps = "" if "members" in done else f"{done['steps']:,} steps in "
+    cost = f"{steps}{report.duration(done['seconds'])}"
     return f"{choices['arch']}, {choices['optim']}, {what}; {cost}"
 
 
@@ -220,6 +240,7 @@ def _facts(done: Record) -> list[Facts]:
     width, height = picture["size"]
     dirty = {True: ", with changes", False: "", None: ", changes unknown"}[done["dirty"]]
     memory = done["peak_memory_bytes"]
+    of_one = "members" not in done  # steps, end and memory of several runs are those of each
     rows = [
         ("run", done["run_id"]),
         ("picture", f"{picture['name']}, {width}x{height}, channels: {picture['channels']}, {picture['role']}"),
@@ -228,10 +249,10 @@ def _facts(done: Record) -> list[Facts]:
         ("seed", str(done.get("seeds", config["seed"])).replace("+", ", ")),
         ("seed of the degradation", str(config["degrade_seed"])),
         ("scored by", str(done["protocol"])),
-        ("steps", f"{done['steps']:,}, each {done['seconds_per_step']:.3g} s"),
-        *([("ended", done["stop"]["reason"])] if done["stop"]["reason"] else []),
+        *([("steps", f"{done['steps']:,}, each {done['seconds_per_step']:.3g} s")] if of_one else []),
+        *([("ended", done["stop"]["reason"])] if of_one and done["stop"]["reason"] else []),
         ("device", f"{done['device']}, threads: {done['threads']}"),
-        *([] if memory is None else [("peak memory", f"{memory / 1e9:.2f} GB")]),
+        *([("peak memory", f"{memory / 1e9:.2f} GB")] if of_one and memory is not None else []),
         ("commit", f"{done['commit']}{dirty}"),
         *((f"sha256 of {name}", value) for name, value in (done.get("sha256") or {}).items()),
     ]

@@ -64,8 +64,8 @@ def check_whole(found: object) -> None:
 
 def upgrade(record: Record) -> Record:
     """Returns a record of any schema in the current one. Fields that an older record lacks are None or empty."""
-    if record.get("schema", 1) == SCHEMA:
-        return record
+    if record.get("schema", 1) == SCHEMA:  # means were written without these two for a while
+        return {"remarks": [], "result": result_among(record["scores"]), **record}
     stop = {"told": {}, "reason": "", **record.get("stop", {})}
     stop.setdefault("ended", not stop["reason"].startswith("optim.steps: "))  # schema 1 says it only here
     made = {
@@ -80,8 +80,9 @@ def upgrade(record: Record) -> Record:
 
 
 def result_among(names: Iterable[str]) -> str:
-    """Returns the kind that restored.png shows, where it is not named: of a run's scored kinds, the last one derived
-    from `stopped`, or `stopped` itself. This works because kinds are scored in the order in which they are made."""
+    """Returns the kind that restored.png shows, where it is not named: of a run's scored kinds, in any order, the one
+    that its task made of `stopped` or, failing that, of pasting; otherwise `stopped` itself."""
     own = [kind for kind in kinds.of_the_seed(names) if not kind.startswith(f"{kinds.STOPPED}_")]
-    made = [kind for kind in own if kind not in (kinds.LAST, kinds.AVERAGE, kinds.POSTERIOR)]
-    return made[-1] if made else kinds.STOPPED
+    usual = (kinds.LAST, kinds.AVERAGE, kinds.POSTERIOR, kinds.STOPPED, kinds.PASTED)
+    made = [kind for kind in own if kind not in usual]
+    return made[-1] if made else kinds.PASTED if kinds.PASTED in own else kinds.STOPPED

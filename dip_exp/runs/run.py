@@ -3,7 +3,6 @@
 Heavy packages are imported only when something is computed, so that a finished run is reported at once.
 """
 
-import contextlib
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -71,10 +70,7 @@ def _finished(named: Named, folder: RunFolder, *, locked: bool = False) -> Recor
     """
     record = None if named.config["force"] else folder.record()
     if record is not None:
-        with contextlib.suppress(OSError):  # it may be somebody else's, and read-only
-            tidy = folder.tidy if locked else folder.tidy_if_free
-            tidy(keep_state=going_on.keeps_state(named))
-            page.ensure(folder)
+        page.complete(folder, keep_state=going_on.keeps_state(named), locked=locked)
         report.already(record, folder.path, going_on.hint(record, folder))
     return record
 

@@ -69,7 +69,7 @@ def test_a_run_that_is_silent_for_long_is_told_of(browser: Browser, made: Callab
     place = made("a")
     tell(tmp_path, 100, 1e9)
     browser.open(place)
-    browser.wait("document.querySelector('#state').textContent.startsWith('no news for')")
+    browser.wait("document.querySelector('#told').textContent.startsWith('no news for')")
 
 
 def test_strings_stay_text(browser: Browser, made: Callable[[str], Path], tmp_path: Path):

@@ -27,7 +27,7 @@ def test_an_exact_picture_has_every_pixel(channels: int):
     levels = np.round(np.broadcast_to(x, (1, 3, 17, 31))[0].transpose(1, 2, 0) * 255).astype(np.uint8)
     assert (decoded(found.uri) == levels).all()
     assert found.exact
-    assert (found.width, found.height, found.shown) == (31, 17, 31)
+    assert (found.width, found.height) == (31, 17)
 
 
 def test_other_pictures_are_smaller_and_say_so():
@@ -49,7 +49,7 @@ def test_the_budget_is_kept_whatever_the_pictures(budget: int):
 def test_a_large_picture_is_reduced_and_is_not_called_exact():
     found = embedded({"a": Wanted(Image.new("RGB", (3000, 1500), "red"), exact=True)})["a"]
     assert (found.width, found.height) == (3000, 1500)
-    assert max(decoded(found.uri).shape) == found.shown < 3000
+    assert 500 < max(decoded(found.uri).shape) < 3000
     assert not found.exact
 
 

@@ -86,7 +86,7 @@
   function line(run) {
     const box = make("input", { type: "checkbox", "aria-label": `compare ${run.task} of ${run.picture}, run ${run.id}`, value: run.id, onchange: (event) => pick(run.id, event.target.checked) });
     box.checked = chosen.has(run.id);
-    const row = make("tr", {}, make("td", {}, box), make("td", {}, run.thumb ? make("img", { src: run.thumb, alt: "", loading: "lazy", width: 48, height: 48 }) : ""));
+    const row = make("tr", {}, make("td", {}, box), make("td", {}, run.thumb ? make("img", { src: run.thumb, alt: run.thumb_of, title: run.thumb_of, loading: "lazy", width: 48, height: 48 }) : ""));
     for (const [, value, digits] of COLUMNS) {
       const one = value(run);
       row.append(digits === undefined ? make("td", {}, String(one ?? "")) : make("td", { class: "number" }, one === null || one === undefined ? "–" : digits ? one.toFixed(digits) : counted(Math.round(one))));
@@ -97,7 +97,12 @@
 
   function pick(id, on) {
     if (on) chosen.add(id); else chosen.delete(id);
-    if (chosen.size > MOST) { chosen.delete(id); show(); }
+    if (chosen.size > MOST) {
+      chosen.delete(id);
+      find(`#table input[value="${CSS.escape(id)}"]`).checked = false;
+      find("#counted").textContent = `at most ${MOST} runs are compared`;
+      return;
+    }
     toAddress();
     compare();
   }
@@ -139,12 +144,13 @@
     return make("figure", { class: "picture" }, place ? view : make("p", { class: "under" }, `no picture${kind ? ` of ${kind}` : ""} is here`),
       make("figcaption", {}, key(number), make("span", { class: "label" }, `${run.task}, ${run.picture}, ${run.arch}`), ` seed ${run.seed} `, make("span", { class: "note" }, score === null || score === undefined ? run.id : `${score.toFixed(2)} dB, ${run.id}`)));
   }
-  function key(number) { return make("svg", { viewBox: "0 0 30 10", width: 30, height: 10, "aria-hidden": "true" }, make("path", { d: "M0 5H30", fill: "none", "stroke-width": 3, class: `c${number % 8} d${Math.floor(number / 8) + number % 4}` })); }
+  function key(number) { return make("svg", { viewBox: "0 0 30 10", width: 30, height: 10, "aria-hidden": "true" }, make("path", { d: "M0 5H30", fill: "none", "stroke-width": 3, class: `c${number % 8} d${dash(number)}` })); }
+  function dash(number) { return (Math.floor(number / 8) + number) % 4; }
 
   function overlay(several) {
     if (!curves) return;
     const some = (run, name) => curves[run.id]?.[name]?.some((value) => value !== null);
-    const lines = (name) => several.map((run, number) => ({ run, number })).filter(({ run }) => some(run, name)).map(({ run, number }) => ({ label: `${run.id} ${name === "loss" ? "loss" : "average"}`, colour: number % 8, dash: Math.floor(number / 8) + number % 4, x: curves[run.id].step, y: curves[run.id][name] }));
+    const lines = (name) => several.map((run, number) => ({ run, number })).filter(({ run }) => some(run, name)).map(({ run, number }) => ({ label: `${run.id} ${name === "loss" ? "loss" : "average"}`, colour: number % 8, dash: dash(number), x: curves[run.id].step, y: curves[run.id][name] }));
     const panels = [{ title: "PSNR of the running average, dB", log: false, lines: lines("psnr_average") }, { title: "loss", log: true, lines: lines("loss") }];
     if (panels.some((panel) => panel.lines.length)) new Plot(find("#curves"), panels);
     else find("#curves").replaceChildren(make("p", { class: "under" }, "no curves of these runs are here"));
@@ -177,5 +183,10 @@
     filters.text.value = said.get("words") ?? "";
     for (const id of (said.get("compare") ?? "").split(",").filter((one) => byId.has(one)).slice(0, MOST)) chosen.add(id);
   }
+  for (const link of all("nav a")) link.addEventListener("click", (event) => { // the address keeps what is chosen
+    event.preventDefault();
+    find(link.hash).scrollIntoView();
+  });
+  addEventListener("resize", () => { for (const watcher of lens?.watchers ?? []) watcher(); });
   ask(data.runs);
 })();

@@ -3,9 +3,10 @@
 
 (function () {
   const data = JSON.parse(find("#data").textContent);
-  const state = find("#state"), bar = find("#progress"), rule = find("#rule"), end = rule.textContent;
+  const state = find("#state"), told = find("#told"), bar = find("#progress"), rule = find("#rule"), end = rule.textContent;
   let viewer = null, plot = null, last = null, missed = 0;
 
+  const say = (text) => { if (told.textContent !== text) told.textContent = text; };
   const time = (seconds) => {
     const whole = Math.round(seconds), minutes = Math.round(seconds / 60);
     return whole < 90 ? `${whole} s` : minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
@@ -23,6 +24,7 @@
     missed = 0;
     if (last && last.written === news.written) { stale(news); return; }
     last = news;
+    say("");
     const row = (name) => news.curve[name]?.at(-1), psnr = row("psnr_average"), left = news.pace === null ? "" : `, about ${time(news.pace * (news.steps - news.done))} left`;
     state.textContent = `step ${counted(news.done)} of ${counted(news.steps)}${left}; loss ${short(row("loss"))}${psnr ? `, PSNR of the average ${psnr.toFixed(2)} dB` : ""}`;
     document.title = `${Math.floor(100 * news.done / news.steps)}% ${find("h1").textContent}`;
@@ -32,20 +34,20 @@
     rule.textContent = kept.length ? `${end} Chosen so far: ${kept.join(", ")}.` : end;
     picture(news);
     const marks = Object.entries(news.kept).map(([name, step]) => ({ step, label: `${name} so far: step ${counted(step)}`, sort: "result" }));
-    const cursor = plot?.cursor ?? null, logarithmic = plot?.logarithmic ?? true;
-    if (plot && find("#curve").contains(document.activeElement)) return; // somebody is reading it
-    plot = new Plot(find("#curve"), curvePanels(news.curve), marks, { cursor, logarithmic });
+    const panels = curvePanels(news.curve);
+    if (plot) plot.update(panels, marks); else plot = new Plot(find("#curve"), panels, marks);
   };
 
   function stale(news) {
-    const silent = Date.now() / 1000 - news.written;
-    if (silent > 60 + 3 * news.every) state.textContent = `no news for ${time(silent)}, since step ${counted(news.done)}: the run may have been ended; the same command goes on from there`;
+    const silent = Date.now() / 1000 - news.written, usual = 60 + 3 * news.every + 5 * (news.pace ?? 0);
+    if (news.done === news.steps) say("all steps are done; the results are being written");
+    else if (silent > usual) say(`no news for ${time(silent)}, since step ${counted(news.done)}: the run may have been ended; the same command goes on from there`);
   }
 
-  function over() { // the news are gone: the report lies there, since it is written before
+  function over() { // the report is written before the news are taken away; one failure to read them says nothing
     missed += 1;
-    if (!last && missed < 20) return;
-    state.textContent = "the run is finished";
+    if (missed < (last ? 3 : 20)) return;
+    say("the run is finished");
     location.replace(data.report);
   }
 

@@ -2,26 +2,28 @@
 // Curves over steps. panels: [{title, log, lines: [{label, colour, dash, x, y}]}]; marks: [{step, label, sort}].
 
 class Plot {
-  constructor(root, panels, marks = [], { cursor = null, logarithmic = true } = {}) {
-    this.panels = panels.filter((panel) => panel.lines.length);
-    this.marks = marks;
-    this.logarithmic = logarithmic;
-    this.steps = [...new Set(this.panels.flatMap((panel) => panel.lines.flatMap((line) => line.x)))].sort((a, b) => a - b);
-    this.cursor = cursor;
+  constructor(root, panels, marks = []) {
+    this.logarithmic = true;
+    this.cursor = null;
     this.here = null;
     this.told = make("output", { "aria-live": "polite" });
     this.box = make("div", { class: "plot" });
-    const check = make("input", { type: "checkbox", checked: logarithmic, onchange: (event) => { this.logarithmic = event.target.checked; this.draw(); } });
-    root.replaceChildren(make("div", { class: "bar" }, make("label", {}, check, "logarithmic steps"), this.told), this._legend(), this.box, this._list());
-    this.draw();
+    const check = make("input", { type: "checkbox", checked: true, onchange: (event) => { this.logarithmic = event.target.checked; this.draw(); } });
+    this.legend = make("ul", { class: "legend" });
+    this.list = make("ol", { class: "marks" });
+    root.replaceChildren(make("div", { class: "bar" }, make("label", {}, check, "logarithmic steps"), this.told), this.legend, this.box, this.list);
+    this.update(panels, marks);
     new ResizeObserver(() => { if (this.box.clientWidth !== this.width) this.draw(); }).observe(this.box);
   }
-  _legend() {
-    const lines = this.panels.flatMap((panel) => panel.lines.map((line) => ({ ...line, panel: panel.title })));
-    return make("ul", { class: "legend" }, ...lines.map((line) => make("li", {}, make("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" }, make("path", { d: "M0 5H30", class: `c${line.colour} d${line.dash}` })), ` ${line.label}`)));
-  }
-  _list() {
-    return this.marks.length ? make("ol", { class: "marks" }, ...this.marks.map((mark) => make("li", {}, mark.label))) : "";
+  update(panels, marks = []) { // other curves in the place of these; what the reader has chosen stays
+    this.panels = panels.filter((panel) => panel.lines.length);
+    this.marks = marks;
+    this.steps = [...new Set(this.panels.flatMap((panel) => panel.lines.flatMap((line) => line.x)))].sort((a, b) => a - b);
+    const lines = this.panels.flatMap((panel) => panel.lines);
+    this.legend.replaceChildren(...lines.map((line) => make("li", {}, make("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" }, make("path", { d: "M0 5H30", class: `c${line.colour} d${line.dash}` })), ` ${line.label}`)));
+    this.list.replaceChildren(...marks.map((mark) => make("li", {}, mark.label)));
+    this.list.hidden = marks.length === 0;
+    this.draw();
   }
   at(step) { // the share of the width at which a step lies
     const first = this.steps[0], last = Math.max(this.steps[this.steps.length - 1], first + 1);
@@ -78,7 +80,8 @@ class Plot {
     const scale = panel.log ? Math.log10 : (y) => y, low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
     const from = scale(low), to = scale(high) > from ? scale(high) : from + 1, y = (value) => bottom - (scale(value) - from) / (to - from) * (bottom - top);
     svg.append(make("text", { x: left, y: top - 5, class: "title" }, panel.title));
-    for (const tick of panel.log ? powers(low, high) : ticks(low, high, 5)) svg.append(make("line", { x1: left, x2: right, y1: y(tick), y2: y(tick), class: "grid" }), make("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, short(tick)));
+    const heights = panel.log ? powers(low, high) : ticks(low, high, 5), apart = panel.log ? 0 : heights[1] - heights[0] || 0;
+    for (const tick of heights) svg.append(make("line", { x1: left, x2: right, y1: y(tick), y2: y(tick), class: "grid" }), make("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, short(tick, apart)));
     const last = this.steps[this.steps.length - 1], across = this.logarithmic ? powers(this.steps[0], last) : ticks(this.steps[0], last, right - left < 420 ? 4 : 8).filter(Number.isInteger);
     for (const tick of across) if (tick >= this.steps[0]) svg.append(make("line", { x1: x(tick), x2: x(tick), y1: top, y2: bottom, class: "grid" }), make("text", { x: x(tick), y: bottom + 15, "text-anchor": "middle" }, counted(tick)));
     for (const line of panel.lines) {
@@ -128,10 +131,12 @@ function powers(low, high) {
   for (let n = Math.ceil(Math.log10(low) - 1e-9); 10 ** n <= high * (1 + 1e-9); n += 1) found.push(10 ** n);
   return found.length > 1 ? found : ticks(low, high, 4).filter((one) => one > 0);
 }
-function short(value) {
+function short(value, step = 0) { // step: of the scale on which the value lies
+  if (value === null || value === undefined) return "–";
+  if (step) return value.toFixed(between(-Math.floor(Math.log10(step) + 1e-9), 0, 6));
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-3 ? value.toExponential(1).replace("e+", "e") : String(Number(value.toPrecision(3)));
+  return size >= 1e6 || size < 1e-3 ? value.toExponential(1).replace("e+", "e") : String(Number(value.toPrecision(3)));
 }
 function curvePanels(curve) { // those of one run
   const line = (label, name, colour, dash) => ({ label, colour, dash, x: curve.step, y: curve[name] });

@@ -60,11 +60,11 @@ function follow(views, lens, width) {
     for (const view of views()) {
       const large = lens.zoom * view.clientWidth > 1.5 * width * (window.devicePixelRatio ? 1 / window.devicePixelRatio : 1);
       view.classList.toggle("pixels", large);
+      view.classList.toggle("zoomed", lens.zoom > 1);
       for (const moved of all("img, .seams", view)) moved.style.transform = lens.transform;
     }
   };
   lens.watchers.push(show);
-  addEventListener("resize", show);
   show();
 }
 
@@ -88,7 +88,7 @@ class Viewer {
       make("div", { class: "bar" }, make("label", {}, "left", this.selects.a), make("label", {}, "right", this.selects.b),
         button("⇄", "exchange left and right", () => { const { a, b } = this.shown; this.show("a", b); this.show("b", a); }),
         button("−", "zoom out", () => this.lens.about(1 / 1.5)), button("+", "zoom in", () => this.lens.about(1.5)),
-        button("1:1", "one pixel of the picture to one of the screen", () => this.lens.set(this.size[0] / (this.stage.clientWidth * (window.devicePixelRatio || 1)), this.lens.left, this.lens.top)),
+        this.one = button("1:1", "one pixel of the picture to one of the screen", () => this.lens.set(this._one(), this.lens.left, this.lens.top)),
         button("all", "show all of it", () => this.lens.set(1, 0, 0)), this._overlay(boxes), this.told),
       this.stage);
     this.shown = {};
@@ -98,6 +98,7 @@ class Viewer {
     steer(this.stage, this.lens);
     follow(() => [this.stage, ...all(".view")], this.lens, size[0]);
     this.lens.watchers.push(() => this._tell());
+    addEventListener("resize", () => { for (const watcher of this.lens.watchers) watcher(); });
     this.divide(0.5);
   }
   _select(side, name) {
@@ -120,10 +121,12 @@ class Viewer {
       const width = Math.min(room, high * this.size[0] / this.size[1]);
       this.stage.style.width = `${width}px`;
       this.stage.style.height = `${width * this.size[1] / this.size[0]}px`;
+      this.one.hidden = this._one() <= 1; // a small picture is enlarged to begin with
     };
     addEventListener("resize", show);
     show();
   }
+  _one() { return this.size[0] / (this.stage.clientWidth * (window.devicePixelRatio || 1)); }
   _drag() {
     const at = (event) => { const r = this.stage.getBoundingClientRect(); this.divide((event.clientX - r.left) / r.width); };
     this.divider.addEventListener("pointerdown", (event) => { this.divider.setPointerCapture(event.pointerId); this.divider.focus(); event.preventDefault(); });
