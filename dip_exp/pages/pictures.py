@@ -97,7 +97,11 @@ def opened(path: Path) -> tuple[Image.Image, tuple[int, int]]:
     It has no limit of pixels, since a merged picture may be larger than what is accepted from outside. Raises OSError
     or ValueError if it is damaged.
     """
-    with PngImagePlugin.PngImageFile(path) as file:  # Image.open has a limit
+    try:
+        read = PngImagePlugin.PngImageFile(path)  # Image.open has a limit
+    except SyntaxError as error:
+        raise ValueError(f"{path} is damaged or no PNG") from error
+    with read as file:
         size = file.size
         image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if file.mode.startswith("I") else file
         image = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")

@@ -101,7 +101,7 @@ def _pictures(folder: Path, done: Record) -> list[Side]:
     tiled picture, which has no arrays and may be large."""
     path = folder / "outputs.npz"
     if path.is_file():
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:  # np.load leaves a damaged file open
             return _sides(arrays, done)
     result = done["result"] if (folder / f"{done['result']}.png").is_file() else "restored"
     found = []

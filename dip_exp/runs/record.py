@@ -64,8 +64,8 @@ def check_whole(found: object) -> None:
 
 def upgrade(record: Record) -> Record:
     """Returns a record of any schema in the current one. Fields that an older record lacks are None or empty."""
-    if record.get("schema", 1) == SCHEMA:  # means were written without these two for a while
-        return {"remarks": [], "result": result_among(record["scores"]), **record}
+    if record.get("schema", 1) == SCHEMA and {"remarks", "result"} <= record.keys():  # means lacked them for a while
+        return record
     stop = {"told": {}, "reason": "", **record.get("stop", {})}
     stop.setdefault("ended", not stop["reason"].startswith("optim.steps: "))  # schema 1 says it only here
     made = {

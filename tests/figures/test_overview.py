@@ -10,9 +10,13 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from dip_exp import images
 from dip_exp.experiments.tables import Tables
 from dip_exp.figures import gallery, overview
+from dip_exp.runs.mean import run_mean
+from dip_exp.runs.mosaic import run_tiles
 from tests.conftest import ROOT, Runner
+from tests.runs.test_page import derived
 
 
 def rows_of(place: Path) -> list[dict[str, Any]]:
@@ -60,13 +64,67 @@ def test_what_was_computed_here_is_shown_too(run: Runner, tmp_path: Path, capsys
     (results / "runs/0123456789ab").mkdir()
     (results / "runs/0123456789ab/record.json").write_text("{")
     place = overview.build(results)
-    assert "left out: record: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left out: " in said
+    assert "record.json is damaged" in said
     (row,) = rows_of(place)
     assert row["id"] == done["run_id"]
     assert row["psnr"] == pytest.approx(done["scores"][done["result"]]["psnr"], rel=1e-4)
     assert set(row["pictures"]) >= {"observation", done["result"]}
     assert all(is_there(place, address) for address in [*row["pictures"].values(), row["thumb"], row["page"]])
     assert curves_of(place)[row["id"]]["step"] == [1, 2, 3, 4, 5]
+
+
+def test_the_result_is_that_of_the_record_or_what_the_tables_can_tell(run: Runner, tmp_path: Path):
+    done = run("task=inpaint", "optim.steps=5", "rivals=none")
+    (row,) = rows_of(overview.build(tmp_path / "results"))
+    assert row["result"] == row["thumb_of"] == done["result"] == "pasted"
+    assert row["psnr"] == pytest.approx(done["scores"]["pasted"]["psnr"], rel=1e-4)
+    tables = Tables(ROOT / "results", "mini")
+    pasted = {str(run) for run in tables.runs[tables.runs.kind == "pasted"].run_id}
+    assert pasted
+    rows = overview._rows(tables.runs[tables.runs.run_id.isin(pasted)], "mini", {})
+    assert {row["result"] for row in rows} == {"pasted"}
+
+
+def test_means_and_tiled_pictures_are_shown_with_their_results(tmp_path: Path):
+    images.write(tmp_path / "a.png", np.random.default_rng(0).random((1, 3, 40, 40)).astype(np.float32))
+    mean = derived(run_mean, tmp_path, "task=denoise", "optim.steps=3", "runs=2", "rivals=none")
+    tiled = derived(
+        run_tiles, tmp_path, "image=file", f"image.path={tmp_path / 'a.png'}", "image.shrink_to=null", "tiles=32",
+        "optim.steps=2", "rivals=none",
+    )  # fmt: skip
+    place = overview.build(tmp_path / "results")
+    rows = {row["id"]: row for row in rows_of(place)}
+    for done in (mean, tiled):
+        row = rows[done["run_id"]]
+        assert row["thumb_of"] == row["result"] == done["result"]
+        assert is_there(place, row["thumb"])
+        assert is_there(place, row["pictures"][done["result"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("stopped.png", b"none"), ("history.csv", b"step,loss\na,b\n"), ("record.json", None)]
+)
+def test_what_is_damaged_is_left_out_and_the_rest_is_shown(
+    name: str, content: bytes | None, run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    words = ("task=denoise", "optim.steps=5", "rivals=none")
+    good, bad = run(*words), run(*words, "seed=1")
+    path = tmp_path / "results/runs" / bad["run_id"] / name
+    if content is None:  # a record that has come into another folder
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "run_id": "../../../escaped"}))
+    else:
+        path.write_bytes(content)
+    place = overview.build(tmp_path / "results")
+    assert "left out: " in capsys.readouterr().out
+    rows = {row["id"]: row for row in rows_of(place)}
+    assert rows[good["run_id"]]["thumb"] is not None
+    assert good["run_id"] in curves_of(place)
+    assert rows.keys() <= {good["run_id"], bad["run_id"]}
+    assert name != "stopped.png" or rows[bad["run_id"]]["thumb"] is None
+    assert name != "history.csv" or bad["run_id"] not in curves_of(place)
 
 
 def test_a_page_is_made_for_a_run_that_has_none(run: Runner, tmp_path: Path):
@@ -84,10 +142,10 @@ def test_a_thumbnail_is_made_anew_when_its_picture_is(run: Runner, tmp_path: Pat
     done = run("task=denoise", "optim.steps=5", "rivals=none")
     place = overview.build(tmp_path / "results")
     (thumb,) = place.parent.glob("thumbs/*")
+    assert thumb.stem == f"{done['run_id']}-stopped"
     os.utime(thumb, (1e9, 1e9))
     overview.build(tmp_path / "results")
     assert thumb.stat().st_mtime > 1e9
     before = thumb.stat().st_mtime_ns
     overview.build(tmp_path / "results")
     assert thumb.stat().st_mtime_ns == before
-    assert thumb.stem == done["run_id"]

@@ -16,11 +16,11 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 BAD = "</script><script>window.got = 1</script><img src=x onerror='window.got = 2'>"
 
 
-def tell(folder: Path, done: int, written: float, kept: dict[str, int] | None = None) -> None:
-    """Writes what a run writes now and then."""
+def tell(folder: Path, done: int, written: float, kept: dict[str, int] | None = None, last: float = 0.01) -> None:
+    """Writes what a run writes now and then. last: its last loss."""
     columns = {
         "step": list(range(1, done + 1)),
-        "loss": [1 / step for step in range(1, done + 1)],
+        "loss": [*(1 / step for step in range(1, done)), last],
         "psnr": [None] * done,
         "psnr_average": [20.0] * done,
     }
@@ -63,6 +63,35 @@ def test_it_follows_the_news_and_ends_at_the_report(browser: Browser, made: Call
     (tmp_path / "live.js").unlink()
     browser.wait("document.title === 'the report'")
     assert all("live.js" in one for one in browser.complaints())  # the browser tells that it is gone
+
+
+def test_a_loss_that_is_no_number_and_a_ticked_box_stop_nothing(
+    browser: Browser, made: Callable[[str], Path], tmp_path: Path
+):
+    place = made("a")
+    tell(tmp_path, 10, 3e9)
+    browser.open(place)
+    browser.wait("document.querySelector('#state').textContent.startsWith('step 10 ')")
+    browser.find("#curve input[type=checkbox]").click()
+    tell(tmp_path, 20, 4e9, last=float("nan"))
+    browser.wait("document.querySelector('#state').textContent.startsWith('step 20 ')")
+    assert "loss –" in browser.texts("#state")[0]
+    assert browser.find("#curve svg[role=slider]").get_attribute("aria-valuemax") == "20"
+    assert not browser.find("#curve input[type=checkbox]").is_selected(), "what the reader chose stays"
+
+
+def test_news_that_cannot_be_read_once_do_not_end_it(browser: Browser, made: Callable[[str], Path], tmp_path: Path):
+    place = made("a")
+    tell(tmp_path, 10, 3e9)
+    browser.open(place)
+    browser.wait("document.querySelector('#state').textContent.startsWith('step 10 ')")
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    (tmp_path / "live.js").rename(tmp_path / "away.js")
+    WebDriverWait(browser.driver, 10, 0.05).until(lambda _: any("live.js" in one for one in browser.complaints()))
+    tell(tmp_path, 20, 4e9)
+    browser.wait("document.querySelector('#state').textContent.startsWith('step 20 ')")
+    browser.complaints()
 
 
 def test_a_run_that_is_silent_for_long_is_told_of(browser: Browser, made: Callable[[str], Path], tmp_path: Path):

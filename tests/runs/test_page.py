@@ -1,15 +1,20 @@
 """The page of a finished run: made of its folder alone, whatever kind of run it is, and never at the run's cost."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from PIL import Image
 
 from dip_exp import config, images
+from dip_exp.images.pixels import MAX_PIXELS
 from dip_exp.metrics import kinds
 from dip_exp.pages.one_run import RunPage
+from dip_exp.pages.pictures import opened
 from dip_exp.runs import page, report
 from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.mean import run_mean
@@ -56,6 +61,7 @@ def test_it_shows_every_picture_once_the_result_first(run: Runner, tmp_path: Pat
             assert any(np.array_equal(arrays[name], arrays[other]) for other in names)
     labels = [side.label for side in made.sides]
     assert len(set(labels)) == len(labels)
+    assert labels[0] == "restored"
     oracles = [side.label for side in made.sides if kinds.kind(side.name).oracle]
     assert all(label.startswith("oracle") for label in oracles)
     for side in made.sides:
@@ -83,6 +89,17 @@ def test_an_old_curve_that_counts_from_zero_is_shown_from_one(tmp_path: Path):
     path = tmp_path / "history.csv"
     path.write_text("step,loss,psnr,psnr_average,data,seconds\n0,0.5,,,0.5,0.1\n1,0.25,,,0.25,0.2\n")
     assert page.curve(path) == {"step": [1, 2], "loss": [0.5, 0.25], "psnr": [None, None], "psnr_average": [None, None]}
+
+
+def test_the_result_of_inpainting_is_its_pasted_picture(run: Runner, tmp_path: Path):
+    made = page_of(tmp_path, run("task=inpaint", "optim.steps=5", "rivals=none"))
+    assert (made.pair[1], made.sides[0].name, made.sides[0].label) == ("pasted", "pasted", "restored")
+
+
+def test_an_observation_of_another_size_is_shown_as_it_is(run: Runner, tmp_path: Path):
+    done = run("task=superres", "optim.steps=5", "rivals=none")
+    sizes = {side.name: side.image.size for side in page_of(tmp_path, done).sides}
+    assert sizes[done["result"]] == tuple(4 * side for side in sizes[kinds.OBSERVATION])
 
 
 def test_a_run_without_a_truth_has_a_page_without_scores(run: Runner, tmp_path: Path):
@@ -116,7 +133,7 @@ def test_a_tiled_picture_shows_what_was_given_and_its_tiles(tmp_path: Path):
     )
     done = derived(run_tiles, tmp_path, *words, "optim.steps=2", "rivals=none")
     made = page_of(tmp_path, done)
-    assert made.pair == (kinds.OBSERVATION, "restored")
+    assert made.pair == (kinds.OBSERVATION, done["result"])
     observation = next(side.image for side in made.sides if side.name == kinds.OBSERVATION)
     expected = np.round(given[0, :, 6:46, 4:54].transpose(1, 2, 0) * 255)
     np.testing.assert_array_equal(np.asarray(observation), expected.astype(np.uint8))
@@ -140,7 +157,7 @@ def test_a_page_that_cannot_be_written_costs_no_run_and_the_command_writes_it(
         done = run(*words)
     folder = folder_of(tmp_path, done)
     assert not folder.page.exists()
-    assert f"{folder.page} could not be written" in capsys.readouterr().out
+    assert f"{folder.page} could not be made (" in capsys.readouterr().out
     assert folder.record() is not None
     assert not folder.saved.exist(), "the folder is tidied all the same"
     run(*words)
@@ -155,3 +172,90 @@ def test_a_run_made_anew_has_a_new_page(run: Runner, tmp_path: Path):
     assert folder.page.stat().st_mtime_ns == before
     run(*words, "force=true")
     assert folder.page.stat().st_mtime_ns > before
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "arrays cut short": lambda folder: _cut(folder / "outputs.npz"),
+    "arrays emptied": lambda folder: (folder / "outputs.npz").write_bytes(b""),
+    "an iterate cut short": lambda folder: _cut(folder / "snapshots/000005.png"),
+    "no numbers in the curve": lambda folder: (folder / "history.csv").write_text("step,loss\na,b\n"),
+    "no curve at all": lambda folder: (folder / "history.csv").write_bytes(b"\xff\xfe"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_whatever_is_wrong_with_its_files_a_finished_run_is_finished(
+    damage: str, run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    words = ("task=denoise", "optim.steps=5", "rivals=none")
+    folder = folder_of(tmp_path, run(*words))
+    folder.page.unlink()
+    DAMAGES[damage](folder.path)
+    folder.checkpoint.write_bytes(b"left behind")
+    capsys.readouterr()
+    run(*words)
+    assert f"{folder.page} could not be made (" in capsys.readouterr().out
+    assert not folder.page.exists()
+    assert not folder.checkpoint.exists(), "the folder is tidied all the same"
+
+
+def test_files_that_are_no_iterates_are_left_alone(run: Runner, tmp_path: Path):
+    done = run("task=denoise", "optim.steps=5", "rivals=none")
+    snapshots = folder_of(tmp_path, done).path / "snapshots"
+    for name in ("._000001.png", "000001 (1).png", "notes.png"):
+        (snapshots / name).write_bytes(b"none")
+    assert [one.step for one in page_of(tmp_path, done).iterates] == [1, 2, 5]
+
+
+def test_nothing_is_done_in_the_folder_of_a_run_that_somebody_else_is_at(run: Runner, tmp_path: Path):
+    words = ("task=denoise", "optim.steps=5", "rivals=none")
+    folder = folder_of(tmp_path, run(*words))
+    folder.page.unlink()
+    half = folder.path / ".0123.part"
+    half.write_bytes(b"being written")
+    lock = folder.lock(lambda: pytest.fail("it was free"))
+    try:
+        run(*words)
+        assert half.exists()
+        assert not folder.page.exists()
+    finally:
+        lock.release()
+    run(*words)
+    assert not half.exists()
+    assert folder.page.is_file()
+
+
+def test_a_configuration_is_printed_as_it_is_whatever_it_holds(run: Runner, tmp_path: Path):
+    done = run("task=denoise", "optim.steps=2", "rivals=none")
+    done["config"]["image"]["path"] = "a ${b} *c &d <e>: é"
+    assert yaml.safe_load(page_of(tmp_path, done).config) == done["config"]
+
+
+def test_a_merged_picture_may_be_larger_than_what_is_read_from_outside(tmp_path: Path):
+    side = math.isqrt(MAX_PIXELS) + 8
+    Image.new("L", (side, side), 200).save(tmp_path / "a.png", compress_level=1)
+    image, size = opened(tmp_path / "a.png")
+    assert size == (side, side)
+    assert max(image.size) < 2000
+    assert image.getpixel((5, 5)) == 200
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16", "1"])
+def test_a_picture_of_any_mode_is_opened_as_eight_bits(mode: str, tmp_path: Path):
+    white = Image.fromarray(np.full((6, 4), 65535, np.uint16)) if mode == "I;16" else Image.new(mode, (4, 6), "white")
+    white.save(tmp_path / "a.png")
+    image, size = opened(tmp_path / "a.png")
+    assert size == (4, 6)
+    assert image.mode in ("L", "RGB")
+    assert (np.asarray(image) == 255).all()
+
+
+def test_the_page_of_a_mean_says_what_is_its_own(tmp_path: Path):
+    done = derived(run_mean, tmp_path, "task=denoise", "optim.steps=5", "runs=2", "rivals=none")
+    made = page_of(tmp_path, done)
+    assert "steps" not in made.subtitle
+    assert not {"steps", "ended", "peak memory"} & {name for one in made.facts for name, _ in one.rows}
