@@ -307,6 +307,47 @@ def test_16_bit_lzw_tiff_is_read(tmp_path: Path):
     np.testing.assert_array_equal(np.rint(picture.x[0].transpose(1, 2, 0).astype(np.float64) * 65535), levels)
 
 
+def repack_by_lzw(path: Path) -> None:
+    """Packs the strips or tiles of a deflated TIFF by LZW instead: Pillow packs their bytes."""
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        data, segments = bytearray(path.read_bytes()), list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    packed, places = [], []
+    for offset, count in segments:
+        row = np.frombuffer(zlib.decompress(data[offset : offset + count]), np.uint8)[None]
+        Image.fromarray(row).save(path.with_name("segment.tif"), compression="tiff_lzw")
+        with tifffile.TiffFile(path.with_name("segment.tif")) as tiff:
+            one = tiff.pages.first
+            (start,), (length,) = one.dataoffsets, one.databytecounts
+        packed.append(path.with_name("segment.tif").read_bytes()[start : start + length])
+    for segment in packed:
+        places.append(len(data))
+        data += segment
+    path.write_bytes(data)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tags, kind = tiff.pages.first.tags, "Tile" if tiff.pages.first.is_tiled else "Strip"
+        tags["Compression"].overwrite(5)
+        tags[f"{kind}Offsets"].overwrite(places, dtype="I")
+        tags[f"{kind}ByteCounts"].overwrite([len(segment) for segment in packed], dtype="I")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 8}, {"tile": (16, 32)}], ids=["strips", "tiles"])
+@pytest.mark.parametrize("predictor", [True, False])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_an_lzw_tiff_of_either_byte_order_in_strips_or_tiles_is_read(
+    order: str, layout: dict, predictor: bool, kind: type, tmp_path: Path
+):
+    white = np.iinfo(kind).max
+    levels = RNG.integers(0, white + 1, (31, 70, 3)).astype(kind)
+    path = tmp_path / "scan.tif"
+    settings: dict = {"photometric": "rgb", "compression": "zlib", "predictor": predictor, "byteorder": order, **layout}
+    tifffile.imwrite(path, levels, **settings)
+    repack_by_lzw(path)
+    found = images.read(path).x[0].transpose(1, 2, 0).astype(np.float64) * white
+    np.testing.assert_array_equal(np.rint(found), levels)
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "zstd"])
 @pytest.mark.parametrize("kind", [np.uint16, np.float32])
 def test_a_packed_grey_tiff_is_read(compression: str, kind: type, tmp_path: Path):

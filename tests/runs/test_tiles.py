@@ -1,6 +1,8 @@
 """Laws of a picture in tiles: ordinary runs, merged into a derived record; only what is missing is done."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from dip_exp.runs import run as run_module
 from dip_exp.runs.mosaic import run_tiles
 from dip_exp.runs.order import GROUPS
 from tests import warm
-from tests.conftest import SMOKE
+from tests.conftest import ROOT, SMOKE
 
 Tiled = Callable[..., dict[str, Any]]
 RNG = np.random.default_rng(3)
@@ -272,6 +274,35 @@ def test_a_multirun_has_a_job_for_each_tile_that_is_left_and_ends_with_the_merge
     alone = tiles.planned(config.layered(words), choices_of(words))  # the same runs, without a multirun
     assert alone.left == []
     assert (tmp_path / "results/runs" / alone.identity() / "restored.png").is_file()
+
+
+@pytest.mark.long
+def test_the_workers_of_joblib_do_the_tiles_with_the_same_bits(tmp_path: Path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install -e '.[joblib]'")
+    drawn(tmp_path / "a.png", 32, 60, 3)
+    own = (
+        "trainer=cpu",
+        "logger=none",
+        "arch=skip_tiny",
+        "rivals=none",
+        "optim.steps=2",
+        "image.path=a.png",
+        "tiles=32",
+    )
+    joblib = ("launcher=joblib", "hydra.launcher.n_jobs=2", "results=two", "out=two.png")
+    done = subprocess.run(  # a process of its own: the workers of a fork do not start
+        [sys.executable, str(ROOT / "run.py"), "-m", *own, *joblib],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "merged from 3 tiles" in done.stdout
+    assert len(list((tmp_path / "two/runs").glob("*/record.json"))) == 4
+    status, out, err = warm.run("-m", *own, "results=one", "out=one.png", cwd=tmp_path)
+    assert status == 0, err
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
 def test_a_multirun_that_sweeps_more_does_the_tiles_of_each_job_in_it():
