@@ -300,7 +300,7 @@ def test_the_workers_of_joblib_do_the_tiles_with_the_same_bits(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert "merged from 3 tiles" in done.stdout
     assert len(list((tmp_path / "two/runs").glob("*/record.json"))) == 4
-    status, out, err = warm.run("-m", *own, "results=one", "out=one.png", cwd=tmp_path)
+    status, _, err = warm.run("-m", *own, "results=one", "out=one.png", cwd=tmp_path)
     assert status == 0, err
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
