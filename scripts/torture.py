@@ -109,7 +109,8 @@ def run(
             os.kill(child, signal.SIGKILL)
         time.sleep(0.001)
     writes = int(counted.read_text()) if counted.exists() else 0
-    return Ended(os.waitstatus_to_exitcode(status), said.read_text(errors="replace"), writes)
+    words = said.read_text(errors="replace") if said.exists() else ""  # it may be killed before it says anything
+    return Ended(os.waitstatus_to_exitcode(status), words, writes)
 
 
 def _become(command: str, folder: Path, at: Callable[[int], None], said: Path, counted: Path) -> None:

@@ -61,3 +61,11 @@ def test_every_change_of_a_folder_is_a_write(tmp_path: Path):
         os.close(os.open(seen / "d", os.O_WRONLY | os.O_CREAT))  # 6
         os._exit(writes.count)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
+
+
+def test_a_process_that_is_killed_before_it_says_anything_is_one_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torture, "_become", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    ended = torture.run("run", tmp_path / "folder")
+    assert (ended.status, ended.said, ended.writes) == (-signal.SIGKILL, "", 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dip_exp.atomic import write_bytes, write_text
-from dip_exp.errors import Refused, first_line
+from dip_exp.errors import first_line
 from dip_exp.experiments import sweeps
 from dip_exp.experiments.collect import rows_of
 from dip_exp.experiments.tables import RUN_COLUMNS, Tables, folder
@@ -69,12 +69,13 @@ def build(results: Path, *, pages: bool = False) -> Path:
     known = {row["id"] for row in rows}
     for run_id, done in here.items():
         path = RunFolder(results, run_id).path
-        pictures[run_id] = {**pictures.get(run_id, {}), **_of_run(path, done)}
+        with _left_out(path):
+            rows += [] if run_id in known else _of_record(done)
+            pictures[run_id] = {**pictures.get(run_id, {}), **_of_run(path, done)}
         with _left_out(path / "history.csv"):
             whole = thinned(page.curve(path / "history.csv"), most=POINTS)
-            curves[run_id] = {name: whole[name] for name in CURVE if name in whole}
-        if run_id not in known:
-            rows += _of_record(done)
+            if whole:
+                curves[run_id] = {name: whole[name] for name in CURVE}
     for row in rows:
         if row["id"] in here:
             _choose(row, here[row["id"]]["result"])
@@ -100,7 +101,7 @@ def _here(results: Path, *, pages: bool) -> Iterator[tuple[str, Record]]:
             if done["run_id"] != path.name:
                 raise ValueError(f"its record is that of the run {done['run_id']}")
             if pages:
-                page.complete(one)
+                page.ensure(one)
             yield path.name, done
 
 
@@ -109,8 +110,8 @@ def _left_out(path: Path) -> Iterator[None]:
     """Tells of a file or folder that cannot be read, and goes on without it."""
     try:
         yield
-    except (Refused, OSError, ValueError, KeyError, TypeError) as error:
-        report.note(f"left out: {path}: {first_line(error)}")
+    except Exception as error:  # it may be damaged in any way, and the others are to be shown
+        report.note(f"left out: {path}: {first_line(error) or type(error).__name__}")
 
 
 def _experiments(tables: Tables) -> dict[str, list[str]]:

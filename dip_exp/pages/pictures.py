@@ -98,13 +98,12 @@ def opened(path: Path) -> tuple[Image.Image, tuple[int, int]]:
     or ValueError if it is damaged.
     """
     try:
-        read = PngImagePlugin.PngImageFile(path)  # Image.open has a limit
+        with PngImagePlugin.PngImageFile(path) as file:  # Image.open has a limit
+            size = file.size
+            image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if file.mode.startswith("I") else file
+            image = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
     except SyntaxError as error:
         raise ValueError(f"{path} is damaged or no PNG") from error
-    with read as file:
-        size = file.size
-        image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if file.mode.startswith("I") else file
-        image = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
     return _fitted(image, LEVELS[0].exact_side), size
 
 

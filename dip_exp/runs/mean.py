@@ -160,7 +160,7 @@ def run_mean(
     done = None if force else folder.record()
     if done is not None and done["attempts"] == attempts(folders):
         report.note("already finished (nothing was computed; force=true does all of it again)")
-        page.complete(folder)
+        page.ensure(folder)
     else:
         done = _computed(folder, folders, members, choices, command)
     report.combined(done, folder.path)

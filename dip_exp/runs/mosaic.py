@@ -47,7 +47,7 @@ def run_tiles(
     done = None if cfg.force else folder.record()
     if done is not None and done["attempts"] == attempts(list(tiling.folders.values())):
         report.note("already finished (nothing was computed; force=true does all of it again)")
-        page.complete(folder)
+        page.ensure(folder)
     else:
         if tiling.left:
             begin(tiling, out)

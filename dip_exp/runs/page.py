@@ -40,7 +40,7 @@ def finish(folder: RunFolder, done: Record, *, keep_state: bool = False) -> None
     folder.tidy(keep_state=keep_state)
 
 
-def complete(folder: RunFolder, *, keep_state: bool = False, locked: bool = False) -> None:
+def complete(folder: RunFolder, *, keep_state: bool, locked: bool = False) -> None:
     """Does what is left to do of a finished run whose process was killed after its record: its page, and tidying up.
     Nothing is done while another process is at the run, or where nothing can be written.
 
@@ -48,9 +48,21 @@ def complete(folder: RunFolder, *, keep_state: bool = False, locked: bool = Fals
     """
     with contextlib.suppress(OSError), nullcontext(True) if locked else folder.if_free() as free:
         if free:
-            if not folder.page.is_file() and os.access(folder.path, os.W_OK):
-                _try(folder)
+            _try_if_missing(folder)
             folder.tidy(keep_state=keep_state)
+
+
+def ensure(folder: RunFolder) -> None:
+    """Writes the page of a finished run, unless it is there, or another process is at the run, or nothing can be
+    written."""
+    with contextlib.suppress(OSError), folder.if_free() as free:
+        if free:
+            _try_if_missing(folder)
+
+
+def _try_if_missing(folder: RunFolder) -> None:
+    if not folder.page.is_file() and os.access(folder.path, os.W_OK):
+        _try(folder)
 
 
 def _try(folder: RunFolder) -> None:
@@ -110,7 +122,7 @@ def _pictures(folder: Path, done: Record) -> list[Side]:
         if file.is_file():
             image, size = opened(file)
             note = _note(done["scores"].get(done["result"] if name == result else name))
-            found.append(Side(name, _label(name, done), note, image, file.name, exact=True, size=size))
+            found.append(Side(name, _label(name, done), note, image, _file(name), exact=True, size=size))
     return found
 
 

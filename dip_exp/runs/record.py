@@ -80,8 +80,8 @@ def upgrade(record: Record) -> Record:
 
 
 def result_among(names: Iterable[str]) -> str:
-    """Returns the kind that restored.png shows, where it is not named: of a run's scored kinds, in any order, the one
-    that its task made of `stopped` or, failing that, of pasting; otherwise `stopped` itself."""
+    """Returns the kind that restored.png shows, where it is not named: of a run's scored kinds, the one that its task
+    made of `stopped`, if it makes one; otherwise `pasted`, if there is one, and `stopped` if not."""
     own = [kind for kind in kinds.of_the_seed(names) if not kind.startswith(f"{kinds.STOPPED}_")]
     usual = (kinds.LAST, kinds.AVERAGE, kinds.POSTERIOR, kinds.STOPPED, kinds.PASTED)
     made = [kind for kind in own if kind not in usual]

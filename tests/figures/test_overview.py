@@ -13,6 +13,7 @@ import pytest
 from dip_exp import images
 from dip_exp.experiments.tables import Tables
 from dip_exp.figures import gallery, overview
+from dip_exp.runs.folder import RunFolder
 from dip_exp.runs.mean import run_mean
 from dip_exp.runs.mosaic import run_tiles
 from tests.conftest import ROOT, Runner
@@ -104,7 +105,14 @@ def test_means_and_tiled_pictures_are_shown_with_their_results(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("stopped.png", b"none"), ("history.csv", b"step,loss\na,b\n"), ("record.json", None)]
+    ("name", "content"),
+    [
+        ("stopped.png", b"none"),
+        ("history.csv", b"step,loss\na,b\n"),
+        ("history.csv", bytes(200_000)),
+        ("record.json", None),
+        ("record.json", b'{"run_id": "RUN", "config": {}, "scores": {}, "stop": {}}'),
+    ],
 )
 def test_what_is_damaged_is_left_out_and_the_rest_is_shown(
     name: str, content: bytes | None, run: Runner, tmp_path: Path, capsys: pytest.CaptureFixture
@@ -116,7 +124,7 @@ def test_what_is_damaged_is_left_out_and_the_rest_is_shown(
         record = json.loads(path.read_text())
         path.write_text(json.dumps({**record, "run_id": "../../../escaped"}))
     else:
-        path.write_bytes(content)
+        path.write_bytes(content.replace(b"RUN", bad["run_id"].encode()))
     place = overview.build(tmp_path / "results")
     assert "left out: " in capsys.readouterr().out
     rows = {row["id"]: row for row in rows_of(place)}
@@ -149,3 +157,13 @@ def test_a_thumbnail_is_made_anew_when_its_picture_is(run: Runner, tmp_path: Pat
     before = thumb.stat().st_mtime_ns
     overview.build(tmp_path / "results")
     assert thumb.stat().st_mtime_ns == before
+
+
+def test_a_page_that_is_made_takes_nothing_from_its_run(run: Runner, tmp_path: Path):
+    done = run("task=denoise", "optim.steps=5", "rivals=none")
+    folder = RunFolder(tmp_path / "results", done["run_id"])
+    folder.page.unlink()
+    folder.checkpoint.write_bytes(b"of a process that was killed before it was made the run's state")
+    overview.build(tmp_path / "results", pages=True)
+    assert folder.page.is_file()
+    assert folder.checkpoint.is_file()

@@ -1,5 +1,6 @@
 """The page of many runs: filter, sort, compare, address; a thousand runs; whatever is said stays text."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,13 @@ def row(number: int, **given: Any) -> dict[str, Any]:
         "degrade_seed": 0, "precision": "fp32", "steps": 100 + number, "seconds": 2.5, "device": "cpu", "weights": 12,
         "commit": "abc", "result": "stopped", "psnr": None if number == 3 else 20 + number % 11, "ssim": 0.5,
         "classical": 21.0, "best": 30.0, "scores": {"stopped": [20 + number % 11, 0.5], "baseline": [21.0, None]},
-        "pictures": {}, "thumb": None, "page": None,
+        "pictures": {}, "thumb": None, "thumb_of": "", "page": None,
     }  # fmt: skip
     return whole | given
 
 
 def written(folder: Path, rows: list[dict[str, Any]], said: str = "about") -> Path:
-    curves = {
-        one["id"]: {"step": [1, 2, 5], "loss": [1, 0.5, 0.1], "psnr": [1, 2, 3], "psnr_average": [1, 2, 3]}
-        for one in rows
-    }
+    curves = {one["id"]: {"step": [1, 2, 5], "loss": [1, 0.5, 0.1], "psnr_average": [1, 2, 3]} for one in rows}
     grid = Grid(said, ["", "dB"], [[said, "20.00"]], [said], words=1)
     page = IndexPage("Runs", said, len(rows), grid, [Shown("fig4", "mini", [said], "a.png", grid)])
     (folder / "runs.js").write_text(index.runs_script(rows))
@@ -45,7 +43,12 @@ def written(folder: Path, rows: list[dict[str, Any]], said: str = "about") -> Pa
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    seen = {"pictures": {"stopped": "a.png", "truth": "a.png"}, "thumb": "a.png", "page": "../runs/x/report.html"}
+    seen = {
+        "pictures": {"stopped": "a.png", "truth": "a.png"},
+        "thumb": "a.png",
+        "thumb_of": "stopped",
+        "page": "../runs/x/report.html",
+    }
     return written(tmp_path, [row(n, **(seen if n < 4 else {})) for n in range(1000)])
 
 
@@ -81,7 +84,7 @@ def test_runs_are_filtered_by_choices_words_and_pictures(browser: Browser, path:
     browser.js("[...document.querySelectorAll('button')].find((one) => one.textContent === 'reset').click()")
     browser.find("#filters input[type=checkbox]").click()
     assert browser.js(SAID) == "4 of 1,000 runs"
-    assert browser.count("#table tbody img") == 4
+    assert browser.count("#table tbody img[alt=stopped]") == 4
     assert browser.count("#table tbody a[href='../runs/x/report.html']") == 4
 
 
@@ -130,6 +133,34 @@ def test_runs_are_compared_and_the_address_names_them(browser: Browser, path: Pa
     )
     browser.js("[...document.querySelectorAll('button')].find((one) => one.textContent === 'clear').click()")
     assert browser.count(".compared figure") == 0
+
+
+def test_at_most_twelve_are_compared_each_with_a_line_of_its_own(browser: Browser, path: Path):
+    browser.open(path)
+    browser.wait("document.querySelectorAll('#table tbody tr').length > 0")
+    for place in range(1, 14):
+        browser.js("document.querySelectorAll('#table tbody input')[arguments[0]].click()", place)
+    assert browser.count(".compared figure") == 12
+    assert browser.texts("#limit") == ["at most 12 runs are compared"]
+    browser.wait("document.querySelectorAll('#curves path.line').length === 24")
+    drawn = browser.js("return [...document.querySelectorAll('#curves path.line')].map((one) => one.className.baseVal)")
+    assert len(set(drawn)) == 12
+    assert all(re.fullmatch(r"line c[0-7] d[0-3]", one) for one in drawn)
+    browser.js("document.querySelectorAll('#table tbody input')[1].click()")
+    assert browser.texts("#limit") == [""]
+    assert browser.count(".compared figure") == 11
+
+
+def test_links_within_the_page_keep_what_the_address_says(browser: Browser, path: Path):
+    browser.open(path)
+    browser.wait("document.querySelectorAll('#table tbody tr').length > 0")
+    choose(browser, "task", "superres")
+    before = browser.js("return location.hash")
+    for link in ("nav a[href='#compared']", "a.skip"):
+        browser.js("document.querySelector(arguments[0]).click()", link)
+        assert browser.js("return location.hash") == before
+        target = browser.js("return document.querySelector(arguments[0]).hash", link)
+        assert "#" + browser.js("return document.activeElement.id") == target
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -1,6 +1,7 @@
 """The page of a run that goes on: it follows the news, and ends at the report; whatever is said stays text."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,34 @@ def test_a_loss_that_is_no_number_and_a_ticked_box_stop_nothing(
     assert "loss –" in browser.texts("#state")[0]
     assert browser.find("#curve svg[role=slider]").get_attribute("aria-valuemax") == "20"
     assert not browser.find("#curve input[type=checkbox]").is_selected(), "what the reader chose stays"
+
+
+def test_a_reader_of_the_curve_keeps_his_place_while_it_grows(
+    browser: Browser, made: Callable[[str], Path], tmp_path: Path
+):
+    place = made("a")
+    tell(tmp_path, 2000, 3e9)
+    browser.open(place)
+    browser.wait("document.querySelector('#state').textContent.startsWith('step 2,000 ')")
+    browser.press("#curve svg[role=slider]", "\ue010", *["\ue012"] * 7)  # to the end, and seven back
+    read = int(browser.find("#curve svg[role=slider]").get_attribute("aria-valuenow"))
+    tell(tmp_path, 2300, 4e9)
+    browser.wait("document.querySelector('#state').textContent.startsWith('step 2,300 ')")
+    assert browser.js("return document.activeElement.getAttribute('role')") == "slider"
+    browser.driver.switch_to.active_element.send_keys("\ue014")
+    now = int(browser.find("#curve svg[role=slider]").get_attribute("aria-valuenow"))
+    assert read < now < read + 20
+
+
+def test_a_run_whose_steps_are_done_says_so_until_it_is_silent(
+    browser: Browser, made: Callable[[str], Path], tmp_path: Path
+):
+    place = made("a")
+    tell(tmp_path, 1000, time.time())
+    browser.open(place)
+    browser.wait("document.querySelector('#told').textContent === 'all steps are done; the results are being written'")
+    tell(tmp_path, 1000, 1e9)
+    browser.wait("document.querySelector('#told').textContent.startsWith('no news for')")
 
 
 def test_news_that_cannot_be_read_once_do_not_end_it(browser: Browser, made: Callable[[str], Path], tmp_path: Path):

@@ -132,6 +132,37 @@ class TestInABrowser:
         browser.press(".stage", "0")
         assert browser.js(TRANSFORMS) == ["translate(0%, 0%) scale(1)"]
 
+    def test_a_finger_scrolls_the_page_until_the_picture_is_enlarged(self, browser: Browser, path: Path):
+        browser.open(path, 390)
+        touch = "return [...document.querySelectorAll('.stage, .view')].map((one) => getComputedStyle(one).touchAction)"
+        assert set(browser.js(touch)) == {"pan-y"}
+        browser.press(".view", "+")
+        assert set(browser.js(touch)) == {"none"}
+
+    def test_one_to_one_is_offered_for_large_pictures_alone(self, browser: Browser, a_page: Make, tmp_path: Path):
+        browser.open(written(a_page(), tmp_path))
+        assert not browser.find("button[title^='one pixel']").is_displayed()
+        large = Side("stopped", "restored", "", drawn(picture(900, 1024)), size=(4096, 3600))
+        browser.open(written(a_page(sides=[large], pair=("stopped", "stopped"), boxes=[]), tmp_path))
+        browser.find("button[title^='one pixel']").click()
+        width = browser.js("return document.querySelector('.stage').clientWidth")
+        (moved,) = browser.js(TRANSFORMS)
+        assert float(moved.partition("scale(")[2].rstrip(")")) == pytest.approx(4096 / width, rel=1e-3)
+
+    def test_the_numbers_beside_a_curve_differ(self, browser: Browser, a_page: Make, tmp_path: Path):
+        steps = list(range(1, 101))
+        flat = {
+            "step": steps,
+            "psnr": [20 + step / 1e4 for step in steps],
+            "loss": [0.5 + step / 1e6 for step in steps],
+        }
+        browser.open(written(a_page(columns=flat, marks=[], iterates=[]), tmp_path))
+        said = browser.js(
+            "return [...document.querySelectorAll('.plot text[text-anchor=end]')].map((one) => one.textContent)"
+        )
+        assert len(said) >= 6
+        assert len(set(said)) == len(said)
+
     def test_the_wheel_scrolls_the_page_unless_the_picture_has_focus(self, browser: Browser, path: Path):
         browser.open(path)
         wheel = (

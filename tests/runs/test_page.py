@@ -244,6 +244,18 @@ def test_a_merged_picture_may_be_larger_than_what_is_read_from_outside(tmp_path:
     assert image.getpixel((5, 5)) == 200
 
 
+def test_a_picture_that_is_damaged_anywhere_is_refused_in_words(tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    second = whole.index(b"IDAT", whole.index(b"IDAT") + 4)
+    for damaged in (b"none", whole[:500], whole[:second] + b"\xff\xff\xff\xff" + whole[second + 4 :]):
+        path.write_bytes(damaged)
+        with pytest.raises((OSError, ValueError)):
+            opened(path)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16", "1"])
 def test_a_picture_of_any_mode_is_opened_as_eight_bits(mode: str, tmp_path: Path):
     white = Image.fromarray(np.full((6, 4), 65535, np.uint16)) if mode == "I;16" else Image.new(mode, (4, 6), "white")

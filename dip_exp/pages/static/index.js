@@ -100,9 +100,10 @@
     if (chosen.size > MOST) {
       chosen.delete(id);
       find(`#table input[value="${CSS.escape(id)}"]`).checked = false;
-      find("#counted").textContent = `at most ${MOST} runs are compared`;
+      find("#limit").textContent = `at most ${MOST} runs are compared`;
       return;
     }
+    find("#limit").textContent = "";
     toAddress();
     compare();
   }
@@ -183,9 +184,12 @@
     filters.text.value = said.get("words") ?? "";
     for (const id of (said.get("compare") ?? "").split(",").filter((one) => byId.has(one)).slice(0, MOST)) chosen.add(id);
   }
-  for (const link of all("nav a")) link.addEventListener("click", (event) => { // the address keeps what is chosen
+  for (const link of all("nav a, a.skip")) link.addEventListener("click", (event) => { // the address keeps what is chosen
     event.preventDefault();
-    find(link.hash).scrollIntoView();
+    const target = find(link.hash);
+    target.tabIndex = -1;
+    target.focus();
+    target.scrollIntoView();
   });
   addEventListener("resize", () => { for (const watcher of lens?.watchers ?? []) watcher(); });
   ask(data.runs);

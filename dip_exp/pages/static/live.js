@@ -40,8 +40,8 @@
 
   function stale(news) {
     const silent = Date.now() / 1000 - news.written, usual = 60 + 3 * news.every + 5 * (news.pace ?? 0);
-    if (news.done === news.steps) say("all steps are done; the results are being written");
-    else if (silent > usual) say(`no news for ${time(silent)}, since step ${counted(news.done)}: the run may have been ended; the same command goes on from there`);
+    if (silent <= usual) say(news.done === news.steps ? "all steps are done; the results are being written" : "");
+    else say(`no news for ${time(silent)}, since step ${counted(news.done)}: the run may have been ended; the same command goes on from there`);
   }
 
   function over() { // the report is written before the news are taken away; one failure to read them says nothing

@@ -65,12 +65,12 @@ class Plot {
       const far = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -25, PageUp: 25, Home: -1e9, End: 1e9 }[event.key];
       if (far === undefined) return;
       event.preventDefault();
-      const place = this.cursor === null ? -1 : this.steps.indexOf(this.cursor);
+      const place = this.cursor === null ? -1 : nearest(this.steps, this.cursor);
       this.point(this.steps[between(place + far, 0, this.steps.length - 1)]);
     });
     const focused = this.box.contains(document.activeElement);
     this.box.replaceChildren(svg);
-    if (focused) svg.focus();
+    if (focused) svg.focus({ preventScroll: true });
     this.mark(this.here);
     if (this.cursor !== null) this.point(this.cursor);
   }
@@ -80,7 +80,7 @@ class Plot {
     const scale = panel.log ? Math.log10 : (y) => y, low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
     const from = scale(low), to = scale(high) > from ? scale(high) : from + 1, y = (value) => bottom - (scale(value) - from) / (to - from) * (bottom - top);
     svg.append(make("text", { x: left, y: top - 5, class: "title" }, panel.title));
-    const heights = panel.log ? powers(low, high) : ticks(low, high, 5), apart = panel.log ? 0 : heights[1] - heights[0] || 0;
+    const heights = panel.log ? powers(low, high) : ticks(low, high, 5), apart = panel.log && heights.some((one) => Number.isInteger(Math.log10(one))) ? 0 : heights[1] - heights[0] || 0;
     for (const tick of heights) svg.append(make("line", { x1: left, x2: right, y1: y(tick), y2: y(tick), class: "grid" }), make("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, short(tick, apart)));
     const last = this.steps[this.steps.length - 1], across = this.logarithmic ? powers(this.steps[0], last) : ticks(this.steps[0], last, right - left < 420 ? 4 : 8).filter(Number.isInteger);
     for (const tick of across) if (tick >= this.steps[0]) svg.append(make("line", { x1: x(tick), x2: x(tick), y1: top, y2: bottom, class: "grid" }), make("text", { x: x(tick), y: bottom + 15, "text-anchor": "middle" }, counted(tick)));
@@ -103,7 +103,8 @@ class Plot {
       const place = nearest(line.x, step);
       return line.y[place] === null || line.y[place] === undefined ? null : `${line.label} ${panel.log ? short(line.y[place]) : line.y[place].toFixed(2)}`;
     })).filter(Boolean);
-    this.told.textContent = `step ${counted(step)}: ${read.join(", ")}`;
+    const text = `step ${counted(step)}: ${read.join(", ")}`;
+    if (this.told.textContent !== text) this.told.textContent = text; // it is read aloud when it changes
     this.svg.setAttribute("aria-valuenow", step);
     this.svg.setAttribute("aria-valuetext", this.told.textContent);
   }
