@@ -117,7 +117,7 @@ def test_a_preset_is_timed_and_scored(tmp_path, monkeypatch):
 
 def test_pages_are_timed_and_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(progress, "PICTURE_SECONDS", 0.05)
-    found = [*pages.reports(tmp_path, (32,)), *pages.shares(tmp_path, (32,), 0.3)]
+    found = [*pages.reports(tmp_path, (32,), steps=20), *pages.shares(tmp_path, (32,), 0.3)]
     assert [(row[0], row[3]) for row in found] == [("report", "s"), ("report", "MB"), ("live page", "%")]
     assert all(row[2] > 0 for row in found)
     place = pages._page_of(tmp_path, 30)

@@ -60,10 +60,11 @@ def denoised(side: int, steps: int, results: Path) -> dict[str, Any]:
     return done
 
 
-def reports(results: Path, sizes: tuple[int, ...] = SIZES) -> Iterator[Row]:
-    """Yields seconds and megabytes of the report of a run with 13 iterates, by the side of its picture."""
+def reports(results: Path, sizes: tuple[int, ...] = SIZES, steps: int = 1000) -> Iterator[Row]:
+    """Yields seconds and megabytes of the report of a run, by the side of its picture. steps: of a small one, which has
+    an iterate for 1, 2, 5, 10, ... of them; a large one has a fifth."""
     for side in sizes:
-        done = denoised(side, 1000 if side < 200 else 200, results)
+        done = denoised(side, steps if side < 200 else steps // 5, results)
         folder = RunFolder(results, done["run_id"])
         each = []
         for _ in range(ROUNDS):
