@@ -20,7 +20,7 @@ from dip_exp.pages.one_run import Box, Facts, Iterate, Mark, Number, RunPage, Si
 from dip_exp.pages.pictures import drawn, opened
 from dip_exp.runs import report
 from dip_exp.runs.folder import PAGE, RunFolder
-from dip_exp.runs.record import Record
+from dip_exp.runs.record import Record, restorers
 from dip_exp.shapes import Float32
 
 GROUPS = ("task", "arch", "input", "optim", "stop", "image", "experiment", "variant")
@@ -162,11 +162,11 @@ def _maps(arrays: Arrays, labels: dict[str, str]) -> Iterator[Side]:
 
 def _label(name: str, done: Record) -> str:
     """Returns what an output kind is, in a few words."""
-    restorers = {kinds.BASELINE: done["baseline"], **done["rivals"]}
+    classical = restorers(done).get(name)
     if name in (done["result"], "restored"):
         return "restored"
-    if restorers.get(name):
-        return str(restorers[name]["name"])
+    if classical:
+        return str(classical["name"])
     if name in done["stop"]["told"]:
         return f"chosen by {name.removeprefix('stopped_')}"
     return name if name == kinds.OBSERVATION else kinds.kind(name).meaning

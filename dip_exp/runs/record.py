@@ -79,6 +79,11 @@ def upgrade(record: Record) -> Record:
     return {**made, **record, "stop": stop, "schema": SCHEMA}
 
 
+def restorers(record: Record) -> dict[str, Any]:
+    """Returns {output kind: facts} of the classical restorers; the main one's are None for a record without."""
+    return {kinds.BASELINE: record["baseline"], **record["rivals"]}
+
+
 def result_among(names: Iterable[str]) -> str:
     """Returns the kind that restored.png shows, where it is not named: of a run's scored kinds, the one that its task
     made of `stopped`, if it makes one; otherwise `pasted`, if there is one, and `stopped` if not."""

@@ -10,7 +10,7 @@ from dip_exp.metrics import kinds
 from dip_exp.metrics.kinds import BASELINE, KINDS
 from dip_exp.runs import winners
 from dip_exp.runs.folder import PAGE
-from dip_exp.runs.record import Record
+from dip_exp.runs.record import Record, restorers
 
 if TYPE_CHECKING:
     from dip_exp.cost.estimate import Cost
@@ -138,16 +138,16 @@ def delivered(path: Path) -> None:
 
 def _meaning(done: Record, kind: str) -> str:
     """Returns the meaning of an output kind in words; for a classical restorer with its name and seconds."""
-    restorers = {"baseline": done["baseline"], **done["rivals"]}
+    made = restorers(done)
     told = done["stop"]["told"].get(kind)
     if told is not None:
         ended = told["ended"]
         end = "would not have ended the run" if ended is None else f"would have ended the run at {ended}"
         return f"average that the rule {kind.removeprefix('stopped_')} chose; it {end}"
-    if kind not in restorers:
+    if kind not in made:
         return kinds.kind(kind).meaning
     keeps = ", keeps known pixels: compare with pasted" if "pasted" in done["scores"] else ""
-    return f"{KINDS[BASELINE].meaning}: {restorers[kind]['name']} ({restorers[kind]['seconds']:.2g} s){keeps}"
+    return f"{KINDS[BASELINE].meaning}: {made[kind]['name']} ({made[kind]['seconds']:.2g} s){keeps}"
 
 
 def _of_the_map(done: Record, name: str) -> list[str]:

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from dip_exp.runs.record import Record
+from dip_exp.runs.record import Record, restorers
 
 FILE = "winners.csv"
 COLUMNS = ("task", "restorer", "ahead", "better", "pictures")
@@ -30,7 +30,7 @@ def line(done: Record, folder: Path) -> str:
     row = known().get(done.get("choices", {}).get("task", ""))
     if row is None:
         return ""
-    made = {"baseline": done["baseline"], **done["rivals"]}
+    made = restorers(done)
     kind = next((kind for kind, one in made.items() if one and one["name"] == row["restorer"]), None)
     if kind is not None and kind in done["scores"]:
         return ""

@@ -7,7 +7,6 @@ Writes results/tables/bench_pages.csv and the table in docs/speed.md. The page o
 headless Chromium (Debian: chromium, chromium-driver; `pip install -e '.[dev]'`), and left out where there is none.
 """
 
-import shutil
 import statistics
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -26,6 +26,7 @@ from dip_exp.runs import live, page  # noqa: E402
 from dip_exp.runs.folder import RunFolder  # noqa: E402
 from dip_exp.runs.order import GROUPS  # noqa: E402
 from dip_exp.runs.run import run  # noqa: E402
+from scripts import chromium  # noqa: E402
 from scripts.bench.common import machine, put_block, write_table  # noqa: E402
 
 RESULT = ROOT / "results/tables/bench_pages.csv"
@@ -86,11 +87,8 @@ def shares(results: Path, sizes: tuple[int, ...] = SIZES, seconds: float = LIVE_
             tell(self, now)
             spent[0] += time.perf_counter() - began
 
-        live.Live.__call__ = timed  # type: ignore[method-assign]
-        try:
+        with mock.patch.object(live.Live, "__call__", timed):
             done = denoised(side, max(21, round(seconds / pace)), results)
-        finally:
-            live.Live.__call__ = tell  # type: ignore[method-assign]
         yield (
             "live page",
             f"{side}x{side}, a run of {done['seconds']:.0f} s",
@@ -101,21 +99,13 @@ def shares(results: Path, sizes: tuple[int, ...] = SIZES, seconds: float = LIVE_
 
 def many(folder: Path, count: int = RUNS) -> Iterator[Row]:
     """Yields how soon the page of many runs shows its table, and how soon a choice is followed, in milliseconds."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary is None or driver is None:
+    browser = chromium.started()
+    if browser is None:
         print("no Chromium here: the page of many runs is left out", file=sys.stderr)
         return
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.support.ui import WebDriverWait
 
     place = _page_of(folder, count)
-    options = Options()
-    options.binary_location = binary
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
         loaded, followed = [], []
         for _ in range(ROUNDS):

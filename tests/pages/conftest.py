@@ -1,7 +1,6 @@
 """A headless Chromium, and pages to look at in it."""
 
 import base64
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,11 @@ import pytest
 
 from dip_exp.pages.one_run import Box, Facts, Iterate, Mark, RunPage, Side, error_map
 from dip_exp.pages.pictures import drawn
+from scripts import chromium as chromium_module
 
 RNG = np.random.default_rng(5)
 WIDTHS = (390, 800, 1280)
 """Of a phone, a tablet and a desk, in pixels."""
-
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 
 
 class Browser:
@@ -81,19 +76,9 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary is None or driver is None:
+    made = chromium_module.started()
+    if made is None:
         pytest.skip("there is no Chromium and chromedriver here (Debian: chromium, chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = binary
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(driver))
     yield Browser(made)
     made.quit()
 

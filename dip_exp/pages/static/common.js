@@ -13,6 +13,7 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+const named = (label, name, act) => make("button", { type: "button", "aria-label": name, title: name, onclick: act }, label);
 const find = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const between = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -32,7 +33,9 @@ function remembered(name, value) {
   const before = remembered("dip_exp theme");
   if (before === "dark" || before === "light") document.documentElement.dataset.theme = before;
   button.addEventListener("click", () => {
-    document.documentElement.dataset.theme = remembered("dip_exp theme", dark() ? "light" : "dark") ?? (dark() ? "light" : "dark");
+    const other = dark() ? "light" : "dark";
+    remembered("dip_exp theme", other);
+    document.documentElement.dataset.theme = other;
     show();
   });
   show();

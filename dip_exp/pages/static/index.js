@@ -121,12 +121,11 @@
     const kinds = [...new Set(several.flatMap((run) => Object.keys(run.pictures)))];
     if (!kinds.includes(kind)) kind = kinds.find((one) => several.some((run) => run.result === one)) ?? kinds[0] ?? "";
     const select = make("select", { id: "kind", onchange: (event) => { kind = event.target.value; compare(); find("#kind").focus(); } }, ...kinds.map((one) => make("option", { value: one, selected: one === kind }, one)));
-    const button = (label, name, act) => make("button", { type: "button", "aria-label": name, title: name, onclick: act }, label);
     const before = lens ?? { zoom: 1, left: 0, top: 0 };
     lens = new Lens();
     root.replaceChildren(
-      make("div", { class: "bar" }, ...(kinds.length ? [make("label", {}, "picture", select), button("−", "zoom out", () => lens.about(1 / 1.5)), button("+", "zoom in", () => lens.about(1.5)), button("all", "show all of it", () => lens.set(1, 0, 0))] : []),
-        button("clear", "compare no run", () => { chosen.clear(); toAddress(); compare(); show(); })),
+      make("div", { class: "bar" }, ...(kinds.length ? [make("label", {}, "picture", select), ...zoomers(lens)] : []),
+        named("clear", "compare no run", () => { chosen.clear(); toAddress(); compare(); show(); })),
       make("div", { class: "compared" }, ...several.map(column)), make("div", { id: "curves" }), differences(several));
     for (const view of all(".view", root)) steer(view, lens);
     follow(() => all(".view", root), lens, Math.max(...several.map((run) => run.width || 1)));

@@ -18,6 +18,10 @@ class Lens { // which part is seen: `zoom` times enlarged, from the share (left,
   get transform() { return `translate(${-100 * this.left * this.zoom}%, ${-100 * this.top * this.zoom}%) scale(${this.zoom})`; }
 }
 
+function zoomers(lens) { // the buttons that zoom a lens out, in, and out to all of it
+  return [named("−", "zoom out", () => lens.about(1 / 1.5)), named("+", "zoom in", () => lens.about(1.5)), named("all", "show all of it", () => lens.set(1, 0, 0))];
+}
+
 // Lets a view be dragged, pinched, and moved and zoomed by keys. The wheel zooms with Ctrl, or while the view has focus.
 function steer(view, lens) {
   const fingers = new Map();
@@ -83,13 +87,13 @@ class Viewer {
       this.images.a, this.half, this._seams(boxes), this.names.a, this.names.b, this.divider);
     this.selects = { a: this._select("a", "left"), b: this._select("b", "right") };
     this.told = make("output", { "aria-live": "polite" });
-    const button = (label, name, act) => make("button", { type: "button", "aria-label": name, title: name, onclick: act }, label);
+    const [out, closer, whole] = zoomers(this.lens);
     root.append(
       make("div", { class: "bar" }, make("label", {}, "left", this.selects.a), make("label", {}, "right", this.selects.b),
-        button("⇄", "exchange left and right", () => { const { a, b } = this.shown; this.show("a", b); this.show("b", a); }),
-        button("−", "zoom out", () => this.lens.about(1 / 1.5)), button("+", "zoom in", () => this.lens.about(1.5)),
-        this.one = button("1:1", "one pixel of the picture to one of the screen", () => this.lens.set(this._one(), this.lens.left, this.lens.top)),
-        button("all", "show all of it", () => this.lens.set(1, 0, 0)), this._overlay(boxes), this.told),
+        named("⇄", "exchange left and right", () => { const { a, b } = this.shown; this.show("a", b); this.show("b", a); }),
+        out, closer,
+        this.one = named("1:1", "one pixel of the picture to one of the screen", () => this.lens.set(this._one(), this.lens.left, this.lens.top)),
+        whole, this._overlay(boxes), this.told),
       this.stage);
     this.shown = {};
     for (const [side, name] of [["a", pair[0]], ["b", pair[1]]]) this.show(side, name);
