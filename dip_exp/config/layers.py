@@ -186,13 +186,16 @@ class _Walk:
         return self.layers(file, within, file.package or inner)
 
     def _resolved(self, entry: Mapping[str, Any], file: _File) -> Mapping[str, Any]:
-        """Returns an entry `GROUP: OPTION`; an option that follows from those of other groups in the list is found."""
+        """Returns an entry `GROUP: OPTION`; an option, given here or by an override, that follows from those of other
+        groups in the list is found."""
         ((name, option),) = entry.items()
-        if not isinstance(option, str) or not option.startswith("${") or name in self.chosen:
+        option = self.chosen.get(name, option)
+        if not isinstance(option, str) or not option.startswith("${"):
             return entry
         listed = {key: value for one in file.defaults if isinstance(one, dict) for key, value in one.items()}
         known = {key: self.chosen.get(key, value) for key, value in listed.items() if WORD.fullmatch(key)}
-        return {name: OmegaConf.create({**known, name: option})[name]}
+        self.chosen[name] = found = OmegaConf.create({**known, name: option})[name]
+        return {name: found}
 
     def _option(self, entry: Mapping[str, Any], group: str, package: str) -> list[DictConfig]:
         """Returns the layers of `GROUP: OPTION` in the list of a file that sets global values."""

@@ -111,6 +111,7 @@ class Config:
     trainer: Any = MISSING
     about: About | None = None
     own_stop: str = "fixed"
+    quick_start: str = "noise"
     scale: Scale = Scale.paper
     precision: Precision = Precision.fp32
     seed: int = 0

@@ -15,6 +15,7 @@ from dip_exp.optims.optim import Optim, Over, leave_gradients
 from dip_exp.seeds import named_seed
 from dip_exp.shapes import Float, Float32
 from dip_exp.stopping.rule import StopRule
+from dip_exp.tasks.baselines import restored
 from dip_exp.tasks.problem import Problem
 
 Size = tuple[int, int]
@@ -39,13 +40,33 @@ def draw(
     size = size_of_z(problem.shape, arch)
     drawn = seed if source.seed is None else source.seed
     generator = torch.Generator().manual_seed(named_seed(drawn, "input"))
-    z = source.draw(size, problem.y if problem.guide is None else problem.guide, generator)
+    z = source.draw(size, _seen(problem, source), generator)
     check(arch, z, problem.shape, over)
     if not isinstance(arch, Arch):
         return arch, z
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(named_seed(seed, "weights"))
         return fast.twin(arch.build(z.shape[1], channels, (height, width))), z
+
+
+def _seen(problem: Problem, source: Input) -> Float[Tensor, "1 c h w"]:
+    """Returns the picture that an input draws z from."""
+    if not source.of_restored:
+        return problem.y if problem.guide is None else problem.guide
+    restorer = problem.presentation.baseline
+    if restorer is None:
+        raise ValueError(
+            "input: given classical, but this task has no classical restorer; choose another input, such as "
+            "input=noise  [input=...]"
+        )
+    name, restore = restorer
+    try:
+        return torch.from_numpy(restored(restore, problem.shape))
+    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        raise ValueError(
+            f"input: {name}, whose picture is z, failed ({error}); choose another input, such as input=noise  "
+            f"[input=...]"
+        ) from error
 
 
 def assemble(

@@ -4,7 +4,7 @@ import pytest
 
 from dip_exp import config
 from dip_exp.config.commandline import prepare
-from dip_exp.config.resolvers import own_stop
+from dip_exp.config.resolvers import NEAR, own_stop
 from tests.conftest import ROOT
 
 OWN = ("image=file", "image.path=x.png")
@@ -60,10 +60,35 @@ def test_a_sampler_keeps_its_steps():
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_preset_sets_defaults_only(preset: str, task: str):
-    given = ("arch=unet", "optim=adamw", "optim.steps=12", "stop=fixed", "precision=fp64", "runs=3", "scale=paper")
+    given = (
+        *("arch=unet", "input=meshgrid", "optim=adamw", "optim.steps=12", "stop=fixed", "precision=fp64", "runs=3"),
+        "scale=paper",
+    )
     bare = plain(f"task={task}", *given)
     preset_too = plain(f"task={task}", f"preset={preset}", *given)
     assert preset_too == bare
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_quick_begins_at_the_classical_restoration_where_the_task_says_so(task: str):
+    quick, own = plain(f"task={task}", "preset=quick"), plain(f"task={task}", "optim=muon", "scale=mini")
+    if quick["quick_start"] == "classical":
+        assert quick["input"]["_target_"].endswith(".Classical")
+        assert quick["input"]["perturb_std"] == own["input"]["perturb_std"], "the task's own setting stays"
+        assert quick["arch"] == plain(f"task={task}", "arch=skip_narrow", "scale=mini")["arch"]
+        assert quick["optim"]["steps"] == round(NEAR / quick["optim"]["fewer"])
+    else:
+        assert quick["quick_start"] == "noise"
+        assert [quick["input"], quick["arch"]] == [own["input"], own["arch"]]
+
+
+def test_quick_from_noise_has_the_tasks_own_steps_and_the_others_never_begin_elsewhere():
+    assert (
+        plain("task=superres", "preset=quick", "input=noise")["optim"]
+        == (plain("task=superres", "optim=muon", "scale=mini")["optim"])
+    )
+    for words in (("task=denoise",), ("task=denoise", "preset=good"), ("task=denoise", "preset=best", "scale=mini")):
+        assert plain(*words)["input"]["_target_"].endswith(".Noise")
 
 
 @pytest.mark.parametrize(

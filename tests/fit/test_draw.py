@@ -1,5 +1,6 @@
 """The network and z fit the picture, whatever its size, or are refused; nothing global is drawn from."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,9 +11,12 @@ from dip_exp.archs.skip import Skip
 from dip_exp.archs.unet import UNet
 from dip_exp.cost import estimate
 from dip_exp.fit import draw
+from dip_exp.inputs.classical import Classical
 from dip_exp.inputs.noise import Noise
 from dip_exp.optims.adam import Adam
+from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
+from dip_exp.tasks.superres import SuperResolution
 
 SMALL = Skip(down=[8, 8, 8], up=[8, 8, 8], skip=[0, 0, 0])
 CPU = estimate.Setting(torch.device("cpu"))
@@ -127,3 +131,58 @@ def test_the_inputs_own_seed_holds_z_while_the_weights_are_drawn_anew():
     assert not torch.equal(next(one[0].parameters()), next(other[0].parameters()))
     free = draw.draw(problem(32, 32), SMALL, Noise(channels=4), seed=7)
     assert torch.equal(free[1], one[1])
+
+
+def restorable(restore, channels: int = 3) -> Problem:
+    return Problem(y=torch.zeros(1, channels, 37, 31), presentation=Presentation(baseline=("a median", restore)))
+
+
+def test_a_fit_begins_at_the_classical_restoration_extended_by_reflection():
+    picture = np.random.default_rng(0).random((1, 3, 37, 31), np.float32)
+    _, z = draw.draw(restorable(lambda: picture), SMALL, Classical(), seed=0)
+    assert tuple(z.shape) == draw.z_shape(restorable(lambda: picture), SMALL, Classical())
+    assert np.array_equal(z[..., :37, :31].numpy(), picture)
+    assert torch.equal(z[..., 37, :31], z[..., 35, :31])
+
+
+def test_a_small_observation_begins_at_its_enlargement():
+    y = np.random.default_rng(0).random((1, 3, 16, 20), np.float32)
+    small = SuperResolution(factor=4).problem(y, "observed", np.random.default_rng(0))
+    assert small.presentation.baseline is not None
+    _, z = draw.draw(small, SMALL, Classical(), seed=0)
+    assert np.array_equal(z.numpy()[..., :64, :80], small.presentation.baseline[1]())
+
+
+def test_what_a_fit_will_cost_is_known_without_restoring():
+    def never() -> np.ndarray:
+        raise AssertionError
+
+    assert draw.z_shape(restorable(never, 1), SMALL, Classical()) == (1, 1, 40, 32)
+    assert draw.z_channels(Classical(), 4) == 4
+
+
+def fails() -> np.ndarray:
+    raise ValueError("singular")
+
+
+@pytest.mark.parametrize(
+    ("posed", "text"),
+    [
+        (problem(37, 31), "input: given classical, but this task has no classical restorer; choose another input"),
+        (restorable(fails), r"input: a median, whose picture is z, failed \(singular\); choose another input"),
+        (
+            restorable(lambda: np.zeros((1, 3, 9, 9), np.float32)),
+            r"a median.*failed \(it gave a picture \(1, 3, 9, 9\)",
+        ),
+        (restorable(lambda: np.full((1, 3, 37, 31), np.nan, np.float32)), "failed .it gave values that are not finite"),
+    ],
+    ids=["none", "broken", "shape", "nan"],
+)
+def test_no_classical_restoration_is_told_before_the_first_step(posed: Problem, text: str):
+    with pytest.raises(ValueError, match=text):
+        draw.draw(posed, SMALL, Classical(), seed=0)
+
+
+def test_a_network_that_enlarges_cannot_begin_at_a_picture():
+    with pytest.raises(ValueError, match=r"input: the classical restoration is 37x31 but z must be 5x4; .*input=noise"):
+        draw.draw(restorable(lambda: np.zeros((1, 3, 37, 31), np.float32)), DeepDecoder(layers=4), Classical(), seed=0)

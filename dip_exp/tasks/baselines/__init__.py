@@ -17,6 +17,7 @@ from dip_exp.tasks.baselines.denoising import (
 from dip_exp.tasks.baselines.enlarging import bicubic, lanczos
 from dip_exp.tasks.baselines.filling import biharmonic, linear
 from dip_exp.tasks.baselines.impulses import median
+from dip_exp.tasks.baselines.output import restored
 from dip_exp.tasks.baselines.rivals import SLOW, TITLES, denoisers, load_libraries
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "load_libraries",
     "median",
     "nlm",
+    "restored",
     "tv",
     "wavelets",
 ]
