@@ -9,7 +9,7 @@ from torch.func import stack_module_state
 
 from dip_exp import config
 from dip_exp.fit import progress
-from scripts.bench import estimate, loops, pages, pair, presets, seeds
+from scripts.bench import estimate, large, loops, pages, pair, presets, seeds
 from tests.conftest import SMOKE
 
 TINY = [word for word in SMOKE if "experiment" not in word] + ["image.shrink_to=32", "arch=skip_tiny", "optim.steps=3"]
@@ -113,6 +113,25 @@ def test_a_preset_is_timed_and_scored(tmp_path, monkeypatch):
     assert row["size"] == "32x21"
     assert float(row["psnr"]) > 5
     assert row["classical"] == "biharmonic"
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (450, 310)])
+def test_a_sheet_has_the_size_and_its_scratches_are_few(size: tuple[int, int]):
+    x, missing = large.sheet(*size), large.scratches(*size)
+    assert x.shape == (1, 3, size[1], size[0])
+    assert missing.shape == x.shape[2:]
+    assert 0 < missing.mean() < 0.05
+    assert x.std() > 0.1
+
+
+@pytest.mark.long
+def test_a_large_picture_is_restored_as_by_a_user_and_its_damage_scored(tmp_path: Path):
+    row = large.measured(192, 128, "inpaint", tmp_path, ("tiles=96", "tile_overlap=16", "optim.steps=2"))
+    assert set(row) == set(large.COLUMNS)
+    assert int(row["runs"]) + int(row["copied"]) == 6
+    assert int(row["runs"]) > 0
+    assert 3 < float(row["result_db"]) < float(row["classical_db"])
+    assert 0.1 < float(row["gigabytes"]) < 10
 
 
 def test_pages_are_timed_and_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -25,23 +25,34 @@ from dip_exp.images.tiling import Grid, weights  # noqa: E402
 from dip_exp.observe.degrade import gaussian  # noqa: E402
 from dip_exp.runs.mosaic import run_tiles  # noqa: E402
 from dip_exp.runs.run import run  # noqa: E402
-from dip_exp.shapes import Float32  # noqa: E402
+from dip_exp.shapes import Bool, Float32  # noqa: E402
 from scripts.bench.common import write_table  # noqa: E402
 
 RESULT = ROOT / "results/tables/bench_seams.csv"
 PICTURES = ("astronaut", "chelsea", "coffee")
 
 
+def shares(grid: Grid) -> list[np.ndarray]:
+    """Returns the share of each column of tiles in each column of pixels, and that of each row of tiles in each row."""
+    return [
+        weights(begins, side, length)
+        for begins, side, length in zip((grid.columns, grid.rows), grid.tile, grid.size, strict=True)
+    ]
+
+
+def shared_bands(grid: Grid) -> Bool[np.ndarray, "H W"]:
+    """Returns where the picture is merged of two tiles or more."""
+    across, down = ((share > 0).sum(axis=0) > 1 for share in shares(grid))
+    return across[None, :] | down[:, None]
+
+
 def errors(error: Float32[np.ndarray, "1 C H W"], grid: Grid) -> dict[str, float]:
     """Returns the PSNR in the shared bands and in the rest, and the two jumps' ratio."""
-    width, height = grid.size
-    across, down = (
-        weights(begins, side, length)
-        for begins, side, length in zip((grid.columns, grid.rows), grid.tile, (width, height), strict=True)
-    )
-    band = ((across > 0).sum(axis=0) > 1)[None, :] | ((down > 0).sum(axis=0) > 1)[:, None]
+    band = shared_bands(grid)
     jumps = np.abs(np.diff(error, axis=3))[0].mean(axis=(0, 1))
-    middles = np.flatnonzero(np.diff(across.argmax(axis=0)))  # the strongest tile changes from here to the next pixel
+    middles = np.flatnonzero(
+        np.diff(shares(grid)[0].argmax(axis=0))
+    )  # the strongest tile changes from here to the next pixel
     elsewhere = np.delete(jumps, middles)
     return {
         "band_db": -10 * float(np.log10((error[..., band] ** 2).mean())),
