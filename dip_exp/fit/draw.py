@@ -53,13 +53,12 @@ def _seen(problem: Problem, source: Input) -> Float[Tensor, "1 c h w"]:
     """Returns the picture that an input draws z from."""
     if not source.of_restored:
         return problem.y if problem.guide is None else problem.guide
-    restorer = problem.presentation.baseline
-    if restorer is None:
+    if problem.start is None:
         raise ValueError(
             "input: given classical, but this task has no classical restorer; choose another input, such as "
             "input=noise  [input=...]"
         )
-    name, restore = restorer
+    name, restore = problem.start
     try:
         return torch.from_numpy(restored(restore, problem.shape))
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:

@@ -40,11 +40,13 @@ class Denoising(Task):
         known = self.noise() if clean else None
         sigma = None if known is None or known.sigma is None else 255 * known.sigma
         (main, restore), *others = self.restorers(np.clip(y, 0, 1), sigma).items()
+        blind = self.restorers(np.clip(y, 0, 1), None)[main]
         return Problem(
             y=tensor(y),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
             noise=known,
+            start=(baselines.TITLES[main], blind),
             presentation=Presentation(
                 protocol=self.scoring,
                 baseline=(baselines.TITLES[main], restore),

@@ -48,14 +48,16 @@ class FlashNoFlash(Task):
         if role == "clean" and not made_up:
             raise ValueError("flash: a pair of photographs has no truth to be scored against  [image.role=observed]")
         pair = self.flash.pair(picture, rng)
+        main = ("joint bilateral filter", partial(baselines.joint_bilateral, pair.y, pair.flash))
         return Problem(
             y=tensor(pair.y),
             prior=self.prior(),
             x=None if pair.x is None else tensor(pair.x),
             guide=tensor(pair.flash),
+            start=main,
             presentation=Presentation(
                 protocol=self.scoring,
-                baseline=("joint bilateral filter", partial(baselines.joint_bilateral, pair.y, pair.flash)),
+                baseline=main,
                 remarks=partial(stuck, pair.y),
                 notes=pair.notes,
             ),

@@ -39,20 +39,21 @@ class Impulse(Task):
             raise ValueError("denoise_impulse: every value is 0 or 1, so nothing is left to fit; not a noisy picture")
         known = tensor((~missing).astype(np.float32))
         exact = self.rest == "squared"
-        rivals = {"median": partial(baselines.median, y), **baselines.denoisers(y, None)}
-        main = rivals.pop("median")
+        shown = np.clip(y, 0, 1)
+        main = (baselines.TITLES["median"], partial(baselines.median, shown))
         return Problem(
             y=tensor(y),
             weight=known,
             loss=_loss(self.rest),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
+            start=main,
             presentation=Presentation(
                 protocol=self.scoring,
                 paste=known if exact else None,
                 missing=known == 0,
-                baseline=(baselines.TITLES["median"], main),
-                rivals=rivals,
+                baseline=main,
+                rivals=baselines.denoisers(shown, None),
                 notes=_notes(float(missing.mean())),
             ),
         )

@@ -55,19 +55,21 @@ class Inpaint(Task):
     def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         known = self._known(picture, role, rng)
         y = np.where(known > 0, picture, np.float32(0))
-        clean = role == "clean"
+        clean, shown = role == "clean", np.clip(y, 0, 1)
+        main = ("biharmonic", partial(baselines.biharmonic, shown, known))
         return Problem(
             y=tensor(y),
             weight=tensor(known),
             loss=mse if self.mean == "all" else known_mse,
             prior=self.prior(),
             x=tensor(picture) if clean else None,
+            start=main,
             presentation=Presentation(
                 protocol=self.scoring,
                 paste=tensor(known) if self.paste else None,
                 missing=tensor(known) == 0,
-                baseline=("biharmonic", partial(baselines.biharmonic, y, known)),
-                rivals={"linear": partial(baselines.linear, y, known)},
+                baseline=main,
+                rivals={"linear": partial(baselines.linear, shown, known)},
                 notes=(f"{(known == 0).mean():.1%} of the picture is missing", *self.mask.notes()),
             ),
         )

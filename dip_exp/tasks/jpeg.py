@@ -27,13 +27,15 @@ class Jpeg(Task):
     def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = degrade.jpeg(picture, self.quality) if clean else picture
+        main = ("total variation", partial(baselines.tv, np.clip(y, 0, 1), None))
         return Problem(
             y=tensor(y),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
+            start=main,
             presentation=Presentation(
                 protocol=self.scoring,
-                baseline=("total variation", partial(baselines.tv, y, None)),
-                rivals=baselines.denoisers(y, None, but="tv", least_255=baselines.TV_FLOOR_255),
+                baseline=main,
+                rivals=baselines.denoisers(np.clip(y, 0, 1), None, but="tv", least_255=baselines.TV_FLOOR_255),
             ),
         )

@@ -1,7 +1,6 @@
 """How a problem is presented: what its result is scored by, compared with, finished to and said about.
 
-Nothing here enters the fit, but for the main classical restorer, whose picture is z under `input=classical`: a task may
-change all else and the descent stays the same.
+Nothing here enters the fit: a task may change all of it and the descent stays the same.
 """
 
 import re

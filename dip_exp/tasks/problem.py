@@ -14,7 +14,7 @@ from torch import Tensor
 from dip_exp.metrics import Protocol
 from dip_exp.shapes import Float
 from dip_exp.tasks.noise import Noise
-from dip_exp.tasks.presentation import Presentation
+from dip_exp.tasks.presentation import Presentation, Restorer
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(A(x_hat), y, weight or None) -> scalar."""
@@ -71,6 +71,8 @@ class Problem:
     prior:    an extra term on x_hat.
     noise:    statistics of the noise in y, or None if unknown; some stop rules use them.
     guide:    a picture that the input may use as z instead of y (the flash picture).
+    start:    the classical restoration that `input=classical` uses as z: its name, and the restorer. It knows what the
+              fit knows: not the level of noise that was added here.
     x:        the clean picture (1, C, H, W) in [0, 1], or None. Used only for scores, never fitted.
     presentation: how the result is scored, finished, compared and described. The fit does not read it.
 
@@ -85,6 +87,7 @@ class Problem:
     prior: Callable[[Tensor], Tensor] | None = None
     noise: Noise | None = None
     guide: Tensor | None = None
+    start: tuple[str, Restorer] | None = None
     x: Tensor | None = None
     presentation: Presentation = field(default_factory=Presentation)
 

@@ -46,16 +46,19 @@ class SuperResolution(Task):
         else:
             y = picture
         channels, height, width = y.shape[1:]
+        shown = np.clip(y, 0, 1)
+        main = ("bicubic", partial(baselines.bicubic, shown, self.factor))
         return Problem(
             y=tensor(y),
             shape=(channels, height * self.factor, width * self.factor),
             forward=operator,
             prior=self.prior(),
             x=x,
+            start=main,
             presentation=Presentation(
                 protocol=self.scoring,
-                baseline=("bicubic", partial(baselines.bicubic, np.clip(y, 0, 1), self.factor)),
-                rivals={"lanczos": partial(baselines.lanczos, np.clip(y, 0, 1), self.factor)},
+                baseline=main,
+                rivals={"lanczos": partial(baselines.lanczos, shown, self.factor)},
             ),
         )
 

@@ -14,7 +14,6 @@ from dip_exp.fit import draw
 from dip_exp.inputs.classical import Classical
 from dip_exp.inputs.noise import Noise
 from dip_exp.optims.adam import Adam
-from dip_exp.tasks.presentation import Presentation
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.superres import SuperResolution
 
@@ -134,7 +133,7 @@ def test_the_inputs_own_seed_holds_z_while_the_weights_are_drawn_anew():
 
 
 def restorable(restore, channels: int = 3) -> Problem:
-    return Problem(y=torch.zeros(1, channels, 37, 31), presentation=Presentation(baseline=("a median", restore)))
+    return Problem(y=torch.zeros(1, channels, 37, 31), start=("a median", restore))
 
 
 def test_a_fit_begins_at_the_classical_restoration_extended_by_reflection():
@@ -148,9 +147,9 @@ def test_a_fit_begins_at_the_classical_restoration_extended_by_reflection():
 def test_a_small_observation_begins_at_its_enlargement():
     y = np.random.default_rng(0).random((1, 3, 16, 20), np.float32)
     small = SuperResolution(factor=4).problem(y, "observed", np.random.default_rng(0))
-    assert small.presentation.baseline is not None
+    assert small.start is not None
     _, z = draw.draw(small, SMALL, Classical(), seed=0)
-    assert np.array_equal(z.numpy()[..., :64, :80], small.presentation.baseline[1]())
+    assert np.array_equal(z.numpy()[..., :64, :80], small.start[1]())
 
 
 def test_what_a_fit_will_cost_is_known_without_restoring():

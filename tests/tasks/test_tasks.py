@@ -11,8 +11,12 @@ from dip_exp import config, images
 from dip_exp.config.build import build
 from dip_exp.metrics import PROTOCOLS
 from dip_exp.observe.masks import Bernoulli, Boxes, File, Text
+from dip_exp.tasks import baselines
 from dip_exp.tasks.denoise import Denoise
+from dip_exp.tasks.denoise_poisson import DenoisePoisson
+from dip_exp.tasks.denoise_speckle import DenoiseSpeckle
 from dip_exp.tasks.enhance import Enhance
+from dip_exp.tasks.impulse import Impulse
 from dip_exp.tasks.inpaint import Inpaint
 from dip_exp.tasks.jpeg import Jpeg
 from dip_exp.tasks.maximize import centred
@@ -227,6 +231,51 @@ def test_a_made_up_mask_is_not_laid_over_an_observed_picture(mask):
 def test_missing_pixels_need_a_protocol_that_can_point_at_them():
     with pytest.raises(ValueError, match="missing pixels are scored with protocol rgb"):
         Inpaint(protocol="sr").problem(picture(), "clean", rng())
+
+
+STARTING = [
+    *(Denoise(sigma=sigma) for sigma in (5, 50)),
+    DenoisePoisson(),
+    DenoiseSpeckle(),
+    Impulse(),
+    Jpeg(),
+    SuperResolution(factor=2),
+    Inpaint(),
+]
+
+
+@pytest.mark.parametrize("task", STARTING, ids=lambda task: type(task).__name__)
+def test_where_a_fit_begins_knows_what_was_observed_and_no_more(task: Task, tmp_path: Path):
+    """The level of the noise that is added here is told to the methods that the result is compared with, not to z."""
+    clean = task.problem(picture(), "clean", rng())
+    if isinstance(task, Inpaint):
+        assert clean.weight is not None
+        mask = images.write(tmp_path / "mask.png", clean.weight.numpy())
+        task = Inpaint(mask=File(path=str(mask)))
+    observed = task.problem(clean.y.numpy(), "observed", rng(1))
+    assert clean.start is not None
+    assert observed.start is not None
+    assert clean.start[0] == observed.start[0]
+    assert np.array_equal(clean.start[1](), observed.start[1]())
+
+
+@pytest.mark.parametrize(
+    "task", [one for one in STARTING if not isinstance(one, Inpaint)], ids=lambda t: type(t).__name__
+)
+def test_values_beyond_black_and_white_are_no_obstacle_to_a_start(task: Task):
+    posed = task.problem(1.5 * picture() - 0.2, "observed", rng())
+    assert posed.start is not None
+    restored = baselines.restored(posed.start[1], posed.shape)
+    assert restored.min() >= 0
+    assert restored.max() <= 1
+
+
+def test_known_pixels_beyond_black_and_white_are_no_obstacle_to_a_start():
+    y = 1.5 * picture() - 0.2
+    y[..., 5:9, 5:9] = np.nan
+    posed = Inpaint().problem(y, "observed", rng())
+    assert posed.start is not None
+    assert np.isfinite(baselines.restored(posed.start[1], posed.shape)).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5])

@@ -47,20 +47,21 @@ def table(tables: Tables) -> Table:
     for task, label in TASKS.items():
         own = rows.picked(found, {"task": task})
         for (optim, variant), cell in own.groupby(["set.optim", "set.variant"], sort=False) if len(own) else ():
-            line, gap = _line(cell)
-            lines.append({"noise": label, "optimizer": optim, "size": str(variant).partition("/")[2], **line})
+            written, gap = line(cell)
+            lines.append({"noise": label, "optimizer": optim, "size": str(variant).partition("/")[2], **written})
             gaps.append(gap)
     notes = (
         "PSNR in dB. Gap: of the result (the average at the step that the rule chose) to the best average of the same "
         "run, which is chosen with the truth (an oracle). Ended: runs that the rule ended before their last step.",
-        *_verdict(gaps),
+        *verdict(gaps),
         rows.footnote(tables, NAME, lines),
     )
     return Table("Pictures of one's own", pd.DataFrame(lines, columns=list(HEADINGS)), notes)
 
 
-def _line(cell: DataFrame) -> tuple[dict[str, str], Series]:
-    by_kind = {kind: _of_kind(cell, kind) for kind in ("observation", "stopped", "peak_average")}
+def line(cell: DataFrame) -> tuple[dict[str, str], Series]:
+    """Returns the columns that say how the runs of a cell ended, and each run's gap to its best average in dB."""
+    by_kind = {kind: of_kind(cell, kind) for kind in ("observation", "stopped", "peak_average")}
     gap = by_kind["peak_average"].psnr - by_kind["stopped"].psnr
     below = by_kind["stopped"].psnr < by_kind["observation"].psnr
     outside = [f"{image}: {gap[image, seed]:.2f}" for image, seed in gap.index[(gap > WORST) | below]]
@@ -78,7 +79,8 @@ def _line(cell: DataFrame) -> tuple[dict[str, str], Series]:
     }, gap
 
 
-def _verdict(gaps: list[Series]) -> tuple[str, ...]:
+def verdict(gaps: list[Series]) -> tuple[str, ...]:
+    """Returns a sentence about the gaps of all runs."""
     if not gaps:
         return ()
     every = np.concatenate([np.asarray(gap, dtype=float) for gap in gaps])
@@ -88,5 +90,6 @@ def _verdict(gaps: list[Series]) -> tuple[str, ...]:
     )
 
 
-def _of_kind(cell: DataFrame, kind: str) -> DataFrame:
+def of_kind(cell: DataFrame, kind: str) -> DataFrame:
+    """Returns the rows of one output kind by picture and seed."""
     return cell[cell.kind == kind].set_index(["set.image", "seeds"])
