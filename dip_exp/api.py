@@ -14,6 +14,7 @@ from dip_exp import config as cfgs
 from dip_exp.archs.arch import Arch
 from dip_exp.archs.skip import Skip
 from dip_exp.component import Settings
+from dip_exp.config import catalogue
 from dip_exp.config.build import build, refusing
 from dip_exp.config.precision import AUTO
 from dip_exp.config.resolvers import default_stop
@@ -162,6 +163,9 @@ class _Asked:
         elif stop is None and not any(word.startswith("stop=") for word in self.overrides):
             optim = self.named["optim"]
             words.append(f"stop={default_stop(task, 'file', optim if isinstance(optim, str) else '', None, None)}")
+        own = not isinstance(self.problem, str | Task)
+        if own and self.named["input"] is None and not any(word.startswith("input=") for word in self.overrides):
+            words.append(f"input={catalogue.default('input')}")  # a preset may choose what only tasks have
         common = [f"scale={self.scale}", f"seed={seed}", f"precision={self.precision}"]
         common.append(f"trainer.accelerator={self.accelerator}")
         try:

@@ -95,6 +95,14 @@ def test_everything_can_be_ones_own():
     assert record["steps"] == 3
 
 
+def test_a_problem_of_ones_own_begins_at_noise_under_a_preset():
+    words = ["preset=quick", "arch=skip_tiny", "optim.steps=2"]
+    _, record = restore(picture(20, 18), lambda y: Problem(y=y), overrides=words, accelerator="cpu")
+    assert record["config"]["input"]["_target_"].endswith(".Noise")
+    _, record = restore(picture(20, 18), "denoise", overrides=words, accelerator="cpu")
+    assert record["config"]["input"]["_target_"].endswith(".Classical")
+
+
 @pytest.mark.parametrize(("ends", "steps"), [(False, 900), (True, 2700)])
 def test_a_rule_of_ones_own_that_may_end_the_run_has_three_times_the_tasks_steps(ends: bool, steps: int):
     rule = type("Mine", (After,), {"ends": ends})()

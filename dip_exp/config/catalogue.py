@@ -42,6 +42,13 @@ def optional() -> tuple[str, ...]:
 
 
 @cache
+def default(group: str) -> str:
+    """Returns the option of a group that config.yaml chooses. Raises KeyError if it chooses none."""
+    entries = _yaml("config")["defaults"]
+    return {key: option for entry in entries if isinstance(entry, dict) for key, option in entry.items()}[group]
+
+
+@cache
 def settings(group: str, option: str) -> frozenset[str]:
     """Returns the dotted keys, within its group, of an option's settings: for task=inpaint "paste", "mask", "mask.p".
 

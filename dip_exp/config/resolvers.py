@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import Container, OmegaConf
 
 from dip_exp import component
@@ -23,12 +24,12 @@ LONGER = 3
 within 2.3 times of that number in 46 of 48 runs on noisy pictures; in two it was still rising at 2.7
 (`experiment=stopping`)."""
 
-CLASSICAL = "classical"
-"""The option of `input` that begins at the task's classical restoration, and the lower-case name of its class."""
+BEGINS_NEAR = "Classical"
+"""The class of the input that is the task's classical restoration."""
 
 NEAR = 750
 """The steps of Adam from there. On coffee (600x400, narrow networks), a third as many of Muon are above the classical
-restoration by 0.8 dB (noise), 0.4 dB (super-resolution) and 0.1 dB (missing pixels); JPEG ends earlier by its rule."""
+restoration by 0.8 dB (noise), 0.6 dB (super-resolution), 0.2 dB (JPEG) and 0.1 dB (missing pixels)."""
 
 BY_HAND = "Fixed"
 """The class of the rule that ends a fit at the task's own number of steps."""
@@ -87,11 +88,12 @@ def steps(paper: int, mini: int, *, _root_: Container) -> int:
 
 def own_steps(paper: int, mini: int, *, _root_: Container) -> int:
     """`${own_steps:PAPER,MINI}`: a task's hand-set number of steps; three times as many for a stop rule that finds the
-    end itself. A fit whose z is the classical restoration has few to make, whatever its task."""
-    if _class(_root_, "input") == CLASSICAL.capitalize():
-        return steps(NEAR, NEAR, _root_=_root_)
+    end itself. In the miniature, a fit whose z is the classical restoration makes NEAR at most."""
     by_hand = _class(_root_, "stop") == BY_HAND
-    return steps(paper, mini, _root_=_root_) * (1 if by_hand else LONGER)
+    usual = steps(paper, mini, _root_=_root_) * (1 if by_hand else LONGER)
+    if _class(_root_, "input") == BEGINS_NEAR and OmegaConf.select(_root_, "scale") in (Scale.mini, "mini"):
+        return min(usual, steps(NEAR, NEAR, _root_=_root_))
+    return usual
 
 
 def default_stop(task: str, image: str, optim: str, preset: str | None, experiment: str | None) -> str:
@@ -114,16 +116,16 @@ def options(group: str) -> str:
 def quick_input(task: str) -> str:
     """`${quick_input:TASK}`: the input of `preset=quick`: the classical restoration, if the task's yaml says so under
     `quick_start`; else the task's own."""
-    return CLASSICAL if _starts_there(task) else _chosen(task, "input", "noise")
+    return "classical" if _starts_there(task) else _chosen(task, "input")
 
 
 def quick_arch(task: str) -> str:
     """`${quick_arch:TASK}`: the network of `preset=quick`: half as wide if it begins at the classical restoration."""
-    return "skip_narrow" if _starts_there(task) else _chosen(task, "arch", "skip")
+    return "skip_narrow" if _starts_there(task) else _chosen(task, "arch")
 
 
 def _starts_there(task: str) -> bool:
-    return _declared(task, "quick_start", "noise") == CLASSICAL
+    return _declared(task, "quick_start", "own") == "classical"
 
 
 def own_stop(task: str) -> str:
@@ -132,27 +134,47 @@ def own_stop(task: str) -> str:
 
 
 def _declared(task: str, key: str, default: str) -> str:
-    """Returns a packaged task's value of a key at the top level, or that of the task that it builds on."""
+    """Returns a task's value of a key at the top level, or that of the task that it builds on."""
     return next((settings[key] for settings in _layers(task) if key in settings), default)
 
 
-def _chosen(task: str, group: str, default: str) -> str:
-    """Returns the option of another group that a packaged task's yaml chooses, or that of the task it builds on."""
+def _chosen(task: str, group: str) -> str:
+    """Returns the option of another group that a task's yaml chooses, or the one it builds on, or config.yaml."""
+    if "," not in task and not _layers(task):
+        raise ValueError(
+            f"preset=quick: given task={task}, whose yaml is in no folder of --config-dir; give its {group} too, "
+            f"{group}=..."
+        )
     word = f"override /{group}"
-    entries = (entry for settings in _layers(task) for entry in settings.get("defaults", ()))
-    return next((entry[word] for entry in entries if isinstance(entry, dict) and word in entry), default)
+    entries = [entry for settings in _layers(task) for entry in settings.get("defaults", ())]
+    chosen = [entry[word] for entry in entries if isinstance(entry, dict) and word in entry]
+    return chosen[0] if chosen else catalogue.default(group)
+
+
+def _layers(task: str) -> tuple[dict[str, Any], ...]:
+    """Returns the settings in a task's yaml, then those of the task that it builds on, and so on. () if there is no
+    such yaml, and for several tasks: Hydra resolves those one by one."""
+    places = [*_own_folders(), files("conf")]
+    found = [place.joinpath("task", f"{task}.yaml") for place in places]
+    text = next((each.read_text(encoding="utf-8") for each in found if each.is_file()), None)
+    if text is None:
+        return ()
+    settings = _parsed(text)
+    bases = [base for base in settings.get("defaults", ()) if isinstance(base, str) and base != "_self_"]
+    return (settings, *(layer for base in bases for layer in _layers(base.removeprefix("/task/").partition("@")[0])))
 
 
 @cache
-def _layers(task: str) -> tuple[dict[str, Any], ...]:
-    """Returns the settings in a packaged task's yaml, then those of the task that it builds on, and so on. () for a
-    task of the user's own, or several: Hydra resolves those one by one."""
-    place = files("conf").joinpath("task", f"{task}.yaml")
-    if not place.is_file():
-        return ()
-    settings = yaml.safe_load(place.read_text(encoding="utf-8"))
-    bases = [base for base in settings.get("defaults", ()) if isinstance(base, str) and base != "_self_"]
-    return (settings, *(layer for base in bases for layer in _layers(base)))
+def _parsed(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text) or {}
+
+
+def _own_folders() -> list[Path]:
+    """Returns the folders of options that the user added to Hydra's search path (--config-dir)."""
+    if not GlobalHydra.instance().is_initialized():
+        return []
+    listed = GlobalHydra.instance().config_loader().get_search_path().get_path()
+    return [Path(each.path.removeprefix("file://")) for each in listed if (each.path or "").startswith("file://")]
 
 
 def scaled(paper: object, mini: object, *, _root_: Container) -> object:

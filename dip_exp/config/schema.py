@@ -26,6 +26,11 @@ class Rivals(Enum):
     none = "none"
 
 
+class Start(Enum):
+    own = "own"
+    classical = "classical"
+
+
 class Origin(Enum):
     paper = "paper"
     study = "study"
@@ -111,7 +116,7 @@ class Config:
     trainer: Any = MISSING
     about: About | None = None
     own_stop: str = "fixed"
-    quick_start: str = "noise"
+    quick_start: Start = Start.own
     scale: Scale = Scale.paper
     precision: Precision = Precision.fp32
     seed: int = 0

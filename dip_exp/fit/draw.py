@@ -40,6 +40,8 @@ def draw(
     size = size_of_z(problem.shape, arch)
     drawn = seed if source.seed is None else source.seed
     generator = torch.Generator().manual_seed(named_seed(drawn, "input"))
+    if source.of_restored:  # before the restoration, which may take its time
+        check(arch, torch.empty((1, channels, *size), device="meta"), problem.shape, over)
     z = source.draw(size, _seen(problem, source), generator)
     check(arch, z, problem.shape, over)
     if not isinstance(arch, Arch):
@@ -55,16 +57,16 @@ def _seen(problem: Problem, source: Input) -> Float[Tensor, "1 c h w"]:
         return problem.y if problem.guide is None else problem.guide
     if problem.start is None:
         raise ValueError(
-            "input: given classical, but this task has no classical restorer; choose another input, such as "
-            "input=noise  [input=...]"
+            "input: given classical, but this problem has no classical restoration (Problem.start); choose another "
+            "input, such as input=noise  [input=...]"
         )
     name, restore = problem.start
     try:
         return torch.from_numpy(restored(restore, problem.shape))
-    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, MemoryError) as error:
         raise ValueError(
-            f"input: {name}, whose picture is z, failed ({error}); choose another input, such as input=noise  "
-            f"[input=...]"
+            f"input: {name}, whose picture is z, failed ({str(error) or type(error).__name__}); choose another input, "
+            f"such as input=noise  [input=...]"
         ) from error
 
 
@@ -81,6 +83,11 @@ def assemble(
 ) -> Fit:
     """Returns the fit of a network and z, as drawn by `draw`, to a problem. seed: the run's; every: steps between two
     checks of the run. Raises ValueError if the stop rule cannot judge the problem, or may end a sampler's run early."""
+    if source.of_restored and stop.holds_out:
+        raise ValueError(
+            "stop: given a rule that judges by pixels which the fit does not see, but z is a restoration that was made "
+            "of them too; choose another rule, such as stop=emv, or input=noise  [stop=...]"
+        )
     return Fit(
         problem,
         net,

@@ -12,8 +12,8 @@ from dip_exp.shapes import Float, Float32
 
 @component
 class Classical(Input):
-    """z = the task's main classical restoration (non-local means, total variation, bicubic, biharmonic, a median), in
-    [0, 1], extended by reflection to z's sides.
+    """z = the problem's `start`, a classical restoration (non-local means, total variation, Lanczos, biharmonic, a
+    median), in [0, 1], extended by reflection to z's sides.
 
     Not the paper's input: with a picture as z, the network soon gives that picture back, and improves on it from there
     instead of from noise. The paper does so for flash pairs alone; Gong et al. (IEEE TMI 2019) with a patient's earlier
@@ -25,4 +25,6 @@ class Classical(Input):
     def draw(
         self, size: tuple[int, int], y: Float[torch.Tensor, "1 c h w"], generator: torch.Generator
     ) -> Float32[torch.Tensor, "1 C H W"]:
-        return extended(y.cpu().float().numpy(), size, "the classical restoration")
+        return extended(
+            y.cpu().float().numpy(), size, "the classical restoration", "choose another input, such as input=noise"
+        )

@@ -30,7 +30,12 @@ class GivenPicture(Input):
         self, size: tuple[int, int], y: Float[Tensor, "1 c h w"], generator: torch.Generator
     ) -> Float32[Tensor, "1 C H W"]:
         picture = y.cpu().float().numpy() if self.path is None else self._read(self.path, y)
-        return extended(picture, size, f"the picture {self.path or '(the observation)'}")
+        return extended(
+            picture,
+            size,
+            f"the picture {self.path or '(the observation)'}",
+            "give one of the restored picture's size  [input.path]",
+        )
 
     def _read(self, path: str, y: Tensor) -> np.ndarray:
         picture = images.read(located(path), what="input").visible
@@ -43,16 +48,16 @@ class GivenPicture(Input):
         return ours
 
 
-def extended(picture: Float32[np.ndarray, "1 C h w"], size: tuple[int, int], name: str) -> Float32[Tensor, "1 C H W"]:
+def extended(
+    picture: Float32[np.ndarray, "1 C h w"], size: tuple[int, int], name: str, remedy: str
+) -> Float32[Tensor, "1 C H W"]:
     """Returns the picture extended by reflection to the right and below to `size` (H, W).
 
-    Raises ValueError, which calls the picture `name`, if it is larger than that, or at most half as high or as wide.
+    Raises ValueError, which calls the picture `name` and offers the remedy, if it is larger than that, or at most half
+    as high or as wide.
     """
     height, width = picture.shape[-2:]
     if not (height <= size[0] < 2 * height and width <= size[1] < 2 * width):
-        raise ValueError(
-            f"input: {name} is {height}x{width} but z must be {size[0]}x{size[1]}; give one of the restored picture's "
-            f"size  [input.path], or choose another input  [input=noise]"
-        )
+        raise ValueError(f"input: {name} is {height}x{width} but z must be {size[0]}x{size[1]}; {remedy}")
     beyond = ((0, 0), (0, 0), (0, size[0] - height), (0, size[1] - width))
     return torch.from_numpy(np.pad(picture, beyond, mode="reflect"))

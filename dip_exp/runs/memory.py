@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dip_exp.archs.arch import Arch
     from dip_exp.inputs.source import Input
+    from dip_exp.tasks.problem import Problem
 
 Shape = tuple[int, int, int]
 """(C, H, W)."""
@@ -82,6 +83,20 @@ def check(order: Order, trainer: Any) -> None:
     raise Refused(
         f"memory: {order.what} needs about {_gb(want)} for {shape[2]}x{shape[1]}, and {_gb(room)} can be had here"
         f"{_offered(order, trainer.device, room)}\n  [memory_limit={_at_least(want)} begins all the same]"
+    )
+
+
+def check_start(problem: "Problem", limit: str | None) -> None:
+    """Raises Refused if the classical restoration that a fit begins at may need more memory than it can have."""
+    import torch
+
+    room = available_here(torch.device("cpu"), limit)
+    if problem.start is None or room is None or problem.start_memory <= room:
+        return
+    raise Refused(
+        f"memory: {problem.start[0]}, whose picture is z, may need {_gb(problem.start_memory)}, and {_gb(room)} can be "
+        f"had here\n  [tiles=auto restores the picture in parts; input=noise begins without it; "
+        f"memory_limit={_at_least(problem.start_memory)} begins all the same]"
     )
 
 

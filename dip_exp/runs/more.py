@@ -65,6 +65,8 @@ def hint(done: Record, folder: RunFolder) -> str:
     config = done["config"]
     if done["diverged"] or done["stop"]["ended"] or not folder.state.is_file() or "burn_in" in config["optim"]:
         return ""
+    if str(config["input"]["_target_"]).endswith(".Classical"):
+        return ""  # most was gained in the first steps: a wider network does more than more of them
     rule = str(config["stop"]["_target_"]).rpartition(".")[2]
     if rule in NEVER_END and config["own_stop"] != "fixed":
         return ""  # this task fits the noise in the end: more steps may harm

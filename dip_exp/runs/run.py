@@ -138,6 +138,9 @@ def prepare(order: Order) -> Parts:
         if picture.notes:
             shown = problem.presentation
             problem = replace(problem, presentation=replace(shown, notes=(*picture.notes, *shown.notes)))
+    if source.of_restored and problem.start is not None:
+        memory.check_start(problem, config["memory_limit"])
+        report.note(f"z, where the fit begins: the picture of {problem.start[0]}")
     with refusing("arch", choices):
         net, z = draw(problem, arch, source, config["seed"], optim.over)
     setting = estimate.Setting(trainer.device, config["precision"])

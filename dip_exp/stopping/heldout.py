@@ -25,6 +25,7 @@ class HeldOut(Patient):
     """
 
     active = True
+    holds_out = True
 
     share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     every: PositiveInt = 5

@@ -62,11 +62,13 @@ class StopRule(ABC):
     """A rule is a small final class: a `@component`, or `@stateful` if it has state.
 
     A run that ends without any `keep` keeps its last average. `active`: the rule changes what is fitted, so it needs a
-    run of its own; a passive rule only watches. `ends`: the rule may end a run before its last step.
+    run of its own; a passive rule only watches. `ends`: the rule may end a run before its last step. `holds_out`: it
+    judges by pixels of y that it leaves out of the loss.
     """
 
     active: ClassVar[bool] = False
     ends: ClassVar[bool] = True
+    holds_out: ClassVar[bool] = False
 
     def pose(self, problem: Problem, z: Float[Tensor, "1 c h w"], seed: int) -> Problem:
         """Returns the problem to fit: the given one, or the one that an active rule derives from it. `z` is the

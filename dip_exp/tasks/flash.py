@@ -48,7 +48,7 @@ class FlashNoFlash(Task):
         if role == "clean" and not made_up:
             raise ValueError("flash: a pair of photographs has no truth to be scored against  [image.role=observed]")
         pair = self.flash.pair(picture, rng)
-        main = ("joint bilateral filter", partial(baselines.joint_bilateral, pair.y, pair.flash))
+        main = ("joint bilateral filter", partial(baselines.joint_bilateral, np.clip(pair.y, 0, 1), pair.flash))
         return Problem(
             y=tensor(pair.y),
             prior=self.prior(),

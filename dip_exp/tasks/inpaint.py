@@ -64,6 +64,7 @@ class Inpaint(Task):
             prior=self.prior(),
             x=tensor(picture) if clean else None,
             start=main,
+            start_memory=baselines.BIHARMONIC_BYTES * int((known == 0).any(axis=1).sum()),
             presentation=Presentation(
                 protocol=self.scoring,
                 paste=tensor(known) if self.paste else None,

@@ -73,6 +73,7 @@ class Problem:
     guide:    a picture that the input may use as z instead of y (the flash picture).
     start:    the classical restoration that `input=classical` uses as z: its name, and the restorer. It knows what the
               fit knows: not the level of noise that was added here.
+    start_memory: the memory that the restorer may need, in bytes; 0 if it is little.
     x:        the clean picture (1, C, H, W) in [0, 1], or None. Used only for scores, never fitted.
     presentation: how the result is scored, finished, compared and described. The fit does not read it.
 
@@ -88,6 +89,7 @@ class Problem:
     noise: Noise | None = None
     guide: Tensor | None = None
     start: tuple[str, Restorer] | None = None
+    start_memory: int = 0
     x: Tensor | None = None
     presentation: Presentation = field(default_factory=Presentation)
 

@@ -129,13 +129,10 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=4000)
     parser.add_argument("--height", type=int, default=3000)
     parser.add_argument("--task", choices=("inpaint", "denoise"), default="inpaint")
-    parser.add_argument("--keep", type=Path, help="the folder to work in, which is kept; an interrupted one goes on")
     given = parser.parse_args()
     config.register()
-    with tempfile.TemporaryDirectory() as made:
-        folder = given.keep or Path(made)
-        folder.mkdir(exist_ok=True)
-        row = measured(given.width, given.height, given.task, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        row = measured(given.width, given.height, given.task, Path(folder))
     old = list(csv.DictReader(RESULT.open(encoding="utf-8"))) if RESULT.is_file() else []
     others = [one for one in old if any(one[key] != row[key] for key in KEY)]
     write_table(RESULT, COLUMNS, [*others, row])

@@ -1,10 +1,14 @@
 """A picture of one's own ends by itself; the paper's pictures and experiments keep the paper's numbers of steps."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from dip_exp import config
 from dip_exp.config.commandline import prepare
-from dip_exp.config.resolvers import NEAR, own_stop
+from dip_exp.config.resolvers import NEAR, own_stop, quick_arch
+from tests import warm
 from tests.conftest import ROOT
 
 OWN = ("image=file", "image.path=x.png")
@@ -76,9 +80,10 @@ def test_quick_begins_at_the_classical_restoration_where_the_task_says_so(task: 
         assert quick["input"]["_target_"].endswith(".Classical")
         assert quick["input"]["perturb_std"] == own["input"]["perturb_std"], "the task's own setting stays"
         assert quick["arch"] == plain(f"task={task}", "arch=skip_narrow", "scale=mini")["arch"]
-        assert quick["optim"]["steps"] == round(NEAR / quick["optim"]["fewer"])
+        ending = own if quick["stop"] == own["stop"] else plain(f"task={task}", "optim=muon", "scale=mini", "stop=emv")
+        assert quick["optim"]["steps"] == min(round(NEAR / quick["optim"]["fewer"]), ending["optim"]["steps"])
     else:
-        assert quick["quick_start"] == "noise"
+        assert quick["quick_start"] == "own"
         assert [quick["input"], quick["arch"]] == [own["input"], own["arch"]]
 
 
@@ -89,6 +94,37 @@ def test_quick_from_noise_has_the_tasks_own_steps_and_the_others_never_begin_els
     )
     for words in (("task=denoise",), ("task=denoise", "preset=good"), ("task=denoise", "preset=best", "scale=mini")):
         assert plain(*words)["input"]["_target_"].endswith(".Noise")
+
+
+def test_another_input_changes_z_alone_at_the_papers_scale():
+    given, own = plain("task=superres", "input=classical"), plain("task=superres")
+    assert {key for key in own if own[key] != given[key]} == {"input"}
+
+
+@pytest.mark.parametrize("base", ["  - jpeg\n", "  - /task/jpeg\n"])
+@pytest.mark.parametrize("start", ["", "quick_start: own\n"])
+def test_a_task_of_the_users_own_begins_where_it_says(start: str, base: str, tmp_path: Path):
+    """preset=quick reads the task's yaml where Hydra finds it."""
+    (tmp_path / "task").mkdir()
+    text = f"# @package _global_\ndefaults:\n{base}  - override /arch: skip_text\n  - _self_\n{start}"
+    (tmp_path / "task/mine.yaml").write_text(text)
+    words = ["task=mine", "preset=quick", "--cfg", "job", "--resolve"]
+    status, out, err = warm.run("--config-dir", str(tmp_path), *words, cwd=tmp_path)
+    assert status == 0, err
+    quick = yaml.safe_load(out)
+    assert quick["input"]["_target_"].endswith(".Noise" if start else ".Classical")
+    text_arch, narrow = (
+        plain("task=jpeg", f"arch={arch}", "scale=mini")["arch"] for arch in ("skip_text", "skip_narrow")
+    )
+    assert quick["arch"] == (text_arch if start else narrow)
+    if start:  # the input that the base chooses
+        assert quick["input"] == plain("task=jpeg", "scale=mini")["input"]
+
+
+def test_quick_makes_no_guess_for_a_task_that_it_cannot_read():
+    with pytest.raises(ValueError, match="preset=quick: given task=mine, whose yaml is in no folder of --config-dir"):
+        quick_arch("mine")
+    assert quick_arch("denoise,jpeg") == "skip", "Hydra resolves each on its own"
 
 
 @pytest.mark.parametrize(

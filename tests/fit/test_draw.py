@@ -14,6 +14,7 @@ from dip_exp.fit import draw
 from dip_exp.inputs.classical import Classical
 from dip_exp.inputs.noise import Noise
 from dip_exp.optims.adam import Adam
+from dip_exp.stopping.heldout import HeldOut
 from dip_exp.tasks.problem import Problem
 from dip_exp.tasks.superres import SuperResolution
 
@@ -167,7 +168,10 @@ def fails() -> np.ndarray:
 @pytest.mark.parametrize(
     ("posed", "text"),
     [
-        (problem(37, 31), "input: given classical, but this task has no classical restorer; choose another input"),
+        (
+            problem(37, 31),
+            "input: given classical, but this problem has no classical restoration .Problem.start.",
+        ),
         (restorable(fails), r"input: a median, whose picture is z, failed \(singular\); choose another input"),
         (
             restorable(lambda: np.zeros((1, 3, 9, 9), np.float32)),
@@ -180,6 +184,29 @@ def fails() -> np.ndarray:
 def test_no_classical_restoration_is_told_before_the_first_step(posed: Problem, text: str):
     with pytest.raises(ValueError, match=text):
         draw.draw(posed, SMALL, Classical(), seed=0)
+
+
+def no_memory() -> np.ndarray:
+    raise MemoryError
+
+
+def test_a_restorer_that_finds_no_memory_is_told_of():
+    with pytest.raises(ValueError, match=r"input: a median, whose picture is z, failed \(MemoryError\)"):
+        draw.draw(restorable(no_memory), SMALL, Classical(), seed=0)
+
+
+def test_a_picture_that_is_too_small_for_the_network_is_refused_before_it_is_restored():
+    posed = Problem(y=torch.zeros(1, 3, 9, 9), start=("a median", no_memory))
+    with pytest.raises(ValueError, match="arch: a picture of 9x9 is too small for this network"):
+        draw.draw(posed, DEEP, Classical(), seed=0)
+
+
+def test_a_rule_that_holds_pixels_out_is_refused_where_z_has_seen_them():
+    posed = restorable(lambda: np.zeros((1, 3, 37, 31), np.float32))
+    net, z = draw.draw(posed, SMALL, Classical(), seed=0)
+    with pytest.raises(ValueError, match="stop: given a rule that judges by pixels which the fit does not see"):
+        draw.assemble(posed, net, z, Classical(), Adam(steps=5), HeldOut(), 0)
+    draw.assemble(posed, net, z, Noise(), Adam(steps=5), HeldOut(), 0)
 
 
 def test_a_network_that_enlarges_cannot_begin_at_a_picture():

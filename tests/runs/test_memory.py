@@ -74,6 +74,20 @@ def test_every_command_that_is_named_fits(task: str, more: tuple[str, ...], path
     memory.check(order, module.build(order.config, "trainer", {}))
 
 
+def test_a_start_that_may_need_more_memory_than_there_is_is_refused_before_it_is_made(tmp_path: Path):
+    holes = np.random.default_rng(0).random((500, 500, 3), np.float32)
+    holes[:, ::2] = np.nan
+    np.save(tmp_path / "holes.npy", holes)
+    words = ["task=inpaint", f"image.path={tmp_path / 'holes.npy'}", "preset=quick", "trainer=cpu", "arch=skip_tiny"]
+    order = order_of([*words, "memory_limit=900MB"], tmp_path)
+    memory.check(order, module.build(order.config, "trainer", {}))  # the network alone would fit
+    text = r"memory: biharmonic, whose picture is z, may need 1\.0 GB, and 0\.9 GB can be had here\n.*tiles=auto"
+    with pytest.raises(Refused, match=text) as caught:
+        module.prepare(order)
+    (least,) = re.findall(r"memory_limit=[\d.]+GB(?= begins)", str(caught.value))
+    module.prepare(order_of([*words, least], tmp_path))
+
+
 def test_the_time_of_a_smaller_picture_is_its_own_also_beside_a_mask(path: Path, tmp_path: Path):
     known = np.ones((1, 1, 300, 421), np.float32)
     known[..., 20:60, 30:90] = 0

@@ -107,6 +107,8 @@ def test_the_end_names_the_word_and_the_word_works(own: Callable, capsys: pytest
     assert "more=10 goes on from here" in capsys.readouterr().out
     own("here", "task=superres", "more=10")
     assert "more=20 goes on from here" in capsys.readouterr().out
+    own("here", "task=superres", "input=classical")
+    assert "more=" not in capsys.readouterr().out, "most was gained in the first steps"
     own("here", "task=denoise", "stop=emv")
     assert "the stop rule did not end within the steps it had: the same command with more=10" in capsys.readouterr().out
     own("here", "task=denoise", "stop=fixed")  # would fit the noise

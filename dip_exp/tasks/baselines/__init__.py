@@ -15,12 +15,13 @@ from dip_exp.tasks.baselines.denoising import (
     wavelets,
 )
 from dip_exp.tasks.baselines.enlarging import bicubic, lanczos
-from dip_exp.tasks.baselines.filling import biharmonic, linear
+from dip_exp.tasks.baselines.filling import BIHARMONIC_BYTES, biharmonic, linear
 from dip_exp.tasks.baselines.impulses import median
 from dip_exp.tasks.baselines.output import restored
 from dip_exp.tasks.baselines.rivals import SLOW, TITLES, denoisers, load_libraries
 
 __all__ = [
+    "BIHARMONIC_BYTES",
     "BM3D_LEAST_SIDE",
     "LEAST_SIGMA_255",
     "SLOW",

@@ -17,6 +17,7 @@ def restored(restorer: Callable[[], np.ndarray], shape: tuple[int, int, int]) ->
     """Returns a classical restorer's picture. Raises ValueError if it is not of `shape` (C, H, W), or not finite."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # flat pictures cause empty means and divisions by zero
+        warnings.simplefilter("ignore", UserWarning)  # of a picture that is few pixels wide, taken for channels
         x_hat = restorer()
     if x_hat.shape != (1, *shape):
         raise ValueError(f"it gave a picture {x_hat.shape}; {(1, *shape)} is needed")
