@@ -25,9 +25,9 @@ from dip_exp.runs.run import run  # noqa: E402
 from scripts.bench.common import machine, put_block, write_table  # noqa: E402
 
 RESULT = ROOT / "results/tables/bench_presets.csv"
-TASKS = ("denoise", "superres", "inpaint", "jpeg")
+TASKS = ("denoise", "superres", "inpaint", "jpeg", "denoise_impulse")
 PICTURES = ("astronaut", "chelsea", "camera", "rocket")
-SCORE = {"inpaint": "pasted"}
+SCORE = {"inpaint": "pasted", "denoise_impulse": "pasted"}
 """The result's kind, where it is not `stopped`."""
 
 PAGE = ROOT / "docs/own-pictures.md"
