@@ -84,7 +84,7 @@ def content_of(path: Path) -> bytes:
     whole = path.read_bytes()
     if whole.startswith(MARK):
         content = whole[_HEAD:]
-        if hashlib.sha256(content).hexdigest().encode() != whole[len(MARK) : _HEAD - 1]:
+        if hashlib.sha256(content).hexdigest().encode() + b"\n" != whole[len(MARK) : _HEAD]:
             raise Damaged("its checksum is not that of its content")
         return content
     try:

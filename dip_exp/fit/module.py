@@ -44,6 +44,7 @@ class Fit(pl.LightningModule):
         self.automatic_optimization = False
         self.net = net
         self.z = nn.Parameter(z.clone()) if optim.over != "net" else z
+        self._drawn = hashlib.sha256(z.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()
         leave_gradients(self.net, optim.over)
         self.problem = stop.pose(problem, z, seed)
         if stop.ends and optim.sampling() is not None:
@@ -273,6 +274,7 @@ class Fit(pl.LightningModule):
         """Returns everything that the next step depends on and all that was kept, readable with `weights_only=True`."""
         return {
             "of": self._of(),
+            "z": self._drawn,
             "start": self.history.done,
             "ended": self.ended,
             "reason": self.reason,
@@ -302,6 +304,10 @@ class Fit(pl.LightningModule):
             raise ValueError(f"checkpoint: it is no snapshot of a fit; {instead}")
         if snapshot["of"] != self._of():
             raise ValueError(f"checkpoint: it is of another observation or seed; give another file, or {instead}")
+        if snapshot.get("z", self._drawn) != self._drawn:
+            raise ValueError(
+                f"checkpoint: its z is another picture, as another version of a classical restorer makes it; {instead}"
+            )
         rule = type(self.stop).__name__
         if snapshot.get("rule", rule) != rule:
             raise ValueError(f"checkpoint: it is of the stop rule {snapshot['rule']}; given {rule}; {instead}")

@@ -348,6 +348,14 @@ def test_a_checkpoint_of_another_observation_or_seed_is_refused():
     make().resume(snapshot)
 
 
+def test_a_checkpoint_of_another_z_is_refused_and_one_from_before_it_was_hashed_is_read():
+    snapshot = interrupted(make(), 3)
+    other = make()
+    other.resume({key: value for key, value in snapshot.items() if key != "z"})
+    with pytest.raises(ValueError, match="checkpoint: its z is another picture, as another version of a classical"):
+        make().resume({**snapshot, "z": "0" * 64})
+
+
 def test_a_checkpoint_from_before_it_said_who_ended_the_run_is_read_by_its_reason():
     held: list[dict[str, Any]] = []
     for fit, by_rule in ((make(steps=3), False), (make(steps=30, stop=Keep(0, 2)), True)):
