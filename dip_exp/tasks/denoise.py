@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -34,19 +35,24 @@ class Denoising(Task):
         noise level in 8-bit units, or None to estimate it."""
         return baselines.denoisers(y, sigma_255)
 
+    def _begin(self, y: Float32[np.ndarray, "1 C H W"], name: str) -> Float32[np.ndarray, "1 C H W"]:
+        """Returns what a classical restorer makes of y if it is told the noise of its noisier parts: what is left of
+        noise in z would pass into the result, and detail that z lacks comes from y."""
+        return self.restorers(y, baselines.strong_noise(y))[name]()
+
     def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = self.degraded(picture, rng) if clean else picture
         known = self.noise() if clean else None
         sigma = None if known is None or known.sigma is None else 255 * known.sigma
-        (main, restore), *others = self.restorers(np.clip(y, 0, 1), sigma).items()
-        blind = self.restorers(np.clip(y, 0, 1), None)[main]
+        shown = np.clip(y, 0, 1)
+        (main, restore), *others = self.restorers(shown, sigma).items()
         return Problem(
             y=tensor(y),
             prior=self.prior(),
             x=tensor(picture) if clean else None,
             noise=known,
-            start=(baselines.TITLES[main], blind),
+            start=(baselines.TITLES[main], partial(self._begin, shown, main)),
             presentation=Presentation(
                 protocol=self.scoring,
                 baseline=(baselines.TITLES[main], restore),

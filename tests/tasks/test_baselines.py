@@ -302,3 +302,14 @@ Y = np.full((1, 3, 8, 8), 0.5, np.float32)
 def test_what_cannot_work_is_refused(act, text):
     with unchecked(), pytest.raises(ValueError, match=text):
         act()
+
+
+def test_the_noise_of_the_noisier_parts_is_found_and_even_noise_hardly_overrated():
+    rng = np.random.default_rng(0)
+    even = np.clip(0.5 + 0.1 * rng.standard_normal((1, 3, 128, 160)), 0, 1)
+    assert 25 < baselines.strong_noise(even) < 29
+    half = even.copy()
+    half[..., :80] = 0.5 + 0.2 * (half[..., :80] - 0.5)
+    assert 25 < baselines.strong_noise(half) < 29
+    assert baselines.strong_noise(np.full((1, 1, 20, 7), 0.3)) == pytest.approx(baselines.LEAST_SIGMA_255)
+    assert baselines.strong_noise(even[..., :9, :50]) > 10

@@ -11,6 +11,7 @@ from dip_exp.tasks.baselines.denoising import (
     bm3d,
     joint_bilateral,
     nlm,
+    strong_noise,
     tv,
     wavelets,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "median",
     "nlm",
     "restored",
+    "strong_noise",
     "tv",
     "wavelets",
 ]

@@ -13,7 +13,9 @@ def picture(planes: Float[np.ndarray, "C H W"]) -> Float32[np.ndarray, "1 C H W"
     return np.ascontiguousarray(planes[None].clip(0, 1), dtype=np.float32)
 
 
-def restored(restorer: Callable[[], np.ndarray], shape: tuple[int, int, int]) -> Float32[np.ndarray, "1 C H W"]:
+def restored(
+    restorer: Callable[[], Float32[np.ndarray, "1 C H W"]], shape: tuple[int, int, int]
+) -> Float32[np.ndarray, "1 C H W"]:
     """Returns a classical restorer's picture. Raises ValueError if it is not of `shape` (C, H, W), or not finite."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # flat pictures cause empty means and divisions by zero
