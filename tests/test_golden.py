@@ -51,6 +51,12 @@ def test_the_named_seeds_stay():
     assert golden.seeds() == HELD["seeds"]
 
 
+AFTER_A_STEP = (1e-4, 5e-3, 2e-2)
+"""How far the first three losses may lie apart. The first has no step behind it. Then a step of Adam has the size of the
+learning rate whatever a gradient's size, so a gradient that is zero but for rounding moves its weight one way on one
+processor and the other way on the next: between AMD's and Intel's with AMX, 0.2 % and 1.5 % (arch=hourglass)."""
+
+
 @pytest.mark.parametrize(("kind", "of"), CASES, ids=[f"{kind} {of}" for kind, of in CASES])
 def test_what_is_computed_stays(kind: str, of: str):
     now, then = MAKERS[kind, of](of), HELD[kind][of]
@@ -58,6 +64,9 @@ def test_what_is_computed_stays(kind: str, of: str):
         assert now.keys() == then.keys()
         for name in then:
             np.testing.assert_allclose(now[name], then[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    elif kind == "losses":
+        for step, rtol in enumerate(AFTER_A_STEP):
+            np.testing.assert_allclose(now[step], then[step], rtol=rtol, err_msg=f"step {step + 1}")
     else:
         np.testing.assert_allclose(now, then, rtol=1e-4, atol=1e-5 if kind == "z" else 0)
 

@@ -172,9 +172,8 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _own_folders() -> list[Path]:
     """Returns the folders of options that the user added to Hydra's search path (--config-dir)."""
-    if not GlobalHydra.instance().is_initialized():
-        return []
-    listed = GlobalHydra.instance().config_loader().get_search_path().get_path()
+    loader = getattr(GlobalHydra.instance().hydra, "config_loader", None)
+    listed = () if loader is None else loader.get_search_path().get_path()
     return [Path(each.path.removeprefix("file://")) for each in listed if (each.path or "").startswith("file://")]
 
 
