@@ -52,9 +52,9 @@ def test_the_named_seeds_stay():
 
 
 AFTER_A_STEP = (1e-4, 5e-3, 2e-2)
-"""How far the first three losses may lie apart. The first has no step behind it. Then a step of Adam has the size of the
-learning rate whatever a gradient's size, so a gradient that is zero but for rounding moves its weight one way on one
-processor and the other way on the next: between AMD's and Intel's with AMX, 0.2 % and 1.5 % (arch=hourglass)."""
+"""How far the first three losses may lie apart. The first has no step behind it. Then a step of Adam has the size of
+the learning rate whatever a gradient's size, so a gradient that is zero but for rounding moves its weight one way on
+one processor and the other way on the next: between AMD's and Intel's with AMX, 0.2 % and 1.5 % (arch=hourglass)."""
 
 
 @pytest.mark.parametrize(("kind", "of"), CASES, ids=[f"{kind} {of}" for kind, of in CASES])
