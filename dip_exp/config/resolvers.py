@@ -29,8 +29,8 @@ BEGINS_NEAR = "Classical"
 
 NEAR = 750
 """The steps of Adam from there. On coffee (600x400, narrow networks), a third as many of Muon are above the classical
-restoration by 0.8 dB (noise), 0.6 dB (super-resolution), 0.2 dB (JPEG), 0.1 dB (missing
-pixels) and 2.6 dB (salt and pepper)."""
+restoration by 0.8 dB (noise), 0.6 dB (super-resolution), 0.2 dB (JPEG), 0.1 dB (missing pixels) and 2.6 dB (salt and
+pepper)."""
 
 BY_HAND = "Fixed"
 """The class of the rule that ends a fit at the task's own number of steps."""
@@ -130,7 +130,7 @@ def _starts_there(task: str) -> bool:
 
 
 def own_stop(task: str) -> str:
-    """Returns the stop rule that a packaged task's yaml names for a picture of one's own; `fixed` if it names none."""
+    """Returns the stop rule that a task's yaml names for a picture of one's own; `fixed` if it names none."""
     return _declared(task, "own_stop", "fixed")
 
 

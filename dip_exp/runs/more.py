@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dip_exp import config as cfgs
 from dip_exp.component import Settings
+from dip_exp.config.resolvers import BEGINS_NEAR
 from dip_exp.errors import Damaged, Refused
 from dip_exp.fit.generations import content_of
 from dip_exp.runs.folder import STATE, RunFolder
@@ -65,7 +66,7 @@ def hint(done: Record, folder: RunFolder) -> str:
     config = done["config"]
     if done["diverged"] or done["stop"]["ended"] or not folder.state.is_file() or "burn_in" in config["optim"]:
         return ""
-    if str(config["input"]["_target_"]).endswith(".Classical"):
+    if str(config["input"]["_target_"]).rpartition(".")[2] == BEGINS_NEAR:
         return ""  # most was gained in the first steps: a wider network does more than more of them
     rule = str(config["stop"]["_target_"]).rpartition(".")[2]
     if rule in NEVER_END and config["own_stop"] != "fixed":

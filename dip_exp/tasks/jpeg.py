@@ -27,7 +27,8 @@ class Jpeg(Task):
     def problem(self, picture: Float32[np.ndarray, "1 C H W"], role: Role, rng: np.random.Generator) -> Problem:
         clean = role == "clean"
         y = degrade.jpeg(picture, self.quality) if clean else picture
-        main = ("total variation", partial(baselines.tv, np.clip(y, 0, 1), None))
+        shown = np.clip(y, 0, 1)
+        main = ("total variation", partial(baselines.tv, shown, None))
         return Problem(
             y=tensor(y),
             prior=self.prior(),
@@ -36,6 +37,6 @@ class Jpeg(Task):
             presentation=Presentation(
                 protocol=self.scoring,
                 baseline=main,
-                rivals=baselines.denoisers(np.clip(y, 0, 1), None, but="tv", least_255=baselines.TV_FLOOR_255),
+                rivals=baselines.denoisers(shown, None, but="tv", least_255=baselines.TV_FLOOR_255),
             ),
         )

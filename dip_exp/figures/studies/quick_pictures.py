@@ -9,25 +9,11 @@ from __future__ import annotations
 from dip_exp.experiments.tables import Tables
 from dip_exp.figures.parts import rows
 from dip_exp.figures.parts.score_table import Table
-from dip_exp.figures.studies.own_pictures import TASKS, line, of_kind, verdict
+from dip_exp.figures.studies.own_pictures import ENDING, TASKS, line, of_kind, verdict
 
 NAME = "quick_pictures"
 
-HEADINGS = (
-    "noise",
-    "size",
-    "runs",
-    "noisy",
-    "classical",
-    "result",
-    "gain",
-    "least",
-    "gap",
-    "worst",
-    "step",
-    "ended",
-    "outside the limits",
-)
+HEADINGS = ("noise", "size", "runs", "noisy", "classical", "result", "gain", "least", *ENDING)
 
 
 def table(tables: Tables) -> Table:
